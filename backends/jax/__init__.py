@@ -1,0 +1,19 @@
+"""JAX with Flax NNX and Optax.
+
+Layout: N,H,W,C, Flax's own: kernels are (kh, kw, in, out), dense kernels (in, out), and the first dense
+    kernel's rows are permuted because Flatten meets H,W,C here.
+Execution: `jax.jit` on the split state. An NNX object passed through `nnx.jit` costs Python time at every
+    call (flax#4045), a plain pytree does not. State and optimizer state are donated.
+Shapes: every new batch size compiles anew, so the smaller last batch is a second program.
+Threads: XLA's CPU client has no setting and obeys CPU affinity only (jax#1539): the harness pins the
+    process before JAX starts, and `describe` reports the pinned CPUs.
+Fast-math: `jax_default_matmul_precision=highest`, without which a GPU multiplies in TF32 (jax#4873). The
+    setting does nothing on a CPU.
+Synchronisation: dispatch is asynchronous on the CPU too: `synchronize` waits for weights and the last loss.
+Memory: GPU preallocation would make every figure 75 % of the card; the harness turns it off.
+"""
+
+DISTRIBUTIONS = ("jax",)
+MODES = {"jit": "one jitted step on the split state, arguments donated, as the Flax guides teach"}
+DTYPES = ("float32", "float64")
+DEVICES = ("cpu", "gpu")

@@ -1,0 +1,156 @@
+"""The protocol in JAX. See harness/protocol.py for what each method promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from backends.jax import weights as table
+from backends.jax.model import Model
+from harness.network import Network
+
+Pair = tuple[jax.Array, jax.Array]
+HostBatch = tuple[np.ndarray, np.ndarray]
+
+
+class Backend:
+    """Jitted steps over plain pytrees."""
+
+    def __init__(
+        self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
+    ) -> None:
+        jax.config.update("jax_enable_x64", dtype == "float64")
+        jax.config.update("jax_default_matmul_precision", "highest")
+        self._device = jax.devices(device)[0]
+        self._dtype = jnp.dtype(dtype)
+        self._feed = feed
+        self._network = network
+        # The learning rate lives in the optimizer's state: as a constant it would cost a compilation an epoch.
+        self._optimizer = optax.inject_hyperparams(optax.sgd, hyperparam_dtype=self._dtype)(
+            learning_rate=recipe.learning_rate, momentum=recipe.momentum
+        )
+        graph, _ = nnx.split(Model(network, dtype=self._dtype))
+        self._compile(graph)
+        self._pending: list[jax.Array] = []
+
+    def _compile(self, graph: nnx.GraphDef) -> None:
+        def forward(parameters, images):
+            return nnx.merge(graph, parameters)(images)
+
+        def mean_loss(parameters, images, labels):
+            logits = forward(parameters, images)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        def step(parameters, moments, images, labels):
+            loss, gradients = jax.value_and_grad(mean_loss)(parameters, images, labels)
+            updates, moments = self._optimizer.update(gradients, moments, parameters)
+            return optax.apply_updates(parameters, updates), moments, loss
+
+        def gather_step(parameters, moments, dataset, index):
+            images, labels = gather(dataset, index)
+            return step(parameters, moments, images, labels)
+
+        def gather(dataset, index):
+            images, labels = dataset
+            return images[index], labels[index]
+
+        self._step = jax.jit(step, donate_argnums=(0, 1))
+        self._gather_step = jax.jit(gather_step, donate_argnums=(0, 1))
+        self._gather = jax.jit(gather)
+        self._forward = jax.jit(forward)
+        self._loss = jax.jit(mean_loss)
+        self._gradients = jax.jit(jax.grad(mean_loss))
+
+    @staticmethod
+    def devices() -> list[str]:
+        return ["cpu", "gpu"] if jax.default_backend() == "gpu" else ["cpu"]
+
+    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
+        native = table.to_native(weights, self._network)
+        # A copy of our own: donation would otherwise invalidate arrays that alias the caller's.
+        self._parameters = jax.tree.map(
+            lambda value: jax.device_put(np.array(value, self._dtype), self._device), native
+        )
+        self._moments = self._optimizer.init(self._parameters)
+
+    def set_learning_rate(self, value: float) -> None:
+        self._moments.hyperparams["learning_rate"] = jax.device_put(self._dtype.type(value), self._device)
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return table.to_canonical(self._parameters, self._network)
+
+    def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
+        return jax.device_put((_channels_last(images), labels), self._device)
+
+    def use_dataset(self, dataset: Pair) -> None:
+        self._dataset = dataset
+
+    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[jax.Array]:
+        parameters, moments = self._parameters, self._moments
+        losses = []
+        for batch in batches:
+            if self._feed == "device":
+                parameters, moments, loss = self._gather_step(parameters, moments, self._dataset, batch)
+            else:
+                images, labels = batch
+                parameters, moments, loss = self._step(parameters, moments, _channels_last(images), labels)
+            losses.append(loss)
+        self._parameters, self._moments = parameters, moments
+        return losses
+
+    def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
+        if self._feed == "device":
+            images, labels = self._gather(self._dataset, batch)
+        else:
+            images, labels = self.put(images=batch[0], labels=batch[1])
+        return np.asarray(images).transpose(0, 3, 1, 2), np.asarray(labels)
+
+    def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
+        return table.to_canonical(self._gradients(self._parameters, *batch), self._network)
+
+    def loss(self, batch: Pair) -> jax.Array:
+        return self._loss(self._parameters, *batch)
+
+    def logits(self, images: jax.Array) -> jax.Array:
+        logits = self._forward(self._parameters, images)
+        self._pending.append(logits)
+        return logits
+
+    def synchronize(self) -> None:
+        # The weights depend on every step before them; each inference stands alone.
+        jax.block_until_ready((self._parameters, self._pending))
+        self._pending.clear()
+
+    def to_numpy(self, value: jax.Array | list[jax.Array]) -> np.ndarray:
+        return np.asarray(value)
+
+    def memory(self) -> tuple[int | None, str]:
+        statistics = self._device.memory_stats()
+        if statistics and "peak_bytes_in_use" in statistics:
+            return statistics["peak_bytes_in_use"], "jax.Device.memory_stats"
+        return None, "cpu: see peak_rss_bytes"
+
+    def describe(self) -> dict[str, str]:
+        return {
+            "version": jax.__version__,
+            "flax": flax.__version__,
+            "optax": optax.__version__,
+            "threads": str(len(os.sched_getaffinity(0))),
+            "layout": "NHWC",
+            "fast_math": f"matmul_precision={jax.config.jax_default_matmul_precision}",
+            "optimizer": "optax.sgd, inject_hyperparams",
+            "compiler": f"XLA {self._device.client.platform_version}",
+        }
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """N,C,H,W -> N,H,W,C; with one channel this moves no bytes."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -1,0 +1,130 @@
+"""The protocol in MXNet Gluon. See harness/protocol.py for what each method promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon
+
+from backends.mxnet import weights as table
+from backends.mxnet.model import build
+from harness.network import Network
+
+Pair = tuple[mx.nd.NDArray, mx.nd.NDArray]
+HostBatch = tuple[np.ndarray, np.ndarray]
+
+
+class Backend:
+    """Hybridized Gluon."""
+
+    def __init__(
+        self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
+    ) -> None:
+        self._context = mx.cpu()
+        self._dtype = np.dtype(dtype)
+        self._feed = feed
+        self._recipe = recipe
+        self._names = list(network.parameter_shapes())
+        self._model = build(network, dtype=dtype)
+        self._model.initialize(mx.init.Zero(), ctx=self._context)
+        self._model.hybridize(static_alloc=True, static_shape=True)
+        self._parameters = self._model.collect_params()
+        self._losses = gluon.loss.SoftmaxCrossEntropyLoss()
+        self._losses.hybridize(static_alloc=True, static_shape=True)
+
+    @staticmethod
+    def devices() -> list[str]:
+        return ["cpu"]
+
+    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
+        table.load(self._parameters, weights)
+        self._trainer = gluon.Trainer(
+            self._parameters,
+            "sgd",
+            {"learning_rate": self._recipe.learning_rate, "momentum": self._recipe.momentum},
+            kvstore=None,
+        )
+
+    def set_learning_rate(self, value: float) -> None:
+        # v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it. Gluon has no
+        # public way to the velocities; the updater's states are what `Trainer.save_states` writes.
+        scale = value / self._trainer.learning_rate
+        self._trainer.set_learning_rate(value)
+        for velocity in self._trainer._updaters[0].states.values():
+            velocity *= scale
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return table.dump(self._parameters, self._names)
+
+    def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
+        return (
+            mx.nd.array(images, ctx=self._context, dtype=self._dtype),
+            mx.nd.array(labels, ctx=self._context, dtype=np.int32),
+        )
+
+    def use_dataset(self, dataset: Pair) -> None:
+        self._dataset = dataset
+
+    def _batches(self, batches: Sequence[HostBatch] | np.ndarray) -> Iterator[Pair]:
+        for batch in batches:
+            if self._feed == "device":
+                images, labels = self._dataset
+                index = mx.nd.array(batch, ctx=self._context, dtype=np.int32)
+                yield mx.nd.take(images, index), mx.nd.take(labels, index)
+            else:
+                host_images, host_labels = batch
+                yield self.put(images=host_images, labels=host_labels)
+
+    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[mx.nd.NDArray]:
+        means = []
+        for images, labels in self._batches(batches):
+            with autograd.record():
+                losses = self._losses(self._model(images), labels)
+            losses.backward()
+            self._trainer.step(len(images))
+            means.append(losses.mean())
+        return means
+
+    def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
+        images, labels = next(self._batches([batch]))
+        return images.asnumpy(), labels.asnumpy()
+
+    def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
+        images, labels = batch
+        with autograd.record():
+            losses = self._losses(self._model(images), labels)
+        losses.backward()
+        return table.gradients(self._parameters, self._names, scale=1 / len(images))
+
+    def loss(self, batch: Pair) -> mx.nd.NDArray:
+        images, labels = batch
+        return self._losses(self._model(images), labels).mean()
+
+    def logits(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
+        return self._model(images)
+
+    def synchronize(self) -> None:
+        mx.nd.waitall()
+
+    def to_numpy(self, value: mx.nd.NDArray | list[mx.nd.NDArray]) -> np.ndarray:
+        if isinstance(value, list):
+            return np.concatenate([scalar.asnumpy() for scalar in value])
+        return value.asnumpy()
+
+    def memory(self) -> tuple[int | None, str]:
+        return None, "cpu: see peak_rss_bytes"
+
+    def describe(self) -> dict[str, str]:
+        features = mx.runtime.Features()
+        return {
+            "version": mx.__version__,
+            "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+            "layout": "NCHW",
+            "fast_math": "none",
+            "optimizer": "gluon.Trainer sgd, kvstore=None",
+            "compiler": f"oneDNN {features.is_enabled('MKLDNN')}, OpenMP {features.is_enabled('OPENMP')}",
+        }

@@ -1,0 +1,107 @@
+"""The protocol in NumPy. See harness/protocol.py for what each method promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from backends.numpy import weights as table
+from backends.numpy.model import Model, cross_entropy
+from harness.network import Network
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+class Backend:
+    """The reference."""
+
+    def __init__(
+        self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
+    ) -> None:
+        if threads:
+            threadpool_limits(threads)
+        self._dtype = np.dtype(dtype)
+        self._feed = feed
+        self._recipe = recipe
+        self._model = Model(network)
+
+    @staticmethod
+    def devices() -> list[str]:
+        return ["cpu"]
+
+    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
+        self._parameters = table.to_native(weights, self._dtype)
+        self._learning_rate = self._recipe.learning_rate
+        self._velocity = {name: np.zeros_like(value) for name, value in self._parameters.items()}
+
+    def set_learning_rate(self, value: float) -> None:
+        self._learning_rate = value
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return table.to_canonical(self._parameters)
+
+    def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
+        return np.asarray(images, self._dtype), labels
+
+    def use_dataset(self, dataset: Pair) -> None:
+        self._dataset = dataset
+
+    def _batch(self, batch: Pair | np.ndarray) -> Pair:
+        if self._feed == "device":
+            images, labels = self._dataset
+            return images[batch], labels[batch]
+        images, labels = batch
+        return self.put(images=images, labels=labels)
+
+    def train_steps(self, batches: Sequence[Pair] | np.ndarray) -> list[np.ndarray]:
+        return [self._step(*self._batch(batch)) for batch in batches]
+
+    def _step(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        loss, gradients = self._loss_and_gradients(images, labels)
+        for name, gradient in gradients.items():
+            velocity = self._velocity[name]
+            velocity *= self._recipe.momentum
+            velocity += gradient
+            self._parameters[name] -= self._learning_rate * velocity
+        return loss
+
+    def _loss_and_gradients(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        logits = self._model.forward(images, self._parameters)
+        loss, d_logits = cross_entropy(logits, labels)
+        return loss, self._model.backward(d_logits, self._parameters)
+
+    def read_back(self, batch: Pair | np.ndarray) -> Pair:
+        return self._batch(batch)
+
+    def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
+        return self._loss_and_gradients(*batch)[1]
+
+    def loss(self, batch: Pair) -> np.ndarray:
+        images, labels = batch
+        return cross_entropy(self._model.forward(images, self._parameters), labels)[0]
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return self._model.forward(images, self._parameters)
+
+    def synchronize(self) -> None:
+        """NumPy returns when it is done."""
+
+    def to_numpy(self, value: np.ndarray | list[np.ndarray]) -> np.ndarray:
+        return np.asarray(value)
+
+    def memory(self) -> tuple[int | None, str]:
+        return None, "cpu: see peak_rss_bytes"
+
+    def describe(self) -> dict[str, str]:
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        return {
+            "version": np.__version__,
+            "threads": str(max((pool["num_threads"] for pool in pools), default=1)),
+            "layout": "NCHW",
+            "fast_math": "none",
+            "optimizer": "SGD with momentum, written out",
+            "compiler": ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools),
+        }

@@ -1,0 +1,166 @@
+"""The layers with their derivatives, and the network as a list of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+
+Parameters = dict[str, np.ndarray]
+
+
+class ConvLayer:
+    """Cross-correlation as a matrix product of image patches (im2col) with the kernels."""
+
+    def __init__(self, layer: Conv) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, c, h, w) -> (n, out, oh, ow)."""
+        pad, k = self.layer.padding, self.layer.kernel
+        if pad:
+            x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+        weight = parameters[f"{self.layer.name}.weight"]
+        windows = sliding_window_view(x, (k, k), axis=(2, 3))
+        n, c, oh, ow = windows.shape[:4]
+        self.input_shape = x.shape
+        # One row a pixel of the output: (n * oh * ow, c * k * k).
+        self.patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * k * k)
+        y = self.patches @ weight.reshape(len(weight), -1).T + parameters[f"{self.layer.name}.bias"]
+        return y.reshape(n, oh, ow, len(weight)).transpose(0, 3, 1, 2)
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Add this layer's gradients; (n, out, oh, ow) -> (n, c, h, w)."""
+        name, pad, k = self.layer.name, self.layer.padding, self.layer.kernel
+        weight = parameters[f"{name}.weight"]
+        n, out, oh, ow = dy.shape
+        rows = dy.transpose(0, 2, 3, 1).reshape(-1, out)
+        gradients[f"{name}.weight"] = (rows.T @ self.patches).reshape(weight.shape)
+        gradients[f"{name}.bias"] = rows.sum(axis=0)
+        d_patches = (rows @ weight.reshape(out, -1)).reshape(n, oh, ow, weight.shape[1], k, k)
+        dx = np.zeros(self.input_shape, dy.dtype)
+        for row in range(k):
+            for column in range(k):
+                patch = d_patches[..., row, column].transpose(0, 3, 1, 2)
+                dx[:, :, row : row + oh, column : column + ow] += patch
+        return dx[:, :, pad : dx.shape[2] - pad, pad : dx.shape[3] - pad] if pad else dx
+
+
+class ReluLayer:
+    """max(x, 0); the derivative at 0 is 0, as in all five frameworks."""
+
+    def __init__(self, layer: Relu) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """Any shape."""
+        self.positive = x > 0
+        return np.maximum(x, 0)
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Any shape."""
+        return dy * self.positive
+
+
+class MaxPoolLayer:
+    """Windows that do not overlap; rows and columns that fill no window are left out."""
+
+    def __init__(self, layer: MaxPool) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, c, h, w) -> (n, c, h // size, w // size)."""
+        size = self.layer.size
+        n, c, h, w = x.shape
+        self.input_shape = x.shape
+        oh, ow = h // size, w // size
+        windows = x[:, :, : oh * size, : ow * size].reshape(n, c, oh, size, ow, size)
+        windows = windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, oh, ow, size * size)
+        self.first = windows.argmax(axis=-1)[..., None]
+        return np.take_along_axis(windows, self.first, axis=-1)[..., 0]
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """(n, c, oh, ow) -> (n, c, h, w)."""
+        size = self.layer.size
+        n, c, oh, ow = dy.shape
+        windows = np.zeros((n, c, oh, ow, size * size), dy.dtype)
+        np.put_along_axis(windows, self.first, dy[..., None], axis=-1)
+        dx = np.zeros(self.input_shape, dy.dtype)
+        windows = windows.reshape(n, c, oh, ow, size, size).transpose(0, 1, 2, 4, 3, 5)
+        dx[:, :, : oh * size, : ow * size] = windows.reshape(n, c, oh * size, ow * size)
+        return dx
+
+
+class FlattenLayer:
+    """C, H, W into one axis."""
+
+    def __init__(self, layer: Flatten) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, ...) -> (n, features)."""
+        self.input_shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """(n, features) -> (n, ...)."""
+        return dy.reshape(self.input_shape)
+
+
+class DenseLayer:
+    """y = x W^T + b."""
+
+    def __init__(self, layer: Dense) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, inputs) -> (n, units)."""
+        self.input = x
+        return x @ parameters[f"{self.layer.name}.weight"].T + parameters[f"{self.layer.name}.bias"]
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Add this layer's gradients; (n, units) -> (n, inputs)."""
+        gradients[f"{self.layer.name}.weight"] = dy.T @ self.input
+        gradients[f"{self.layer.name}.bias"] = dy.sum(axis=0)
+        return dy @ parameters[f"{self.layer.name}.weight"]
+
+
+_LAYERS = {Conv: ConvLayer, Relu: ReluLayer, MaxPool: MaxPoolLayer, Flatten: FlattenLayer, Dense: DenseLayer}
+
+
+class Model:
+    """The layers of a network; parameters are passed in, so that a model has no state between calls."""
+
+    def __init__(self, network: Network) -> None:
+        self.layers = [_LAYERS[type(layer)](layer) for layer in network.layers]  # type: ignore[abstract,arg-type]
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, c, h, w) -> logits (n, classes)."""
+        for layer in self.layers:
+            x = layer.forward(x, parameters)
+        return x
+
+    def backward(self, d_logits: np.ndarray, parameters: Parameters) -> Parameters:
+        """Gradients by every parameter, after a `forward` of the same batch."""
+        gradients: Parameters = {}
+        for layer in reversed(self.layers):
+            d_logits = layer.backward(d_logits, parameters, gradients)
+        return gradients
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean cross-entropy of a batch and its gradient by the logits.
+
+    Args:
+        logits: (n, classes).
+        labels: integers (n,).
+    """
+    rows = np.arange(len(labels))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    sums = exponentials.sum(axis=1, keepdims=True)
+    loss = np.mean(np.log(sums[:, 0]) - shifted[rows, labels])
+    gradient = exponentials / sums
+    gradient[rows, labels] -= 1
+    return loss, gradient / len(labels)

@@ -1,0 +1,13 @@
+"""PaddlePaddle.
+
+Layout: N,C,H,W; dense weights are (in, out), everything else as canonical.
+Convolution: the CPU kernel is im2col and a matrix product on one thread, which is why Paddle trails here.
+Threads: importing paddle sets OMP_NUM_THREADS=1 unless it is set (Paddle PR#7208): the harness sets it first.
+Fast-math: none on the CPU. On a GPU, TF32 is switched off by NVIDIA_TF32_OVERRIDE=0, which the harness sets.
+Synchronisation: the CPU is synchronous; `paddle.device.synchronize()` on a GPU.
+"""
+
+DISTRIBUTIONS = ("paddlepaddle",)
+MODES = {"dynamic": "the dynamic graph, one operator at a time, as the tutorials teach"}
+DTYPES = ("float32", "float64")
+DEVICES = ("cpu", "gpu")

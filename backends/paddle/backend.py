@@ -1,0 +1,120 @@
+"""The protocol in PaddlePaddle. See harness/protocol.py for what each method promises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from backends.paddle import weights as table
+from backends.paddle.model import build
+from harness.network import Network
+
+Pair = tuple[paddle.Tensor, paddle.Tensor]
+HostBatch = tuple[np.ndarray, np.ndarray]
+
+
+class Backend:
+    """Paddle's dynamic graph."""
+
+    def __init__(
+        self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
+    ) -> None:
+        self._place = paddle.set_device(device)
+        self._gpu = device == "gpu"
+        self._dtype = dtype
+        self._feed = feed
+        self._recipe = recipe
+        self._model = build(network, dtype=dtype)
+
+    @staticmethod
+    def devices() -> list[str]:
+        return ["cpu", "gpu"] if paddle.device.cuda.device_count() else ["cpu"]
+
+    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
+        table.load(self._model, weights)
+        self._optimizer = paddle.optimizer.Momentum(
+            learning_rate=self._recipe.learning_rate,
+            momentum=self._recipe.momentum,
+            parameters=self._model.parameters(),
+        )
+
+    def set_learning_rate(self, value: float) -> None:
+        self._optimizer.set_lr(value)
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return table.dump(self._model)
+
+    def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
+        return (
+            paddle.to_tensor(images, dtype=self._dtype, place=self._place),
+            paddle.to_tensor(labels, dtype="int32", place=self._place),
+        )
+
+    def use_dataset(self, dataset: Pair) -> None:
+        self._dataset = dataset
+
+    def _batches(self, batches: Sequence[HostBatch] | np.ndarray) -> Iterator[Pair]:
+        for batch in batches:
+            if self._feed == "device":
+                images, labels = self._dataset
+                index = paddle.to_tensor(batch, place=self._place)
+                yield paddle.gather(images, index), paddle.gather(labels, index)
+            else:
+                host_images, host_labels = batch
+                yield self.put(images=host_images, labels=host_labels)
+
+    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[paddle.Tensor]:
+        losses = []
+        for images, labels in self._batches(batches):
+            loss = F.cross_entropy(self._model(images), labels)
+            loss.backward()
+            self._optimizer.step()
+            self._optimizer.clear_grad()
+            losses.append(loss.detach())
+        return losses
+
+    def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
+        images, labels = next(self._batches([batch]))
+        return images.numpy(), labels.numpy()
+
+    def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
+        self.loss(batch).backward()
+        gradients = table.gradients(self._model)
+        self._optimizer.clear_grad()
+        return gradients
+
+    def loss(self, batch: Pair) -> paddle.Tensor:
+        images, labels = batch
+        return F.cross_entropy(self._model(images), labels)
+
+    @paddle.no_grad()
+    def logits(self, images: paddle.Tensor) -> paddle.Tensor:
+        return self._model(images)
+
+    def synchronize(self) -> None:
+        if self._gpu:
+            paddle.device.synchronize()
+
+    def to_numpy(self, value: paddle.Tensor | list[paddle.Tensor]) -> np.ndarray:
+        return np.array([scalar.numpy() for scalar in value]) if isinstance(value, list) else value.numpy()
+
+    def memory(self) -> tuple[int | None, str]:
+        if self._gpu:
+            return paddle.device.cuda.max_memory_allocated(), "paddle.device.cuda.max_memory_allocated"
+        return None, "cpu: see peak_rss_bytes"
+
+    def describe(self) -> dict[str, str]:
+        onednn = paddle.get_flags(["FLAGS_use_mkldnn"])["FLAGS_use_mkldnn"]
+        return {
+            "version": paddle.__version__,
+            "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+            "layout": "NCHW",
+            "fast_math": "none",
+            "optimizer": "paddle.optimizer.Momentum",
+            "compiler": f"MKL {paddle.version.mkl()}, oneDNN {onednn}",
+        }

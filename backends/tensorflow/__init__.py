@@ -1,0 +1,18 @@
+"""TensorFlow with Keras 3.
+
+Layout: N,H,W,C: convolutions and their gradients in N,C,H,W do not exist on the CPU (keras#23041). Kernels
+    are (kh, kw, in, out), dense kernels (in, out), and the first dense kernel's rows are permuted.
+Execution: a Keras model and optimizer in one `tf.function`; `fit` adds Python time to every step
+    (tensorflow#39039). A new batch size is traced anew, so the last, smaller batch has a graph of its own.
+Optimizer: Keras keeps the learning rate inside the velocity: v <- m v - lr g; w <- w + v. At a constant
+    learning rate that is the recipe's formula.
+Threads: both pools are set before the first operation; later calls are refused by TensorFlow.
+Fast-math: oneDNN is on by default on the CPU and changes the order of sums, `describe` says so. TF32 is off.
+Synchronisation: functions on the CPU return when done; `tf.experimental.async_eager` is not used. On a GPU
+    `synchronize` waits through `tf.test.experimental.sync_devices`.
+"""
+
+DISTRIBUTIONS = ("tensorflow-cpu", "tensorflow")
+MODES = {"graph": "a Keras model and optimizer in one tf.function, as the custom-loop guide teaches"}
+DTYPES = ("float32", "float64")
+DEVICES = ("cpu", "gpu")

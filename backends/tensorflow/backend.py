@@ -1,0 +1,149 @@
+"""The protocol in TensorFlow and Keras. See harness/protocol.py for what each method promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from backends.tensorflow import weights as table
+from backends.tensorflow.model import build
+from harness.network import Network
+
+Pair = tuple[tf.Tensor, tf.Tensor]
+HostBatch = tuple[np.ndarray, np.ndarray]
+
+
+class Backend:
+    """Keras layers in `tf.function` graphs."""
+
+    def __init__(
+        self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
+    ) -> None:
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        self._feed = feed
+        self._network = network
+        self._device = device
+        self._dtype = tf.as_dtype(dtype)
+        self._model = build(network, dtype=dtype)
+        self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum)
+        self._optimizer.build(self._model.trainable_variables)
+        self._fresh_state = [variable.numpy() for variable in self._optimizer.variables]
+        self._compile()
+
+    def _compile(self) -> None:
+        model, optimizer = self._model, self._optimizer
+        mean_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=self._dtype.name)
+
+        @tf.function
+        def step(images, labels):
+            with tf.GradientTape() as tape:
+                loss = mean_loss(labels, model(images, training=True))
+            gradients = tape.gradient(loss, model.trainable_variables)
+            optimizer.apply(gradients, model.trainable_variables)
+            return loss
+
+        @tf.function
+        def gather_step(images, labels, index):
+            return step(tf.gather(images, index), tf.gather(labels, index))
+
+        @tf.function
+        def loss(images, labels):
+            return mean_loss(labels, model(images, training=False))
+
+        @tf.function
+        def gradients(images, labels):
+            with tf.GradientTape() as tape:
+                value = mean_loss(labels, model(images, training=True))
+            return tape.gradient(value, model.trainable_variables)
+
+        self._step, self._gather_step, self._loss, self._gradients = step, gather_step, loss, gradients
+        self._forward = tf.function(lambda images: model(images, training=False))
+
+    @staticmethod
+    def devices() -> list[str]:
+        return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
+
+    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
+        native = table.to_native(weights, self._network)
+        for variable, value in zip(self._model.trainable_variables, native, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._optimizer.variables, self._fresh_state, strict=True):
+            variable.assign(value)
+
+    def set_learning_rate(self, value: float) -> None:
+        # v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it.
+        scale = value / float(self._optimizer.learning_rate.numpy())
+        self._optimizer.learning_rate.assign(value)
+        for velocity in self._optimizer.momentums:
+            velocity.assign(velocity * scale)
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return table.to_canonical([v.numpy() for v in self._model.trainable_variables], self._network)
+
+    def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
+        return tf.constant(_channels_last(images), self._dtype), tf.constant(labels)
+
+    def use_dataset(self, dataset: Pair) -> None:
+        self._dataset = dataset
+
+    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[tf.Tensor]:
+        if self._feed == "device":
+            images, labels = self._dataset
+            return [self._gather_step(images, labels, tf.constant(index)) for index in batches]
+        return [self._step(*self.put(images=images, labels=labels)) for images, labels in batches]
+
+    def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
+        if self._feed == "device":
+            images, labels = (tf.gather(values, batch) for values in self._dataset)
+        else:
+            images, labels = self.put(images=batch[0], labels=batch[1])
+        return images.numpy().transpose(0, 3, 1, 2), labels.numpy()
+
+    def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
+        return table.to_canonical([g.numpy() for g in self._gradients(*batch)], self._network)
+
+    def loss(self, batch: Pair) -> tf.Tensor:
+        return self._loss(*batch)
+
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        return self._forward(images)
+
+    def synchronize(self) -> None:
+        if self._device == "gpu":
+            tf.test.experimental.sync_devices()
+
+    def to_numpy(self, value: tf.Tensor | list[tf.Tensor]) -> np.ndarray:
+        return np.asarray([v.numpy() for v in value]) if isinstance(value, list) else value.numpy()
+
+    def memory(self) -> tuple[int | None, str]:
+        if self._device == "gpu":
+            return tf.config.experimental.get_memory_info("GPU:0")["peak"], "tf.config.experimental.get_memory_info"
+        return None, "cpu: see peak_rss_bytes"
+
+    def describe(self) -> dict[str, str]:
+        threading = tf.config.threading
+        return {
+            "version": tf.__version__,
+            "keras": keras.__version__,
+            "threads": str(threading.get_intra_op_parallelism_threads()),
+            "layout": "NHWC",
+            "fast_math": f"tf32={tf.config.experimental.tensor_float_32_execution_enabled()}",
+            "optimizer": "keras.optimizers.SGD",
+            "compiler": f"inter-op threads {threading.get_inter_op_parallelism_threads()}, no XLA",
+        }
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """N,C,H,W -> N,H,W,C; with one channel this moves no bytes."""
+    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))

@@ -1,0 +1,31 @@
+"""The networks as `torch.nn.Sequential`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from harness.network import Conv, Dense, Flatten, LayerSummary, MaxPool, Network, Relu
+
+
+def build(network: Network, *, device: torch.device, dtype: torch.dtype) -> nn.Sequential:
+    """Build the network; its modules carry the names of the layer table."""
+    layers = OrderedDict((row.layer.name, _module(row)) for row in network.summary())
+    return nn.Sequential(layers).to(device=device, dtype=dtype)
+
+
+def _module(row: LayerSummary) -> nn.Module:
+    match row.layer:
+        case Conv(channels=channels, kernel=kernel, padding=padding):
+            return nn.Conv2d(row.input_shape[0], channels, kernel, padding=padding)
+        case Relu():
+            return nn.ReLU()
+        case MaxPool(size=size):
+            return nn.MaxPool2d(size)
+        case Flatten():
+            return nn.Flatten()
+        case Dense(units=units):
+            return nn.Linear(row.input_shape[0], units)
+    raise ValueError(f"backends/torch has no module for {row.layer}. Add it to _module().")

@@ -1,0 +1,60 @@
+"""Joining runs: what may be compared, and why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from harness.errors import InputError
+from harness.results import RunFolder
+
+# Rows that differ in one of these measure different things.
+MUST_AGREE = {
+    "machine_sha256": "machine",
+    "network": "network",
+    "data_sha256": "data set",
+    "recipe": "recipe",
+    "device": "device",
+    "dtype": "precision",
+    "environment": "environment",
+}
+
+
+def load_runs(folders: list[Path]) -> pd.DataFrame:
+    """Read the launches of several runs.
+
+    Raises:
+        InputError: a folder is no run, two have the same name, or nothing in them can be compared.
+    """
+    frames: list[pd.DataFrame] = []
+    for folder in folders:
+        if not (folder / "launches.csv").exists():
+            raise InputError(f"{folder} is not a run: it has no launches.csv. Give folders under results/.")
+        frames.append(RunFolder(folder).read("launches"))
+    names = [frame["run"].iloc[0] for frame in frames if len(frame)]
+    if len(set(names)) < len(names):
+        raise InputError(f"Two of the runs have the same name ({', '.join(names)}): give each run once.")
+    launches = pd.concat(frames, ignore_index=True)
+    good = launches[(launches["status"] == "ok") & launches["train_images_per_s"].notna()]
+    if good.empty:
+        raise InputError("None of the runs has a launch that succeeded and was timed: there is nothing to compare.")
+    check_comparable(good)
+    return good
+
+
+def check_comparable(launches: pd.DataFrame) -> None:
+    """Refuse rows that measure different things.
+
+    Raises:
+        InputError: with what differs, and both values.
+    """
+    for column, what in MUST_AGREE.items():
+        if launches[column].nunique(dropna=False) > 1:
+            shown = {"machine_sha256": "machine", "data_sha256": "data_set"}.get(column, column)
+            by_run = launches.groupby("run", sort=False)
+            values = [f"{name}: {', '.join(sorted(set(map(str, rows[shown]))))}" for name, rows in by_run]
+            digest = " (host name and all)" if column == "machine_sha256" else ""
+            raise InputError(
+                f"These runs cannot be compared: the {what}{digest} is not the same. " + "; ".join(values) + "."
+            )

@@ -1,0 +1,100 @@
+"""What a launch is controlled by: environment variables, CPU affinity, empty caches; asked for and found.
+
+Standard library only: the harness makes the environment, the worker checks that it got it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import InputError
+
+# Variables that change a framework's speed or numbers. A user's own are set aside under
+# `--environment controlled`, and said so, never dropped in silence (pyperf#47).
+SPEED_PREFIXES = (
+    "ATEN_", "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "FLAGS_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "JAX_", "KERAS_",
+    "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "MXNET_", "NPY_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_",
+    "OPENBLAS_", "PYTHON", "PYTORCH_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_",
+)  # fmt: skip
+
+# glibc hands freed memory back to the kernel at a threshold that it moves while a program runs, so that some
+# processes take hundreds of page faults a step and their identical twins none. Fixed thresholds end that;
+# 32 MiB is the most that M_MMAP_THRESHOLD accepts (mallopt(3)).
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
+)  # fmt: skip
+
+
+def choose_cpus(threads: int) -> list[int]:
+    """Pick the CPUs that a launch with that many threads is pinned to: the last ones that we may use.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    if threads > len(allowed):
+        raise InputError(
+            f"--threads {threads} asks for more CPUs than this process may use ({len(allowed)}: {allowed}). "
+            f"Give --threads {len(allowed)} or fewer."
+        )
+    return allowed[-threads:]
+
+
+def asked_variables(*, threads: int, scratch: Path) -> dict[str, str]:
+    """The variables of a controlled launch; `scratch` is its own empty folder, so that all caches start empty."""
+    caches = {
+        "TMPDIR": str(scratch),
+        "XDG_CACHE_HOME": str(scratch / "cache"),
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"),
+        "TRITON_CACHE_DIR": str(scratch / "triton"),
+        "CUDA_CACHE_PATH": str(scratch / "cuda"),
+        "JAX_ENABLE_COMPILATION_CACHE": "false",
+    }
+    choices = {
+        # Without it one framework takes three quarters of the card at start, and no memory figure means anything.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "NVIDIA_TF32_OVERRIDE": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "1",
+    }
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) | ALLOCATOR | caches | choices
+
+
+def launch_environment(user: Mapping[str, str], asked: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Combine the user's environment with what is asked for.
+
+    Returns:
+        the worker's environment, and the names of the user's variables that were set aside.
+    """
+    aside = sorted(name for name in user if name.startswith(SPEED_PREFIXES) and user[name] != asked.get(name))
+    kept = {name: value for name, value in user.items() if name not in aside}
+    return kept | dict(asked), [name for name in aside if not name.startswith("PYTHON")]
+
+
+def check_found(asked: dict[str, object]) -> None:
+    """Compare what this process was asked to have with what it has.
+
+    Raises:
+        RuntimeError: a control did not take, with both values.
+    """
+    variables = asked.get("environment") or {}
+    assert isinstance(variables, dict)
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            raise RuntimeError(f"Control {name}: asked for {value!r}, found {os.environ.get(name)!r}.")
+    cpus = asked.get("cpus")
+    if cpus and sorted(os.sched_getaffinity(0)) != cpus:
+        raise RuntimeError(f"CPU affinity: asked for {cpus}, found {sorted(os.sched_getaffinity(0))}.")
+
+
+def check_threads(asked: int, found: str, backend: str) -> None:
+    """Compare the threads that were asked for with those that the framework says it has.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    if asked and found != str(asked):
+        raise RuntimeError(f"Threads of {backend}: asked for {asked}, found {found} ({sys.executable}).")

@@ -1,0 +1,33 @@
+"""Writing files so that a reader, or a crash, never meets half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from harness.errors import InputError
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write beside the file, flush to the disk, then rename over it (rename(2) is atomic within a folder).
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+        )
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror}. Give a folder that you may write to.") from None
+    try:
+        with handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(handle.name, 0o644)
+        os.replace(handle.name, path)
+    except BaseException:
+        Path(handle.name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,143 @@
+"""Result folders: written a row at a time, whole files at once; read with the schema's dtypes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import InputError
+from harness.files import write_text_atomically
+from harness.schema import EPOCHS, LAUNCHES, SCHEMA_VERSION, SUMMARY, Column
+
+TABLES = {"launches": LAUNCHES, "epochs": EPOCHS, "summary": SUMMARY}
+
+
+class RunFolder:
+    """One run: launches.csv, epochs.csv, summary.csv, environment.json under results/<run>."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.resolve().name
+
+    @classmethod
+    def create(cls, results: Path, name: str) -> RunFolder:
+        """Make the folder.
+
+        Raises:
+            InputError: it cannot be made, or has results already.
+        """
+        path = results / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot make the results folder {path}: {error.strerror}. Give another with --results-dir."
+            ) from None
+        if (path / "launches.csv").exists():
+            raise InputError(f"{path} has results already. Give another --name, or --resume {path}.")
+        return cls(path)
+
+    def append(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Add rows to a table; the file on disk is the old one or the new one, never between."""
+        columns = TABLES[table]
+        frame = frame_of(rows, columns)
+        path = self.path / f"{table}.csv"
+        if path.exists():
+            frame = pd.concat([read_table(path, columns), frame], ignore_index=True)
+        write_table(path, frame)
+
+    def write_summary(self, frame: pd.DataFrame) -> None:
+        """Write summary.csv anew."""
+        write_table(self.path / "summary.csv", frame)
+
+    def read(self, table: str) -> pd.DataFrame:
+        """Read one table; without rows where it does not exist yet."""
+        path = self.path / f"{table}.csv"
+        if not path.exists():
+            return frame_of([], TABLES[table])
+        return read_table(path, TABLES[table])
+
+    def write_environment(self, values: dict[str, Any]) -> None:
+        """Write environment.json: plan, machine, packages, controls."""
+        write_text_atomically(self.path / "environment.json", json.dumps(values, indent=1, default=str) + "\n")
+
+    def read_environment(self) -> dict[str, Any]:
+        """Read environment.json.
+
+        Raises:
+            InputError: there is none, or it is not JSON.
+        """
+        path = self.path / "environment.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{self.path} is not a run: it has no environment.json.") from None
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON: {error}.") from None
+        assert isinstance(values, dict)
+        return values
+
+
+def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
+    """A frame with exactly the schema's columns and dtypes; a cell that a row lacks is missing."""
+    extra = {key for row in rows for key in row} - set(columns)
+    if extra:
+        raise ValueError(f"Columns that harness/schema.py does not have: {', '.join(sorted(extra))}.")
+    data = {
+        name: pd.array([_cell(row.get(name)) for row in rows], dtype=column.dtype)  # type: ignore[call-overload]
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(data)
+
+
+def _cell(value: Any) -> Any:
+    return pd.NA if value is None else value
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a CSV atomically; real numbers keep seventeen digits, so that reading gives the same bits."""
+    text = frame.to_csv(index=False, float_format="%.17g", quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    write_text_atomically(path, text)
+
+
+def read_table(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
+    """Read a CSV that `write_table` wrote.
+
+    Raises:
+        InputError: no such file, no such table, or a cell that is not of its column's dtype, with its place.
+    """
+    try:
+        raw = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
+    missing = [name for name in columns if name not in raw.columns]
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
+    frame = pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
+    versions = set(frame["schema_version"].dropna())
+    if len(frame) and versions != {SCHEMA_VERSION}:
+        raise InputError(f"{path} has schema_version {sorted(versions)}; this lenet-bench reads {SCHEMA_VERSION}.")
+    return frame
+
+
+def _typed(values: pd.Series, column: Column, path: Path) -> pd.Series:
+    if column.dtype == "string":
+        return values
+    if column.dtype == "boolean":
+        found: pd.Series = values.map({"True": True, "False": False}, na_action="ignore").astype("boolean")
+    else:
+        found = pd.to_numeric(values, errors="coerce").astype("Float64")
+    bad = (found.isna() & values.notna()).to_numpy(bool)
+    if column.dtype == "Int64":
+        bad |= (found % 1 != 0).fillna(False).to_numpy(bool)
+    if bad.any():
+        row = int(bad.argmax())
+        # Row 1 of a spreadsheet is the header.
+        raise InputError(f"{path}, row {row + 2}, column {column.name}: {values.iloc[row]!r} is not {column.dtype}.")
+    return found.astype(column.dtype)  # type: ignore[call-overload]

@@ -1,0 +1,148 @@
+"""Tables for people, at most 80 columns wide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.network import Network
+from harness.verification import Check
+
+WIDTH = 80
+
+
+def stdout() -> Console:
+    """The console that results are printed on; as wide as the terminal, 80 columns where there is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def show_summary(console: Console, summary: pd.DataFrame, *, several_runs: bool = False) -> None:
+    """Print speed and ratio, then start-up, inference and accuracy: two tables that each fit 80 columns."""
+    console.print(speed_table(summary, several_runs=several_runs))
+    console.print(other_table(summary, several_runs=several_runs))
+    _footnotes(console, summary)
+
+
+def speed_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
+    """Training speed with its interval, the ratio to the fastest with its interval, the verdict."""
+    table = _table(_title("Training, steady", summary))
+    _columns(table, ["backend", "mode"], ["images/s", "95 % interval", "ratio", "95 % interval"], "verdict")
+    for _, row in summary.iterrows():
+        table.add_row(
+            _name(row, several_runs),
+            _text(row["mode"]),
+            _number(row["train_images_per_s"], ",.0f"),
+            _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
+            _number(row["ratio"], ".3f"),
+            _interval(row["ratio_low"], row["ratio_high"], ".3f"),
+            _text(row["verdict"]),
+        )
+    return table
+
+
+def other_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
+    """Start-up, inference, memory and accuracy."""
+    table = _table("Start-up, inference, memory, accuracy (medians of launches)")
+    headers = ["import s", "first step s", "infer images/s", "p50 ms", "peak MiB", "test acc %", "n"]
+    _columns(table, ["backend", "version"], headers, None)
+    for _, row in summary.iterrows():
+        table.add_row(
+            _name(row, several_runs),
+            _text(row["framework_version"]),
+            _number(row["import_s"], ".2f"),
+            _number(row["first_step_s"], ".3f"),
+            _number(row["inference_images_per_s"], ",.0f"),
+            _number(row["latency_ms_p50"], ".3f"),
+            _number(row["peak_rss_bytes"] / 2**20, ",.0f"),
+            _number(row["test_accuracy"] * 100, ".2f"),
+            str(row["launches"]),
+        )
+    return table
+
+
+def _title(what: str, summary: pd.DataFrame) -> str:
+    parts = [what]
+    for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads"):
+        values = summary[name].dropna().unique()
+        if len(values) == 1:
+            labels = {"batch_size": f"batch {values[0]}", "threads": f"{values[0]} thread(s)"}
+            parts.append(labels.get(name, str(values[0])))
+    return ", ".join(parts)
+
+
+def _footnotes(console: Console, summary: pd.DataFrame) -> None:
+    if (summary["launches"] < 4).any():
+        console.print("Under four rounds the verdict is always 'cannot tell': give --rounds 4 or more.")
+    for _, row in summary[summary["unsteady"] > 0].iterrows():
+        console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")
+    if (summary["data_set"] == "drawn-digits").any():
+        console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (README, Data).", style="bold")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+
+
+def _columns(table: Table, left: list[str], right: list[str], last: str | None) -> None:
+    for header in left:
+        table.add_column(header, overflow="fold", no_wrap=header == "version")
+    for header in right:
+        table.add_column(header, justify="right", overflow="fold")
+    if last:
+        table.add_column(last, overflow="fold")
+
+
+def _name(row: pd.Series, several_runs: bool) -> Text:
+    return Text(f"{row['backend']}\n{row['run']}" if several_runs else str(row["backend"]))
+
+
+def _text(value: Any) -> Text:
+    # Text, not markup: a version or a run's name may contain brackets.
+    return Text("-" if pd.isna(value) else str(value))
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if pd.isna(value) else format(float(value), form)
+
+
+def _interval(low: Any, high: Any, form: str) -> str:
+    return "-" if pd.isna(low) or pd.isna(high) else f"{float(low):{form}}..{float(high):{form}}"
+
+
+def show_checks(console: Console, title: str, checks: list[Check]) -> None:
+    """Print a verification: error, tolerance and outcome of every quantity."""
+    table = _table(f"{title} against the float64 reference")
+    _columns(table, ["quantity"], ["error", "tolerance"], "outcome")
+    for check in checks:
+        outcome = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
+        table.add_row(check.quantity, f"{check.error:.1e}", f"{check.tolerance:.1e}", outcome)
+    console.print(table)
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        console.print(f"{len(failed)} of {len(checks)} failed, first: {failed[0].quantity}.", style="bold red")
+    else:
+        console.print(f"all {len(checks)} passed")
+
+
+def show_network(console: Console, network: Network) -> None:
+    """Print a layer table with shapes, parameters and multiply-adds."""
+    table = _table(f"{network.name}: {network.source}")
+    _columns(table, ["layer", "kind", "output"], ["parameters", "multiply-adds"], None)
+    table.add_row("input", "", " x ".join(map(str, network.input_shape)), "", "")
+    total = 0
+    for row in network.summary():
+        total += row.multiply_adds
+        table.add_row(
+            row.layer.name,
+            type(row.layer).__name__,
+            " x ".join(map(str, row.output_shape)),
+            f"{row.parameters:,}" if row.parameters else "",
+            f"{row.multiply_adds:,}" if row.multiply_adds else "",
+        )
+    table.add_row("total", "", "", f"{network.parameters:,}", f"{total:,}", style="bold")
+    console.print(table)

@@ -1,0 +1,77 @@
+"""Epochs: every image once, accuracy after each, evaluation outside the clock. Worker side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.batches import Data
+from harness.job import Job
+from harness.measure import Row, collect_garbage, test_batches, timed
+from harness.recipe import Recipe
+
+# Batches that are prepared, and then trained on in one timed call: 25 MB of them, not a whole epoch.
+CHUNK = 100
+
+
+def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarray], tell: Callable[..., None]) -> Row:
+    """Train from the initial weights; tell of every epoch; return the last accuracy.
+
+    Raises:
+        FloatingPointError: the loss is no longer a finite number.
+    """
+    recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
+    _warm_up_shapes(job, backend, data)
+    backend.load_weights(weights)
+    row: Row = {}
+    for epoch in range(job.epochs):
+        backend.set_learning_rate(recipe.learning_rate_of(epoch))
+        row = {"epoch": epoch + 1, **_train_epoch(job, backend, data, epoch, tell)}
+        start = time.perf_counter()
+        row["test_accuracy"] = accuracy(backend, data)
+        row["evaluate_s"] = time.perf_counter() - start
+        tell("epoch", **row)
+        if not np.isfinite(row["train_loss"]):
+            raise FloatingPointError(f"The training loss became {row['train_loss']} in epoch {epoch + 1}.")
+    return {"epochs": job.epochs, "test_accuracy": row.get("test_accuracy")}
+
+
+def accuracy(backend: Any, data: Data) -> float:
+    """Share of test images whose largest logit is their label, in 0..1."""
+    right = 0
+    for images, labels in test_batches(backend, data):
+        right += int((backend.to_numpy(backend.logits(images)).argmax(axis=1) == labels).sum())
+    return right / len(data.test_labels)
+
+
+def _warm_up_shapes(job: Job, backend: Any, data: Data) -> None:
+    """Train once on the full and on the last, smaller batch, so that no epoch pays for compiling them."""
+    order = data.order(seed=job.seed, epoch=0, batch_size=job.entrant.batch_size)
+    for index in (order[0], order[-1]):
+        backend.to_numpy(backend.train_steps(_batches(job, data, [index])))
+
+
+def _train_epoch(job: Job, backend: Any, data: Data, epoch: int, tell: Callable[..., None]) -> Row:
+    order = data.order(seed=job.seed, epoch=epoch, batch_size=job.entrant.batch_size)
+    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+    if len(order[-1]) != len(order[0]):
+        # Blocks hold batches of one size: the smaller one comes alone.
+        chunks[-1:] = [chunk for chunk in (chunks[-1][:-1], order[-1:]) if chunk]
+    seconds, loss_sum = 0.0, 0.0
+    collect_garbage()
+    for number, chunk in enumerate(chunks):
+        batches = _batches(job, data, chunk)
+        losses: list[Any] = []
+        seconds += timed(lambda: losses.append(backend.train_steps(batches)), synchronize=backend.synchronize)  # noqa: B023
+        loss_sum += float(np.sum(backend.to_numpy(losses[0]), dtype=np.float64)) * len(chunk[0])
+        tell("progress", epoch=epoch + 1, done=(number + 1) / len(chunks))
+    return {"train_s": seconds, "train_loss": loss_sum / len(data.train_labels)}
+
+
+def _batches(job: Job, data: Data, chunk: list[np.ndarray]) -> Any:
+    if job.entrant.feed == "device":
+        return np.stack(chunk)
+    return [data.train_batch(index) for index in chunk]

@@ -1,0 +1,205 @@
+"""Is it the same computation? A backend's numbers against the float64 reference, with tolerances that are measured.
+
+The reference is the NumPy backend in float64. How far honest float32 arithmetic may be from it is measured on
+the same weights and batches: the reference runs in the backend's precision in several orders of summation that
+are equal in exact arithmetic (hidden channels and units permuted, images of a batch permuted), and the largest
+error of these, times MARGIN, is the tolerance. Nothing about the size of a tolerance is guessed but MARGIN.
+
+A ReLU or a max pool is not differentiable at a tie: where a float64 value lies within rounding of one, two
+right answers differ by more than rounding. So the batches are chosen: of the candidates for each step, the images
+whose activations stay farthest from a tie on the reference's own trajectory.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.batches import prepare
+from harness.data import Dataset
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+from harness.quantities import STEPS, Quantities, quantities
+from harness.recipe import Recipe
+from harness.start import Weights
+
+MARGIN = 8.0
+ORDERS = 8
+BATCH = 64
+CANDIDATES = 4 * BATCH
+# Pooling windows of a constant background tie exactly, in every order of summation, and harmlessly: their
+# inputs are equal, so it does not matter which one receives the gradient.
+EXACT_TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity: largest error over largest value, and what rounding allows."""
+
+    quantity: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """A NaN does not pass."""
+        return self.error <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What every backend is asked to compute, with the reference's answer and the tolerances.
+
+    Attributes:
+        images: float32 (steps, batch, c, h, w).
+        labels: int32 (steps, batch).
+        expected: the reference's quantities.
+        tolerances: by quantity.
+    """
+
+    weights: Weights
+    images: np.ndarray
+    labels: np.ndarray
+    expected: Quantities
+    tolerances: dict[str, float]
+
+    def check(self, found: Quantities) -> list[Check]:
+        """Compare a backend's quantities with the reference's, in the order of computation."""
+        return [
+            Check(name, relative_error(found[name], value), self.tolerances[name])
+            for name, value in self.expected.items()
+        ]
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest absolute error over the largest absolute value; NaN where anything is not finite or shapes differ."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("nan")
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def pose(
+    network: Network,
+    recipe: Recipe,
+    dataset: Dataset,
+    weights: Weights,
+    *,
+    dtype: str = "float32",
+    allowance: float = 1.0,
+) -> Problem:
+    """Choose the batches, compute the reference, measure the tolerances.
+
+    Args:
+        dtype: the precision of the backend that will be checked.
+        allowance: the backend's ROUNDING factor (see harness/protocol.py).
+    """
+    images, labels = _choose_batches(network, recipe, dataset, weights)
+    expected = quantities(_reference(network, recipe, "float64"), weights, images=images.astype(float), labels=labels)
+    worst = dict.fromkeys(expected, 0.0)
+    for number in range(ORDERS):
+        found = _in_another_order(network, recipe, weights, images.astype(dtype), labels, number)
+        for name, value in expected.items():
+            worst[name] = max(worst[name], relative_error(found[name], value))
+    # A scalar can come out right by luck in every order: no tolerance is below one unit in the last place.
+    least = float(np.finfo(dtype).eps)
+    tolerances = {name: allowance * MARGIN * max(error, least) for name, error in worst.items()}
+    return Problem(weights, images, labels, expected, tolerances)
+
+
+def _reference(network: Network, recipe: Recipe, dtype: str) -> Any:
+    backend = importlib.import_module("backends.numpy.backend").Backend
+    return backend(network=network, recipe=recipe, mode="eager", feed="host", device="cpu", dtype=dtype, threads=0)
+
+
+def _choose_batches(
+    network: Network, recipe: Recipe, dataset: Dataset, weights: Weights
+) -> tuple[np.ndarray, np.ndarray]:
+    reference = _reference(network, recipe, "float64")
+    reference.load_weights(weights)
+    batches = []
+    for step in range(max(STEPS)):
+        part = np.arange(step * CANDIDATES, (step + 1) * CANDIDATES) % len(dataset.train_labels)
+        images = prepare(dataset.train_images[part], network.input_shape, "float32")
+        labels = dataset.train_labels[part].astype(np.int32)
+        distance = tie_distance(network, reference.dump_weights(), images.astype(float))
+        chosen = np.sort(np.argsort(-distance, kind="stable")[:BATCH])
+        batches.append((images[chosen], labels[chosen]))
+        reference.train_steps([(images[chosen].astype(float), labels[chosen])])
+    return np.stack([images for images, _ in batches]), np.stack([labels for _, labels in batches])
+
+
+def tie_distance(network: Network, weights: Weights, images: np.ndarray) -> np.ndarray:
+    """How far the nearest activation of each image is from a tie, relative to the layer's largest; float64 (n,)."""
+    model = importlib.import_module("backends.numpy.model").Model(network)
+    nearest = np.full(len(images), np.inf)
+    x = images
+    for layer, module in zip(network.layers, model.layers):
+        gap = _gaps(layer, x)
+        if gap is not None:
+            gap = np.where(gap < EXACT_TIE, np.inf, gap).reshape(len(images), -1)
+            nearest = np.minimum(nearest, gap.min(axis=1) / np.abs(x).max())
+        x = module.forward(x, weights)
+    return nearest
+
+
+def _gaps(layer: Any, x: np.ndarray) -> np.ndarray | None:
+    if isinstance(layer, Relu):
+        return np.abs(x)
+    if isinstance(layer, MaxPool):
+        n, c, h, w = x.shape
+        size = layer.size
+        windows = x[:, :, : h // size * size, : w // size * size].reshape(n, c, h // size, size, w // size, size)
+        ordered = np.sort(windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // size, w // size, -1), axis=-1)
+        return ordered[..., -1] - ordered[..., -2]
+    return None
+
+
+def _in_another_order(
+    network: Network, recipe: Recipe, weights: Weights, images: np.ndarray, labels: np.ndarray, number: int
+) -> Quantities:
+    """The quantities in the arrays' own precision, computed in another order of summation, put back in place."""
+    random = np.random.default_rng(number)
+    axes = _unit_orders(network, random)
+    shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
+    rows = random.permutation(images.shape[1])
+    backend = _reference(network, recipe, str(images.dtype))
+    found = quantities(backend, shuffled, images=images[:, rows], labels=labels[:, rows])
+    for name, value in found.items():
+        parameter = name.removeprefix("gradient of ").split(" after ")[0]
+        if parameter in axes:
+            inverse = [None if order is None else np.argsort(order) for order in axes[parameter]]
+            found[name] = _permute(value, inverse)
+    found["logits"] = found["logits"][np.argsort(rows)]
+    return found
+
+
+def _unit_orders(network: Network, random: np.random.Generator) -> dict[str, list[np.ndarray | None]]:
+    """For every parameter, a permutation of its output axis and the matching one of its input axis."""
+    axes: dict[str, list[np.ndarray | None]] = {}
+    incoming: np.ndarray | None = None
+    weighted = [row for row in network.summary() if isinstance(row.layer, Conv | Dense)]
+    for row in network.summary():
+        layer = row.layer
+        if isinstance(layer, Flatten) and incoming is not None:
+            channels, height, width = row.input_shape
+            incoming = np.arange(channels * height * width).reshape(channels, -1)[incoming].reshape(-1)
+        elif isinstance(layer, Conv | Dense):
+            # The logits keep their order: labels are classes.
+            outgoing = (
+                None
+                if row is weighted[-1] or layer == weighted[-1].layer
+                else random.permutation(layer.channels if isinstance(layer, Conv) else layer.units)
+            )
+            axes[f"{layer.name}.weight"] = [outgoing, incoming]
+            axes[f"{layer.name}.bias"] = [outgoing]
+            incoming = outgoing
+    return axes
+
+
+def _permute(value: np.ndarray, orders: list[np.ndarray | None]) -> np.ndarray:
+    for axis, order in enumerate(orders):
+        if order is not None:
+            value = np.take(value, order, axis=axis)
+    return np.ascontiguousarray(value)

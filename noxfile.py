@@ -1,0 +1,210 @@
+"""Every job of the project, each in environments that it makes itself: nox -l lists them.
+
+One environment for the harness and one for each backend, under .nox/<python version>/, made on first use, reused
+while its pins are the same. Packages are installed by pip, not by uv, because only pip reads the user's pip
+configuration, where a machine may have its own index or CPU wheels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["tests"]
+nox.options.error_on_external_run = False
+
+ROOT = Path(__file__).parent
+FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
+BACKENDS = (*FRAMEWORKS, "numpy")
+# One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
+PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
+ENVIRONMENTS = ROOT / ".nox" / PYTHON
+
+
+def find_python(session: nox.Session) -> str:
+    """Return an interpreter of the wanted version: this one, one on the PATH, or one that uv fetches."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
+        return sys.executable
+    name = f"python{PYTHON}"
+    # A pyenv shim is on the PATH for versions that are not switched on: ask it.
+    found = shutil.which(name)
+    if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+        return found
+    uv = shutil.which("uv")
+    if uv:
+        session.log(f"{name} is not on the PATH; asking uv for it.")
+        answer = subprocess.run([uv, "python", "install", PYTHON], capture_output=True, text=True)
+        answer = subprocess.run([uv, "python", "find", PYTHON], capture_output=True, text=True)
+        if answer.returncode == 0:
+            return answer.stdout.strip()
+    session.error(
+        f"Python {PYTHON} is needed and was not found. Install it (python.org, your system's packages, "
+        f"`pip install uv && uv python install {PYTHON}`), or say LENET_BENCH_PYTHON=3.12."
+    )
+    raise AssertionError  # session.error does not return
+
+
+def environment(session: nox.Session, name: str, *requirements: str) -> Path:
+    """Return the Python of the environment `name`, made anew where its pins have changed."""
+    folder = ENVIRONMENTS / name
+    python = folder / "bin" / "python"
+    stamp = folder / "pins.sha256"
+    if python.exists() and stamp.exists() and stamp.read_text() == pins_digest(name):
+        return python
+    session.log(f"Making the environment {folder.relative_to(ROOT)}")
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run(find_python(session), "-m", "venv", str(folder), silent=True)
+    constraints = ROOT / "requirements" / f"{name}.txt"
+    pinned = ["-c", str(constraints)] if constraints.exists() else []
+    install(session, python, *requirements, *pinned)
+    stamp.write_text(pins_digest(name))
+    return python
+
+
+def pins_digest(name: str) -> str:
+    """Digest of all files that decide what an environment holds."""
+    asked = ROOT / "pyproject.toml" if name == "harness" else ROOT / "requirements" / f"{name}.in"
+    files = [path for path in (asked, ROOT / "requirements" / f"{name}.txt") if path.exists()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def install(session: nox.Session, python: Path, *arguments: str) -> None:
+    """Install with pip in an environment, with its progress where somebody watches."""
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    session.run(str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments)
+
+
+def harness_python(session: nox.Session) -> Path:
+    """The harness side: command line, tables, tests, lint."""
+    return environment(session, "harness", "-e", f"{ROOT}[test,lint]")
+
+
+def backend_python(session: nox.Session, backend: str) -> Path:
+    """A worker side; the harness is told where it is."""
+    python = environment(session, backend, "-r", str(ROOT / "requirements" / f"{backend}.in"))
+    code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
+    session.run(str(harness_python(session)), "-c", code, backend, str(python), silent=True)
+    return python
+
+
+def harness(session: nox.Session, *arguments: str) -> None:
+    """Run the command line tool; exit codes other than 1 (README) become nox's own, which knows only 0 and 1."""
+    command = [str(harness_python(session)), "-m", "harness", *arguments]
+    try:
+        # After Ctrl-C the tool ends its worker and writes its tables: let it.
+        session.run(*command, interrupt_timeout=30, terminate_timeout=10)
+    except CommandFailed as failure:
+        if failure.return_code in (None, 1):
+            raise
+        raise SystemExit(failure.return_code) from None
+
+
+def bench_session(backend: str) -> None:
+    """Define bench-<backend>, verify-<backend> and tests-<backend>."""
+
+    @nox.session(name=f"bench-{backend}", venv_backend="none", default=False)
+    def bench_one(session: nox.Session) -> None:
+        backend_python(session, backend)
+        harness(session, "run", "--backend", backend, *session.posargs)
+
+    @nox.session(name=f"verify-{backend}", venv_backend="none", default=False)
+    def verify_one(session: nox.Session) -> None:
+        backend_python(session, backend)
+        harness(session, "verify", "--backend", backend, *session.posargs)
+
+    @nox.session(name=f"tests-{backend}", venv_backend="none", default=False)
+    def tests_one(session: nox.Session) -> None:
+        test_backend(session, backend)
+
+    bench_one.__doc__ = f"Install {backend}, train LeNet-5, time it, print a table, write CSV; options after --."
+    verify_one.__doc__ = f"Install {backend} and prove its arithmetic against the float64 reference."
+    tests_one.__doc__ = f"Test the {backend} backend's conformance in its own environment."
+
+
+def test_backend(session: nox.Session, backend: str) -> None:
+    """Run the conformance suite in the backend's environment."""
+    python = backend_python(session, backend)
+    session.run(
+        str(python), "-m", "pytest", "tests/backends", "--backend", backend, *session.posargs,
+        env={"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"},
+    )  # fmt: skip
+
+
+for each in BACKENDS:
+    bench_session(each)
+
+
+@nox.session(venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Install all five frameworks, run them round by round, compare them; options after --."""
+    for backend in FRAMEWORKS:
+        backend_python(session, backend)
+    harness(session, "run", "--backend", "all", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Test everything: the harness, then every backend in its own environment."""
+    python = harness_python(session)
+    for backend in BACKENDS:
+        backend_python(session, backend)
+    session.run(str(python), "-m", "pytest", "tests/harness", *session.posargs)
+    for backend in BACKENDS:
+        test_backend(session, backend)
+
+
+@nox.session(venv_backend="none", default=False)
+def verify(session: nox.Session) -> None:
+    """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""
+    for backend in BACKENDS:
+        backend_python(session, backend)
+    harness(session, "verify", "--backend", "all,numpy", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def gate(session: nox.Session) -> None:
+    """Train every framework briefly; fail where one is less accurate than the baseline allows; options after --."""
+    for backend in FRAMEWORKS:
+        backend_python(session, backend)
+    harness(session, "gate", "--backend", "all", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def overhead(session: nox.Session) -> None:
+    """Hold the harness against hand-written loops of each framework, in paired rounds; options after --."""
+    for backend in FRAMEWORKS:
+        backend_python(session, backend)
+    session.run(str(harness_python(session)), "-m", "benchmarks.overhead", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def lint(session: nox.Session) -> None:
+    """Check format, style and types."""
+    python = harness_python(session)
+    session.run(str(python), "-m", "ruff", "format", "--check", ".")
+    session.run(str(python), "-m", "ruff", "check", ".")
+    session.run(str(python), "-m", "mypy")
+
+
+@nox.session(venv_backend="none", default=False)
+def lock(session: nox.Session) -> None:
+    """Refresh the pins: install what is asked for in fresh environments, write what came; names after --."""
+    for name in session.posargs or ("harness", *BACKENDS):
+        target = ROOT / "requirements" / f"{name}.txt"
+        target.unlink(missing_ok=True)
+        python = harness_python(session) if name == "harness" else backend_python(session, name)
+        freeze = subprocess.run(
+            [str(python), "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True
+        )
+        # A local version (2.13.0+cpu) is one index's build: the pin must fit them all.
+        pins = sorted(line.partition("+")[0] for line in freeze.stdout.splitlines() if "==" in line)
+        target.write_text("\n".join(pins) + "\n")
+        (ENVIRONMENTS / name / "pins.sha256").write_text(pins_digest(name))

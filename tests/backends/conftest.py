@@ -1,0 +1,54 @@
+"""Builds the backend under test in this process: these tests run in that backend's environment."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import warnings
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harness.network import get_network
+from harness.recipe import LENET5
+
+
+@pytest.fixture(scope="session")
+def backend_name(pytestconfig: pytest.Config) -> str:
+    return pytestconfig.getoption("--backend") or "numpy"
+
+
+@pytest.fixture(scope="session")
+def facts(backend_name: str) -> ModuleType:
+    """The facts of `backends/<name>/__init__.py`; a backend that was named and is not installed is a failure."""
+    module = importlib.import_module(f"backends.{backend_name}")
+    installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
+    if not installed & set(module.DISTRIBUTIONS):
+        wanted = " or ".join(module.DISTRIBUTIONS)
+        pytest.fail(f"{wanted} is not installed here. Run: nox -s tests-{backend_name}")
+    return module
+
+
+@pytest.fixture(scope="session")
+def make(backend_name: str, facts: ModuleType) -> Callable[..., Any]:
+    """Return a function that builds the backend; keywords override the defaults."""
+    with warnings.catch_warnings():
+        # What frameworks warn of while they are imported (np.bool, a missing ccache) is not ours to mend.
+        warnings.simplefilter("ignore")
+        backend_class = importlib.import_module(f"backends.{backend_name}.backend").Backend
+
+    def build(**changes: Any) -> Any:
+        options = {
+            "network": get_network("lenet5"),
+            "recipe": LENET5,
+            "mode": next(iter(facts.MODES)),
+            "feed": "host",
+            "device": "cpu",
+            "dtype": "float32",
+            "threads": 1,
+        }
+        return backend_class(**(options | changes))
+
+    return build

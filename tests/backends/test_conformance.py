@@ -1,0 +1,190 @@
+"""The protocol's promises, tested on one backend in its own environment: pytest tests/backends --backend NAME."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backends.numpy.backend import Backend as Reference
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
+from harness.recipe import LENET5
+from harness.start import initial_weights
+
+LENET = get_network("lenet5")
+# Padding, odd sizes that pooling cuts, and several input channels: what lenet5 does not have.
+OTHER = Network(
+    name="other",
+    input_shape=(3, 13, 11),
+    layers=(
+        Conv("conv1", 4, 3, padding=1),
+        Relu("relu1"),
+        MaxPool("pool1"),
+        Conv("conv2", 5, 3, padding=2),
+        MaxPool("pool2"),
+        Flatten("flatten"),
+        Dense("dense1", 7),
+    ),
+    classes=7,
+    source="this test",
+)
+
+
+def draw_batch(network: Network, count: int = 9, seed: int = 5, dtype: str = "float32"):
+    """Random images and labels; no window of a pool has two equal maxima."""
+    random = np.random.default_rng(seed)
+    images = random.random((count, *network.input_shape), dtype=np.float32).astype(dtype)
+    return images, random.integers(0, network.classes, count).astype(np.int32)
+
+
+def reference(network: Network = LENET, **changes):
+    options = {
+        "recipe": LENET5,
+        "mode": "eager",
+        "feed": "host",
+        "device": "cpu",
+        "dtype": "float64",
+        "threads": 0,
+    }
+    backend = Reference(network=network, **(options | changes))
+    backend.load_weights(initial_weights(network, seed=3))
+    return backend
+
+
+def assert_close(actual: np.ndarray, expected: np.ndarray, dtype: str, what: str) -> None:
+    """Compare by the largest error over the largest value: 1e-5 in float32 and 1e-12 in float64.
+
+    Rounding gives 1e-7 and 1e-16; a mistake in the mathematics gives 1e-3 at least.
+    """
+    error = np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
+    assert error < {"float32": 1e-5, "float64": 1e-12}[dtype], f"{what}: relative error {error:.2e}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", [LENET, OTHER], ids=lambda network: network.name)
+def test_weights_come_back_bit_exact(make, network, dtype):
+    """load_weights, then dump_weights, changes no bit, no name and no shape."""
+    weights = {name: value.astype(dtype) for name, value in initial_weights(network, seed=3).items()}
+    backend = make(network=network, dtype=dtype)
+    backend.load_weights(weights)
+
+    dumped = backend.dump_weights()
+
+    assert list(dumped) == list(weights)
+    for name, value in weights.items():
+        assert dumped[name].dtype == value.dtype
+        assert dumped[name].flags.c_contiguous
+        np.testing.assert_array_equal(dumped[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("feed", ["host", "device"])
+def test_what_arrives_is_what_was_sent(make, feed):
+    """read_back returns the images and labels of the batch bit by bit, through the feed that training uses."""
+    images, labels = draw_batch(LENET, count=20)
+    backend = make(feed=feed)
+    backend.load_weights(initial_weights(LENET, seed=3))
+    index = np.array([3, 1, 19, 7, 7])
+    batch = (images[index], labels[index])
+    if feed == "device":
+        backend.use_dataset(backend.put(images=images, labels=labels))
+        batch = index
+
+    got_images, got_labels = backend.read_back(batch)
+
+    np.testing.assert_array_equal(got_images, images[index])
+    np.testing.assert_array_equal(got_labels, labels[index])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("network", [LENET, OTHER], ids=lambda network: network.name)
+def test_one_batch_agrees_with_the_reference(make, network, dtype):
+    """Logits, loss and every gradient of a batch are those of the float64 reference."""
+    images, labels = draw_batch(network)
+    expected = reference(network)
+    backend = make(network=network, dtype=dtype)
+    backend.load_weights(initial_weights(network, seed=3))
+    batch = backend.put(images=images.astype(dtype), labels=labels)
+    oracle = expected.put(images=images, labels=labels)
+
+    assert_close(backend.to_numpy(backend.logits(batch[0])), expected.logits(oracle[0]), dtype, "logits")
+    assert_close(backend.to_numpy(backend.loss(batch)), expected.loss(oracle), dtype, "loss")
+    gradients = backend.gradients(batch)
+    for name, value in expected.gradients(oracle).items():
+        assert_close(gradients[name], value, dtype, f"gradient of {name}")
+
+
+@pytest.mark.parametrize("feed", ["host", "device"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_steps_agree_with_the_reference(make, feed, dtype):
+    """Losses and weights of five steps are the reference's: momentum, a smaller last batch, a new learning rate."""
+    recipe = replace(LENET5, learning_rate=0.05)
+    images, labels = draw_batch(LENET, count=32, dtype=dtype)
+    # Sizes that are powers of two: MXNet holds 1 / batch in float32, which would show in float64.
+    index = [np.arange(32).reshape(4, 8), np.array([[4, 2, 9, 30]])]
+    backend = make(recipe=recipe, feed=feed, dtype=dtype)
+    backend.load_weights(initial_weights(LENET, seed=3))
+    if feed == "device":
+        backend.use_dataset(backend.put(images=images, labels=labels))
+    losses = []
+    expected, oracle = reference(recipe=recipe), []
+    for block, learning_rate in zip(index, (recipe.learning_rate, recipe.learning_rate_of(1))):
+        backend.set_learning_rate(learning_rate)
+        expected.set_learning_rate(learning_rate)
+        oracle += expected.train_steps([(images[row], labels[row]) for row in block])
+        batches = block if feed == "device" else [(images[row], labels[row]) for row in block]
+        losses.append(backend.to_numpy(backend.train_steps(batches)))
+    backend.synchronize()
+
+    assert [len(part) for part in losses] == [4, 1]
+    assert_close(np.concatenate(losses), np.array(oracle), dtype, "losses")
+    weights = backend.dump_weights()
+    for name, value in expected.dump_weights().items():
+        assert_close(weights[name], value, dtype, name)
+
+
+def test_loading_weights_forgets_the_past(make):
+    """Training, reloading and training again gives the same bits: no momentum survives load_weights."""
+    images, labels = draw_batch(LENET, count=16)
+    backend = make()
+    results = []
+    for _ in range(2):
+        backend.load_weights(initial_weights(LENET, seed=3))
+        backend.train_steps([(images, labels)] * 3)
+        backend.synchronize()
+        results.append(backend.dump_weights())
+
+    for name, value in results[0].items():
+        np.testing.assert_allclose(results[1][name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_weights_are_not_aliased(make):
+    """Neither training nor loading changes the arrays that the harness handed over."""
+    weights = initial_weights(LENET, seed=3)
+    kept = {name: value.copy() for name, value in weights.items()}
+    images, labels = draw_batch(LENET)
+    backend = make()
+    backend.load_weights(weights)
+    first = backend.dump_weights()
+    backend.train_steps([(images, labels)])
+    backend.synchronize()
+
+    for name, value in kept.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+        np.testing.assert_array_equal(first[name], value, err_msg=name)
+
+
+def test_facts_and_description(make, facts):
+    """The facts name modes, precisions and devices; describe() gives strings, the version among them."""
+    backend = make()
+
+    description = backend.describe()
+
+    assert facts.MODES
+    assert all(sentence[0].islower() or sentence[0].isupper() for sentence in facts.MODES.values())
+    assert "float32" in facts.DTYPES
+    assert "cpu" in type(backend).devices()
+    assert set(type(backend).devices()) <= set(facts.DEVICES)
+    assert description["threads"] == "1"
+    assert description["version"][0].isdigit()
+    assert all(isinstance(value, str) for value in description.values())
