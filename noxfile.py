@@ -7,6 +7,7 @@ configuration, where a machine may have its own index or CPU wheels.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -26,6 +27,8 @@ FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
 BACKENDS = (*FRAMEWORKS, "numpy")
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
 PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
+# What wheels expect of the system beside a C and C++ library.
+SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
 
 
@@ -34,14 +37,15 @@ def find_python(session: nox.Session) -> str:
     if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
         return sys.executable
     name = f"python{PYTHON}"
-    # A pyenv shim is on the PATH for versions that are not switched on: ask it.
-    found = shutil.which(name)
-    if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
-        return found
+    for folder in os.get_exec_path():
+        # A pyenv shim is on the PATH also for versions that are not switched on: ask it.
+        found = shutil.which(name, path=folder)
+        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+            return found
     uv = shutil.which("uv")
     if uv:
         session.log(f"{name} is not on the PATH; asking uv for it.")
-        answer = subprocess.run([uv, "python", "install", PYTHON], capture_output=True, text=True)
+        subprocess.run([uv, "python", "install", PYTHON])
         answer = subprocess.run([uv, "python", "find", PYTHON], capture_output=True, text=True)
         if answer.returncode == 0:
             return answer.stdout.strip()
@@ -87,8 +91,35 @@ def harness_python(session: nox.Session) -> Path:
     return environment(session, "harness", "-e", f"{ROOT}[test,lint]")
 
 
+def obstacle(backend: str) -> str | None:
+    """Why a backend cannot be had on this machine, if it cannot."""
+    if backend == "mxnet" and PYTHON != "3.11":
+        return f"mxnet needs Python 3.11, not {PYTHON}: its NumPy 1.23.5 has no wheel for later ones."
+    for library in SYSTEM_LIBRARIES.get(backend, ()):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            return f"{backend}'s wheel needs the system library {library}: apt-get install libgomp1 libquadmath0"
+    return None
+
+
+def runnable(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
+    """Those of the backends that can be had here; says which are left out and why."""
+    found = []
+    for backend in backends:
+        problem = obstacle(backend)
+        if problem:
+            session.warn(f"LEFT OUT: {problem}")
+        else:
+            found.append(backend)
+    return found
+
+
 def backend_python(session: nox.Session, backend: str) -> Path:
     """A worker side; the harness is told where it is."""
+    problem = obstacle(backend)
+    if problem:
+        session.error(problem)
     python = environment(session, backend, "-r", str(ROOT / "requirements" / f"{backend}.in"))
     code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
     session.run(str(harness_python(session)), "-c", code, backend, str(python), silent=True)
@@ -145,44 +176,50 @@ for each in BACKENDS:
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Install all five frameworks, run them round by round, compare them; options after --."""
-    for backend in FRAMEWORKS:
+    backends = runnable(session, FRAMEWORKS)
+    for backend in backends:
         backend_python(session, backend)
-    harness(session, "run", "--backend", "all", *session.posargs)
+    harness(session, "run", "--backend", ",".join(backends), *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
     python = harness_python(session)
-    for backend in BACKENDS:
+    backends = runnable(session, BACKENDS)
+    for backend in backends:
         backend_python(session, backend)
     session.run(str(python), "-m", "pytest", "tests/harness", *session.posargs)
-    for backend in BACKENDS:
+    for backend in backends:
         test_backend(session, backend)
 
 
 @nox.session(venv_backend="none", default=False)
 def verify(session: nox.Session) -> None:
     """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""
-    for backend in BACKENDS:
+    backends = runnable(session, BACKENDS)
+    for backend in backends:
         backend_python(session, backend)
-    harness(session, "verify", "--backend", "all,numpy", *session.posargs)
+    harness(session, "verify", "--backend", ",".join(backends), *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
 def gate(session: nox.Session) -> None:
     """Train every framework briefly; fail where one is less accurate than the baseline allows; options after --."""
-    for backend in FRAMEWORKS:
+    backends = runnable(session, FRAMEWORKS)
+    for backend in backends:
         backend_python(session, backend)
-    harness(session, "gate", "--backend", "all", *session.posargs)
+    harness(session, "gate", "--backend", ",".join(backends), *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
 def overhead(session: nox.Session) -> None:
     """Hold the harness against hand-written loops of each framework, in paired rounds; options after --."""
-    for backend in FRAMEWORKS:
+    backends = runnable(session, FRAMEWORKS)
+    for backend in backends:
         backend_python(session, backend)
-    session.run(str(harness_python(session)), "-m", "benchmarks.overhead", *session.posargs)
+    names = ",".join(backends)
+    session.run(str(harness_python(session)), "-m", "benchmarks.overhead", "--backend", names, *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up, whose errors say what came in."""
+
+    def read(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise typer.BadParameter(f"a whole number is wanted, got {str(value)!r}.") from None
+        if number < least:
+            raise typer.BadParameter(f"a whole number from {least} up is wanted, got {number}.")
+        return number
+
+    return read
+
+
+def seconds(value: str) -> float:
+    """Read a positive number of seconds."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not number > 0:
+        raise typer.BadParameter(f"a positive number of seconds is wanted, got {str(value)!r}.")
+    return number
+
+
 Backends = Annotated[
     list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
 ]
@@ -44,14 +72,18 @@ Mode = Annotated[str | None, typer.Option("--mode", help="How the backend execut
 Feed = Annotated[str, typer.Option("--feed", help="host: hand over each batch; device: keep the data set there.")]
 Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads, and CPUs to be pinned to.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Images a training step.")]
+Threads = Annotated[
+    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", parser=whole(1), metavar="N", help="Images a training step.")]
 Environment = Annotated[
     str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of weights and order of images.")]
+Seed = Annotated[int, typer.Option("--seed", parser=whole(0), metavar="N", help="Of weights and order of images.")]
 Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
-Timeout = Annotated[float, typer.Option("--launch-timeout", min=1, help="Seconds after which a launch is killed.")]
+Timeout = Annotated[
+    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
+]
 Pythons = Annotated[
     list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")
 ]
@@ -69,7 +101,7 @@ def root(
 
 @app.command()
 def run(
-    backend: Backends,
+    backend: Backends = None,  # type: ignore[assignment]
     network: NetworkName = "lenet5",
     data_set: DataSet = "",
     data_dir: DataDir = None,
@@ -79,11 +111,19 @@ def run(
     dtype: Dtype = "float32",
     threads: Threads = 1,
     batch_size: BatchSize = LENET5.batch_size,
-    epochs: Annotated[int, typer.Option(min=0, help="Epochs to train for the accuracy, 0 for none.")] = LENET5.epochs,
-    rounds: Annotated[int, typer.Option(min=1, help="Launches of each backend; four or more for a verdict.")] = 5,
-    seeds: Annotated[int, typer.Option(min=1, help="How many of the rounds train epochs, each its own seed.")] = 1,
+    epochs: Annotated[
+        int, typer.Option(parser=whole(0), metavar="N", help="Epochs to train for the accuracy, 0 for none.")
+    ] = LENET5.epochs,
+    rounds: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="Launches of each backend; four or more for a verdict.")
+    ] = 5,
+    seeds: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="How many of the rounds train epochs, each its own seed.")
+    ] = 1,
     seed: Seed = 0,
-    steady_s: Annotated[float, typer.Option(min=0.1, help="Seconds of steady training to time, at least.")] = 2.0,
+    steady_s: Annotated[
+        float, typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time, at least.")
+    ] = 2.0,
     environment: Environment = "controlled",
     results_dir: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Name of the run's folder. [default: the time]")] = None,
@@ -98,8 +138,13 @@ def run(
     - `lenet-bench run -b torch`
     - `lenet-bench run -b all --rounds 8 --epochs 0`
     - `lenet-bench run -b torch,jax --threads 2 --batch-size 256`
-    - `lenet-bench run -b torch --resume results/2026-11-20T10-00-00-torch`
+    - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
+    pythons = commands.parse_pythons(python or [])
+    if resume:
+        raise typer.Exit(commands.resume_run(resume, pythons=pythons))
+    if not backend:
+        raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     fields: dict[str, Any] = {
         "network": get_network(network).name, "feed": feed, "device": device, "dtype": dtype,
         "batch_size": batch_size, "environment": environment, "threads": threads,
@@ -109,8 +154,7 @@ def run(
         entrants, data_set=data_set, data_dir=data_dir, rounds=rounds, seeds=seeds, seed=seed, epochs=epochs,
         steady_s=steady_s, launch_timeout_s=launch_timeout,
     )  # fmt: skip
-    pythons = commands.parse_pythons(python or [])
-    raise typer.Exit(commands.run(plan, results=results_dir, name=name, resume=resume, pythons=pythons))
+    raise typer.Exit(commands.new_run(plan, results=results_dir, name=name, pythons=pythons))
 
 
 @app.command()
@@ -154,18 +198,20 @@ def verify(
     - `lenet-bench verify -b torch`
     - `lenet-bench verify -b all --dtype float64`
     """
-    failed = []
-    for each in commands.parse_backends(backend):
-        entrant = commands.make_entrant(
+    entrants = [
+        commands.make_entrant(
             each, mode=mode, environment="controlled", threads=threads, network=get_network(network).name,
             feed="host", device=device, dtype=dtype, batch_size=LENET5.batch_size,
-        )  # fmt: skip
-        checks = commands.verify(
-            entrant, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout,
-            pythons=commands.parse_pythons(python or []),
-        )  # fmt: skip
-        tables.show_checks(tables.stdout(), f"{each} {entrant.mode} {dtype}", checks)
-        failed += [] if all(check.passed for check in checks) else [each]
+        )
+        for each in commands.parse_backends(backend)
+    ]  # fmt: skip
+    pythons = commands.parse_pythons(python or [])
+    failed = []
+    for entrant, checks in commands.verify(
+        entrants, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons
+    ):
+        tables.show_checks(tables.stdout(), f"{entrant.label} {dtype}", checks)
+        failed += [] if all(check.passed for check in checks) else [entrant.backend]
     if failed:
         raise Regression(f"Verification failed for {', '.join(failed)}: not the computation of the reference.")
 
@@ -176,8 +222,10 @@ def gate(
     network: NetworkName = "lenet5",
     data_set: DataSet = "",
     data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the brief training.")] = 1,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each backend, each its own seed.")] = 2,
+    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = 2,
+    seeds: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each its own seed.")
+    ] = 2,
     seed: Seed = 1000,
     threads: Threads = 1,
     baseline: Annotated[Path, typer.Option(help="What the accuracies are held against.")] = Path(

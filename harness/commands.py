@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import harness
 from harness import catalogue, compare, gate, interpreters, rounds, tables
@@ -25,8 +27,8 @@ from harness.plan import Plan
 from harness.recipe import LENET5
 from harness.results import RunFolder
 from harness.start import initial_weights
-from harness.summary import summarise
-from harness.verification import Check, pose
+from harness.summary import accuracy_spread, summarise
+from harness.verification import ORDERS, Check, pose
 
 INTERRUPTED = 130
 
@@ -79,29 +81,69 @@ def make_entrant(backend: str, *, mode: str | None, environment: str, threads: i
     return Entrant(backend=backend, mode=mode, environment=environment, threads=threads, **fields)
 
 
-def run(plan: Plan, *, results: Path, name: str | None, resume: Path | None, pythons: dict[str, str]) -> int:
-    """Carry out a plan, print its tables, return the exit code."""
-    folder = RunFolder(resume) if resume else None
-    if folder:
-        plan = Plan.from_dict(folder.read_environment().get("plan", {}))
+def new_run(plan: Plan, *, results: Path, name: str | None, pythons: dict[str, str]) -> int:
+    """Carry out a plan in a new folder, print its tables, return the exit code."""
+    found = _prepare(plan, pythons)
+    return _run(plan, found, RunFolder.create(results, name or default_name(list(found))), packages={})
+
+
+def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
+    """Carry out what is missing of a run's own plan.
+
+    Raises:
+        InputError: the folder is not a run.
+    """
+    folder = RunFolder(path)
+    plan = Plan.from_dict(folder.read_environment().get("plan", {}))
+    found = _prepare(plan, pythons)
+    _check_resumable(folder, found)
+    folder.drop_failed_launches()
+    return _run(plan, found, folder, packages=folder.read_environment().get("packages", {}))
+
+
+def _prepare(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpreter]:
+    """Find the interpreters; refuse what the machine cannot do before anything is written."""
     for entrant in plan.entrants:
-        if entrant.threads:
-            rounds.asked_controls(entrant, Path("."))
-    found = {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in plan.entrants}
-    folder = folder or RunFolder.create(results, name or default_name([e.backend for e in plan.entrants]))
+        rounds.asked_controls(entrant, Path("."))
+    return {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in plan.entrants}
+
+
+def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
+    """Refuse to add rows that could not be compared with those that are there."""
+    launches = folder.read("launches")
+    if set(launches["machine_sha256"].dropna()) - {this_machine().sha256}:
+        machine = launches["machine"].iloc[0]
+        raise InputError(f"{folder.path} was measured on another machine ({machine}); this is {this_machine().text}.")
+    for name, version in set(zip(launches["backend"], launches["framework_version"])):
+        if name in found and found[name].version != version:
+            raise InputError(
+                f"{folder.path} has {name} {version}; installed is {found[name].version}. Start a new run."
+            )
+
+
+def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
+    count = len(dataset.train_labels)
+    for entrant in plan.entrants:
+        if entrant.batch_size > count:
+            raise InputError(f"--batch-size {entrant.batch_size} is more than {dataset.name} has: {count} images.")
+
+
+def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packages: dict[str, list[str]]) -> int:
     with Display() as display:
         dataset = load(plan.data_set, plan.data_dir, display)
+        _check_batch_size(plan, dataset)
+        if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
+            raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
         announce(display, plan, dataset, found, folder)
         work = rounds.Rounds(plan, folder=folder, dataset=dataset, interpreters=found, display=display)
         interrupted = False
-        folder.write_environment(environment_of(plan, dataset, found, {}))
+        folder.write_environment(environment_of(plan, dataset, found, packages))
         try:
             work.execute()
         except KeyboardInterrupt:
             interrupted = True
             display.note(f"Interrupted. Finished launches are kept; go on with --resume {folder.path}.", "bold red")
-        packages = work.packages or folder.read_environment().get("packages", {})
-        folder.write_environment(environment_of(plan, dataset, found, packages))
+        folder.write_environment(environment_of(plan, dataset, found, packages | work.packages))
     return _report(folder, work, interrupted)
 
 
@@ -111,6 +153,7 @@ def _report(folder: RunFolder, work: rounds.Rounds, interrupted: bool) -> int:
     folder.write_summary(summary)
     if len(summary):
         tables.show_summary(console, summary)
+    _show_accuracy(folder.read("epochs"))
     console.print(f"Results: {folder.path}", soft_wrap=True)
     if interrupted:
         return INTERRUPTED
@@ -162,51 +205,54 @@ def environment_of(
 
 
 def verify(
-    entrant: Entrant,
+    entrants: list[Entrant],
     *,
     data_set: str,
     data_dir: str | None,
     seed: int,
     pythons: dict[str, str],
     timeout_s: float,
-) -> list[Check]:
-    """Launch a backend on the verification problem and compare its numbers with the reference's."""
-    interpreter = interpreters.find(entrant.backend, given=pythons)
-    network = get_network(entrant.network)
+) -> Iterator[tuple[Entrant, list[Check]]]:
+    """Launch each backend on one verification problem and compare its numbers with the reference's."""
+    found = {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in entrants}
+    network, dtype = get_network(entrants[0].network), entrants[0].dtype
     with Display() as display, rounds.scratch_folder() as scratch:
         dataset = load(data_set, data_dir, display)
-        display.note(
-            f"{entrant.backend} {interpreter.version}, {entrant.mode}, {entrant.dtype}: {entrant.network} on "
-            f"{dataset.name}; measuring what rounding allows ..."
-        )
+        display.note(f"{network.name} on {dataset.name}, {dtype}, seed {seed}")
+        display.start(ORDERS + 1 + len(entrants), "measuring what rounding allows")
         weights = initial_weights(network, seed=seed, initialiser=LENET5.initialiser)
-        rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
-        allowance, reason = rounding.get(entrant.dtype, (1.0, ""))
-        if reason:
-            display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
-        problem = pose(network, LENET5, dataset, weights, dtype=entrant.dtype, allowance=allowance)
+        problem = pose(network, LENET5, dataset, weights, dtype=dtype, tick=display.advance)
         np.savez(scratch / "weights.npz", **weights)  # type: ignore[arg-type]
-        images = problem.images.astype(entrant.dtype)
-        np.savez(scratch / "problem.npz", images=images, labels=problem.labels)
-        job = Job(
-            kind="verify",
-            entrant=entrant,
-            recipe=LENET5.as_dict(),
-            seed=seed,
-            data=str(scratch / "problem.npz"),
-            weights=str(scratch / "weights.npz"),
-            output=str(scratch / "found.npz"),
-            asked=rounds.asked_controls(entrant, scratch / "launch"),
-        )
-        launch(
-            job,
-            interpreter=interpreter.path,
-            folder=scratch / "launch",
-            timeout_s=timeout_s,
-            listen=lambda message: None,
-        )
-        with np.load(job.output, allow_pickle=False) as archive:
-            return problem.check(dict(archive))
+        np.savez(scratch / "problem.npz", images=problem.images.astype(dtype), labels=problem.labels)
+        for entrant in entrants:
+            interpreter = found[entrant.backend]
+            display.note(f"{entrant.backend} {interpreter.version}")
+            rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
+            allowance, reason = rounding.get(dtype, (1.0, ""))
+            if reason:
+                display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
+            quantities = _launch_verification(entrant, interpreter, scratch, timeout_s)
+            display.advance()
+            yield entrant, problem.check(quantities, allowance=allowance)
+
+
+def _launch_verification(
+    entrant: Entrant, interpreter: Interpreter, scratch: Path, timeout_s: float
+) -> dict[str, np.ndarray]:
+    folder = scratch / entrant.backend
+    job = Job(
+        kind="verify",
+        entrant=entrant,
+        recipe=LENET5.as_dict(),
+        seed=0,
+        data=str(scratch / "problem.npz"),
+        weights=str(scratch / "weights.npz"),
+        output=str(scratch / f"{entrant.backend}.npz"),
+        asked=rounds.asked_controls(entrant, folder),
+    )
+    launch(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)
+    with np.load(job.output, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons: dict[str, str]) -> list[gate.Outcome]:
@@ -229,7 +275,9 @@ def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons:
             "dtype": entrant.dtype,
             "epoch": plan.epochs,
         }
-        if not write:
+        if write:
+            gate.check_writable(baseline)
+        else:
             known = gate.read_baseline(baseline)
             for name in backends:
                 gate.find_row(known, wanted | {"backend": name})
@@ -245,13 +293,24 @@ def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons:
             raise WorkerFailed("No baseline was written: " + "; ".join(map(str, work.failures.values())))
         gate.write_baseline(baseline, gate.make_baseline(epochs, dataset.sha256))
         return []
-    return gate.judge(epochs, known, wanted=wanted, backends=backends)
+    outcomes = gate.judge(epochs, known, wanted=wanted, backends=backends)
+    lost = {entrant.backend for entrant in plan.entrants if entrant.label in work.failures}
+    # The seeds that were left may be good: a failed launch is not a pass.
+    return [replace(each, measured=None) if each.passed and each.backend in lost else each for each in outcomes]
 
 
 def compare_runs(folders: list[Path]) -> None:
     """Print the tables of one or more runs, side by side."""
-    launches = compare.load_runs(folders)
-    tables.show_summary(tables.stdout(), summarise(launches), several_runs=launches["run"].nunique() > 1)
+    runs = compare.load_runs(folders)
+    if len(runs.timed):
+        tables.show_summary(tables.stdout(), summarise(runs.timed))
+    _show_accuracy(runs.epochs)
+
+
+def _show_accuracy(epochs: pd.DataFrame) -> None:
+    spread = accuracy_spread(epochs) if len(epochs) else None
+    if spread:
+        tables.show_accuracy(tables.stdout(), spread)
 
 
 def default_plan(entrants: list[Entrant], **fields: Any) -> Plan:

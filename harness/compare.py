@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -21,26 +22,34 @@ MUST_AGREE = {
 }
 
 
-def load_runs(folders: list[Path]) -> pd.DataFrame:
-    """Read the launches of several runs.
+@dataclass(frozen=True)
+class Runs:
+    """Rows of several runs that may be compared: launches that succeeded and were timed, and all epochs."""
+
+    timed: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+def load_runs(folders: list[Path]) -> Runs:
+    """Read several runs.
 
     Raises:
         InputError: a folder is no run, two have the same name, or nothing in them can be compared.
     """
-    frames: list[pd.DataFrame] = []
     for folder in folders:
         if not (folder / "launches.csv").exists():
             raise InputError(f"{folder} is not a run: it has no launches.csv. Give folders under results/.")
-        frames.append(RunFolder(folder).read("launches"))
-    names = [frame["run"].iloc[0] for frame in frames if len(frame)]
+    launches = [RunFolder(folder).read("launches") for folder in folders]
+    names = [frame["run"].iloc[0] for frame in launches if len(frame)]
     if len(set(names)) < len(names):
         raise InputError(f"Two of the runs have the same name ({', '.join(names)}): give each run once.")
-    launches = pd.concat(frames, ignore_index=True)
-    good = launches[(launches["status"] == "ok") & launches["train_images_per_s"].notna()]
+    good = pd.concat(launches, ignore_index=True)
+    good = good[good["status"] == "ok"]
     if good.empty:
-        raise InputError("None of the runs has a launch that succeeded and was timed: there is nothing to compare.")
+        raise InputError("None of the runs has a launch that succeeded: there is nothing to compare.")
     check_comparable(good)
-    return good
+    epochs = pd.concat([RunFolder(folder).read("epochs") for folder in folders], ignore_index=True)
+    return Runs(good[good["train_images_per_s"].notna()], epochs)
 
 
 def check_comparable(launches: pd.DataFrame) -> None:

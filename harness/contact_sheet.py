@@ -23,9 +23,13 @@ def contact_sheet(
         scale: how many pixels wide each image pixel becomes.
 
     Raises:
-        InputError: images and labels do not belong together, or there is nothing to lay out.
+        InputError: images and labels do not belong together, or there is nothing to lay out; there is no
+            Pillow; the file cannot be written.
     """
-    from PIL import Image  # only this function needs Pillow, so only its callers need to have it
+    try:
+        from PIL import Image  # only this function needs Pillow, so only its callers need to have it
+    except ImportError:
+        raise InputError("A contact sheet needs Pillow. Install it with: pip install pillow") from None
 
     if len(images) != len(labels) or images.dtype != np.uint8 or min(columns, rows, scale) < 1:
         raise InputError(
@@ -39,4 +43,8 @@ def contact_sheet(
         examples = images[np.flatnonzero(labels == row)[:columns]].reshape(-1, height, width)
         sheet[row, :, : len(examples)] = examples.transpose(1, 0, 2)
     flat = sheet.reshape(rows * height, columns * width)
-    Image.fromarray(flat.repeat(scale, axis=0).repeat(scale, axis=1)).save(path, format="PNG", optimize=True)
+    image = Image.fromarray(flat.repeat(scale, axis=0).repeat(scale, axis=1))
+    try:
+        image.save(path, format="PNG", optimize=True)
+    except OSError as error:
+        raise InputError(f"Cannot write {path}: {error.strerror or error}.") from None

@@ -6,6 +6,7 @@ Standard library only: the harness makes the environment, the worker checks that
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ SPEED_PREFIXES = (
     "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "MXNET_", "NPY_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_",
     "OPENBLAS_", "PYTHON", "PYTORCH_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_",
 )  # fmt: skip
+# Terraform's, which share TensorFlow's prefix.
+NOT_MEANT = ("TF_CLI_", "TF_VAR_", "TF_WORKSPACE")
 
 # glibc hands freed memory back to the kernel at a threshold that it moves while a program runs, so that some
 # processes take hundreds of page faults a step and their identical twins none. Fixed thresholds end that;
@@ -69,7 +72,8 @@ def launch_environment(user: Mapping[str, str], asked: Mapping[str, str]) -> tup
     Returns:
         the worker's environment, and the names of the user's variables that were set aside.
     """
-    aside = sorted(name for name in user if name.startswith(SPEED_PREFIXES) and user[name] != asked.get(name))
+    ours = [name for name in user if name.startswith(SPEED_PREFIXES) and not name.startswith(NOT_MEANT)]
+    aside = sorted(name for name in ours if user[name] != asked.get(name))
     kept = {name: value for name, value in user.items() if name not in aside}
     return kept | dict(asked), [name for name in aside if not name.startswith("PYTHON")]
 
@@ -88,6 +92,12 @@ def check_found(asked: dict[str, object]) -> None:
     cpus = asked.get("cpus")
     if cpus and sorted(os.sched_getaffinity(0)) != cpus:
         raise RuntimeError(f"CPU affinity: asked for {cpus}, found {sorted(os.sched_getaffinity(0))}.")
+
+
+def found() -> dict[str, str]:
+    """What this process has, for its row: the Python, and the CPUs it may use."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return {"python_version": platform.python_version(), "cpus_found": " ".join(map(str, cpus))}
 
 
 def check_threads(asked: int, found: str, backend: str) -> None:

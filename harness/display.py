@@ -47,9 +47,14 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def start(self, launches: int) -> None:
-        """Say how many launches there will be."""
-        self._task = self.progress.add_task("launches", total=launches)
+    def start(self, pieces: int, description: str = "launches") -> None:
+        """Say how many pieces of work there will be."""
+        self._task = self.progress.add_task(description, total=pieces)
+        self.progress.refresh()
+
+    def advance(self) -> None:
+        """One piece of work is done."""
+        self.progress.advance(self._task)
         self.progress.refresh()
 
     def note(self, text: str, style: str = "") -> None:

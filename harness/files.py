@@ -28,6 +28,8 @@ def write_text_atomically(path: Path, text: str) -> None:
             os.fsync(handle.fileno())
         os.chmod(handle.name, 0o644)
         os.replace(handle.name, path)
-    except BaseException:
+    except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(f"Cannot write {path}: {error.strerror}.") from None
         raise

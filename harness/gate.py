@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,22 @@ def read_baseline(path: Path) -> pd.DataFrame:
             f"There is no baseline {path}. Make one with: lenet-bench gate --write-baseline --seeds 10 --epochs 5"
         )
     return read_table(path, BASELINE)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse before hours of training a baseline that could not be written after them.
+
+    Raises:
+        InputError: the folder cannot be made or written to, or the file there is no baseline.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"Cannot make {path.parent}: {error.strerror}. Give another --baseline.") from None
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"Cannot write into {path.parent}. Give another --baseline.")
+    if path.exists():
+        read_baseline(path)
 
 
 def judge(
@@ -137,7 +154,7 @@ def write_baseline(path: Path, new: pd.DataFrame) -> None:
     if path.exists():
         old = read_baseline(path)
         fresh = set(map(tuple, new[KEY].astype("string").to_numpy()))
-        kept = [tuple(row) not in fresh for row in old[KEY].astype("string").to_numpy()]
-        new = pd.concat([old[kept], new], ignore_index=True)
+        kept = [number for number, row in enumerate(old[KEY].astype("string").to_numpy()) if tuple(row) not in fresh]
+        new = pd.concat([old.iloc[kept], new], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_table(path, new.sort_values(["data_set", "network", "backend", "epoch"], ignore_index=True))

@@ -62,7 +62,7 @@ class Job:
     output: str = ""
     asked: dict[str, object] = field(default_factory=dict)
     steady_s: float = 2.0
-    warmup_limit_s: float = 5.0
+    warmup_limit_s: float = 8.0
 
     def write(self, path: Path) -> None:
         """Write as JSON."""

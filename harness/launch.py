@@ -37,35 +37,47 @@ def launch(job: Job, *, interpreter: str, folder: Path, timeout_s: float, listen
         WorkerFailed: it crashed, hung or refused; with the end of its log.
     """
     folder.mkdir(parents=True)
-    environment = os.environ.copy()
-    if job.asked:
-        environment, _ = controls.launch_environment(os.environ, _variables(job))
-    environment["PYTHONPATH"] = str(_import_folder(folder))
     job_file, log_file = folder / "job.json", folder / "log.txt"
     job.write(job_file)
     reader, writer = os.pipe()
-    with os.fdopen(reader, "rb", buffering=0) as pipe, log_file.open("wb") as log:
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
         try:
-            process = subprocess.Popen(
-                [interpreter, "-m", "harness.worker", str(job_file), str(writer)],
+            # -P: the launch's folder, where frameworks make folders as they like, is no place to import from.
+            command = [interpreter, "-P", "-m", "harness.worker", str(job_file), str(writer)]
+            process = _start(command, environment=_environment(job, folder), log_file=log_file, keep=writer)
+        finally:
+            os.close(writer)
+        try:
+            result = _listen(pipe, process.pid, listen, deadline=time.monotonic() + timeout_s)
+        finally:
+            _end(process)
+    return _judge(result, process.returncode, log_file, timeout_s)
+
+
+def _start(command: list[str], *, environment: dict[str, str], log_file: Path, keep: int) -> subprocess.Popen[bytes]:
+    """Start the worker; `keep` is the one file descriptor that it inherits."""
+    try:
+        with log_file.open("wb") as log:
+            return subprocess.Popen(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                cwd=folder,
-                pass_fds=[writer],
+                cwd=log_file.parent,
+                pass_fds=[keep],
                 # A group of its own: Ctrl-C reaches the harness alone, which then ends the whole group.
                 start_new_session=True,
             )
-        except OSError as error:
-            os.close(writer)
-            raise WorkerFailed(f"Cannot start {interpreter}: {error.strerror}.") from None
-        os.close(writer)
-        try:
-            result = _listen(pipe, listen, deadline=time.monotonic() + timeout_s)
-        finally:
-            _end(process)
-    return _judge(result, process.returncode, log_file, timeout_s)
+    except OSError as error:
+        raise WorkerFailed(f"Cannot start {command[0]}: {error.strerror}.") from None
+
+
+def _environment(job: Job, folder: Path) -> dict[str, str]:
+    environment = os.environ.copy()
+    if job.asked:
+        environment, _ = controls.launch_environment(os.environ, _variables(job))
+    return environment | {"PYTHONPATH": str(_import_folder(folder))}
 
 
 def _variables(job: Job) -> dict[str, str]:
@@ -85,25 +97,26 @@ def _import_folder(folder: Path) -> Path:
     return imports
 
 
-def _listen(pipe: Any, listen: Listener, *, deadline: float) -> dict[str, Any] | None:
-    """Read messages until the worker has its result, closes the pipe, or the time is over (None)."""
+def _listen(pipe: Any, pid: int, listen: Listener, *, deadline: float) -> dict[str, Any] | None:
+    """Read messages until the worker has its result, ends without one, or the time is over (None)."""
     buffer = b""
-    result: dict[str, Any] = {"event": "closed"}
-    with selectors.DefaultSelector() as selector:
+    with selectors.DefaultSelector() as selector, os.fdopen(os.pidfd_open(pid), "rb") as ended:
         selector.register(pipe, selectors.EVENT_READ)
+        # Not waiting for the end of the pipe alone: a process that the framework forked may hold it open.
+        selector.register(ended, selectors.EVENT_READ)
         while True:
-            if not selector.select(timeout=max(0.0, deadline - time.monotonic())):
+            ready = [key.fileobj for key, _ in selector.select(timeout=max(0.0, deadline - time.monotonic()))]
+            if not ready:
                 return None
-            chunk = pipe.read(65536)
+            chunk = pipe.read(65536) if pipe in ready else b""
             if not chunk:
-                return result
+                return {"event": "closed"}
             *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:
                 message = json.loads(line)
                 if message["event"] in ("result", "failed"):
-                    result = message
-                else:
-                    listen(message)
+                    return message
+                listen(message)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -50,6 +50,18 @@ class RunFolder:
             frame = pd.concat([read_table(path, columns), frame], ignore_index=True)
         write_table(path, frame)
 
+    def drop_failed_launches(self) -> None:
+        """Forget launches that failed, and epochs whose launch never ended, so that a resumed run does them again."""
+        launches = self.read("launches")
+        launches = launches[launches["status"] == "ok"]
+        key = [name for name in EPOCHS if name in LAUNCHES and name not in ("test_accuracy", "position")]
+        ended = set(map(tuple, launches[key].astype("string").fillna("").to_numpy()))
+        epochs = self.read("epochs")
+        rows = epochs[key].astype("string").fillna("").to_numpy()
+        kept = [number for number, row in enumerate(rows) if tuple(row) in ended]
+        write_table(self.path / "launches.csv", launches)
+        write_table(self.path / "epochs.csv", epochs.iloc[kept])
+
     def write_summary(self, frame: pd.DataFrame) -> None:
         """Write summary.csv anew."""
         write_table(self.path / "summary.csv", frame)
@@ -74,11 +86,12 @@ class RunFolder:
         path = self.path / "environment.json"
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError(f"{self.path} is not a run: it has no environment.json.") from None
+        except OSError as error:
+            raise InputError(f"{self.path} is not a run: environment.json: {error.strerror}.") from None
         except ValueError as error:
             raise InputError(f"{path} is not JSON: {error}.") from None
-        assert isinstance(values, dict)
+        if not isinstance(values, dict):
+            raise InputError(f"{path} is not a run's: it holds {type(values).__name__}, not an object.")
         return values
 
 
@@ -99,8 +112,8 @@ def _cell(value: Any) -> Any:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a CSV atomically; real numbers keep seventeen digits, so that reading gives the same bits."""
-    text = frame.to_csv(index=False, float_format="%.17g", quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    """Write a CSV atomically; real numbers have the digits that give the same bits back."""
+    text = frame.to_csv(index=False, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
     write_text_atomically(path, text)
 
 
@@ -114,6 +127,8 @@ def read_table(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
         raw = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
     missing = [name for name in columns if name not in raw.columns]
@@ -122,7 +137,9 @@ def read_table(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
     frame = pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
     versions = set(frame["schema_version"].dropna())
     if len(frame) and versions != {SCHEMA_VERSION}:
-        raise InputError(f"{path} has schema_version {sorted(versions)}; this lenet-bench reads {SCHEMA_VERSION}.")
+        raise InputError(
+            f"{path} has schema_version {sorted(map(int, versions))}; this lenet-bench reads {SCHEMA_VERSION}."
+        )
     return frame
 
 
@@ -135,7 +152,7 @@ def _typed(values: pd.Series, column: Column, path: Path) -> pd.Series:
         found = pd.to_numeric(values, errors="coerce").astype("Float64")
     bad = (found.isna() & values.notna()).to_numpy(bool)
     if column.dtype == "Int64":
-        bad |= (found % 1 != 0).fillna(False).to_numpy(bool)
+        bad = bad | (found % 1 != 0).fillna(False).to_numpy(bool)
     if bad.any():
         row = int(bad.argmax())
         # Row 1 of a spreadsheet is the header.

@@ -123,12 +123,15 @@ class Rounds:
             row |= {"status": "failed", "error": str(error).splitlines()[0][:500]}
         finally:
             shutil.rmtree(launch_folder, ignore_errors=True)
-        row["launch_s"] = time.monotonic() - start
-        shared = {key: row[key] for key in EPOCHS if key in row and key not in ("test_accuracy",)}
+        self._keep(row | {"launch_s": time.monotonic() - start}, epochs)
+        self.display.launch_finished(entrant.label, row, self.failures.get(entrant.label))
+
+    def _keep(self, row: dict[str, Any], epochs: list[dict[str, Any]]) -> None:
+        """Write the rows of one launch to the disk."""
+        shared = {key: row[key] for key in EPOCHS if key in row and key != "test_accuracy"}
         if epochs:
             self.folder.append("epochs", [shared | epoch for epoch in epochs])
         self.folder.append("launches", [row])
-        self.display.launch_finished(entrant.label, row, self.failures.get(entrant.label))
 
     def _identity(self, number: int, position: int, entrant: Entrant) -> dict[str, Any]:
         machine = this_machine()

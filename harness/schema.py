@@ -165,3 +165,10 @@ test_accuracy_mean | real | 1 | mean over seeds
 test_accuracy_sd  | real | 1 | standard deviation over seeds (n - 1)
 test_accuracy_min | real | 1 | smallest
 """)
+
+
+def as_markdown(columns: dict[str, Column]) -> str:
+    """The columns as a Markdown table; the README's copies are tested against this."""
+    kinds = {"string": "text", "Int64": "integer", "Float64": "real", "boolean": "True/False"}
+    rows = [f"| `{c.name}` | {kinds[c.dtype]} | {c.unit} | {c.meaning} |" for c in columns.values()]
+    return "\n".join(["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.results import frame_of
@@ -69,3 +71,32 @@ def _figures(group: pd.DataFrame, speed: Interval) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return value if value == value else None
+
+
+@dataclass(frozen=True)
+class AccuracySpread:
+    """Final accuracies by seed (rows) and backend (columns), and what separates them.
+
+    Attributes:
+        by_seed: shares in 0..1; empty cells where a backend did not train a seed.
+        between_seeds: standard deviation over the seeds of one backend, pooled over backends.
+        between_backends: standard deviation over the backends of one seed, pooled over seeds; NaN for one backend.
+    """
+
+    by_seed: pd.DataFrame
+    between_seeds: float
+    between_backends: float
+
+
+def accuracy_spread(epochs: pd.DataFrame) -> AccuracySpread | None:
+    """Set the spread between seeds against the spread between backends; None under two seeds.
+
+    Both are square roots of mean variances (n - 1 in each group), of the last epoch that all backends reached.
+    """
+    last = epochs[epochs["epoch"] == epochs.groupby("backend")["epoch"].max().min()]
+    table = last.pivot_table(index="seed", columns="backend", values="test_accuracy", aggfunc="mean").astype(float)
+    if len(table) < 2:
+        return None
+    between_seeds = float(np.sqrt(table.var(axis=0, ddof=1).mean()))
+    between_backends = float(np.sqrt(table.var(axis=1, ddof=1).mean()))
+    return AccuracySpread(table, between_seeds, between_backends)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.network import Network
+from harness.summary import AccuracySpread
 from harness.verification import Check
 
 WIDTH = 80
@@ -21,20 +22,33 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def show_summary(console: Console, summary: pd.DataFrame, *, several_runs: bool = False) -> None:
-    """Print speed and ratio, then start-up, inference and accuracy: two tables that each fit 80 columns."""
-    console.print(speed_table(summary, several_runs=several_runs))
-    console.print(other_table(summary, several_runs=several_runs))
+def show_summary(console: Console, summary: pd.DataFrame) -> None:
+    """Print speed and ratio, then start-up, inference and accuracy: two tables that each fit 80 columns.
+
+    Several runs get a letter each, which stands behind the backend and is explained below.
+    """
+    runs = list(dict.fromkeys(sorted(summary["run"])))
+    letters = {run: f" {chr(ord('A') + number % 26)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
+    summary = summary.assign(backend=summary["backend"] + summary["run"].map(letters))
+    console.print(Text(_title("Training, steady", summary), style="bold"), soft_wrap=True)
+    console.print(speed_table(summary))
+    console.print(Text("\nStart-up, inference, memory, accuracy (n launches, medians)", style="bold"))
+    console.print(other_table(summary))
     _footnotes(console, summary)
+    for run, letter in letters.items():
+        if letter:
+            console.print(Text(f"{letter.strip()}: {run}"), soft_wrap=True)
+    if len(runs) > 1:
+        console.print("Ratios are paired by round within a run, and unpaired, so wider, between runs.")
 
 
-def speed_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
+def speed_table(summary: pd.DataFrame) -> Table:
     """Training speed with its interval, the ratio to the fastest with its interval, the verdict."""
-    table = _table(_title("Training, steady", summary))
+    table = _table()
     _columns(table, ["backend", "mode"], ["images/s", "95 % interval", "ratio", "95 % interval"], "verdict")
     for _, row in summary.iterrows():
         table.add_row(
-            _name(row, several_runs),
+            _text(row["backend"]),
             _text(row["mode"]),
             _number(row["train_images_per_s"], ",.0f"),
             _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
@@ -45,14 +59,14 @@ def speed_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
     return table
 
 
-def other_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
+def other_table(summary: pd.DataFrame) -> Table:
     """Start-up, inference, memory and accuracy."""
-    table = _table("Start-up, inference, memory, accuracy (medians of launches)")
+    table = _table()
     headers = ["import s", "first step s", "infer images/s", "p50 ms", "peak MiB", "test acc %", "n"]
     _columns(table, ["backend", "version"], headers, None)
     for _, row in summary.iterrows():
         table.add_row(
-            _name(row, several_runs),
+            _text(row["backend"]),
             _text(row["framework_version"]),
             _number(row["import_s"], ".2f"),
             _number(row["first_step_s"], ".3f"),
@@ -63,6 +77,23 @@ def other_table(summary: pd.DataFrame, *, several_runs: bool = False) -> Table:
             str(row["launches"]),
         )
     return table
+
+
+def show_accuracy(console: Console, spread: AccuracySpread) -> None:
+    """Print final accuracies by seed and backend, and whether backends differ by more than seeds do."""
+    console.print(Text("\nTest accuracy after the last epoch, %", style="bold"))
+    table = _table()
+    _columns(table, ["seed"], list(spread.by_seed.columns), None)
+    for seed, row in spread.by_seed.iterrows():
+        table.add_row(str(seed), *(_number(value * 100, ".2f") for value in row))
+    for name, figures in (("mean", spread.by_seed.mean()), ("sd", spread.by_seed.std(ddof=1))):
+        table.add_row(name, *(_number(value * 100, ".3f") for value in figures), style="bold")
+    console.print(table)
+    console.print(
+        f"Standard deviation between seeds of one backend {spread.between_seeds * 100:.3f} points, "
+        f"between backends from one seed {_number(spread.between_backends * 100, '.3f')}.",
+        soft_wrap=True,
+    )
 
 
 def _title(what: str, summary: pd.DataFrame) -> str:
@@ -84,8 +115,8 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
         console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (README, Data).", style="bold")
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
 
 
 def _columns(table: Table, left: list[str], right: list[str], last: str | None) -> None:
@@ -95,10 +126,6 @@ def _columns(table: Table, left: list[str], right: list[str], last: str | None) 
         table.add_column(header, justify="right", overflow="fold")
     if last:
         table.add_column(last, overflow="fold")
-
-
-def _name(row: pd.Series, several_runs: bool) -> Text:
-    return Text(f"{row['backend']}\n{row['run']}" if several_runs else str(row["backend"]))
 
 
 def _text(value: Any) -> Text:
@@ -116,7 +143,8 @@ def _interval(low: Any, high: Any, form: str) -> str:
 
 def show_checks(console: Console, title: str, checks: list[Check]) -> None:
     """Print a verification: error, tolerance and outcome of every quantity."""
-    table = _table(f"{title} against the float64 reference")
+    console.print(Text(f"{title} against the float64 reference", style="bold"))
+    table = _table()
     _columns(table, ["quantity"], ["error", "tolerance"], "outcome")
     for check in checks:
         outcome = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
@@ -131,7 +159,8 @@ def show_checks(console: Console, title: str, checks: list[Check]) -> None:
 
 def show_network(console: Console, network: Network) -> None:
     """Print a layer table with shapes, parameters and multiply-adds."""
-    table = _table(f"{network.name}: {network.source}")
+    console.print(Text(f"{network.name}: {network.source}", style="bold"), soft_wrap=True)
+    table = _table()
     _columns(table, ["layer", "kind", "output"], ["parameters", "multiply-adds"], None)
     table.add_row("input", "", " x ".join(map(str, network.input_shape)), "", "")
     total = 0

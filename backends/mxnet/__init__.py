@@ -8,7 +8,8 @@ Optimizer: `gluon.Trainer` without a key-value store: with one device there is n
     the learning rate inside the velocity; at a constant learning rate that is the recipe's formula.
 Loss: one value a sample; `Trainer.step(batch)` divides the gradients by the batch size, as a product with
     1/batch in float32: exact for powers of two, 1e-8 off in float64 for others.
-Threads: `OMP_NUM_THREADS` for operators; `MXNET_CPU_WORKER_NTHREADS` are engine threads.
+Threads: `OMP_NUM_THREADS` for operators, and `describe` asks the OpenMP runtime for the number.
+    `MXNET_CPU_WORKER_NTHREADS` are engine threads.
 Fast-math: none on the CPU. oneDNN (then MKL-DNN) computes convolutions and dense layers.
 Synchronisation: the engine is asynchronous on the CPU too: `mx.nd.waitall()`.
 GPU: the last CUDA wheels (11.x) predate current GPUs, and the pinned wheel is a CPU build.

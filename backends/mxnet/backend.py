@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
+from threadpoolctl import threadpool_info
 
 from backends.mxnet import weights as table
 from backends.mxnet.model import build
@@ -122,7 +122,7 @@ class Backend:
         features = mx.runtime.Features()
         return {
             "version": mx.__version__,
-            "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+            "threads": str(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")),
             "layout": "NCHW",
             "fast_math": "none",
             "optimizer": "gluon.Trainer sgd, kvstore=None",

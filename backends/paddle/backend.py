@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
+from threadpoolctl import threadpool_info
 
 from backends.paddle import weights as table
 from backends.paddle.model import build
@@ -112,7 +112,7 @@ class Backend:
         onednn = paddle.get_flags(["FLAGS_use_mkldnn"])["FLAGS_use_mkldnn"]
         return {
             "version": paddle.__version__,
-            "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+            "threads": str(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")),
             "layout": "NCHW",
             "fast_math": "none",
             "optimizer": "paddle.optimizer.Momentum",

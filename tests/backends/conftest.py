@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import warnings
 from collections.abc import Callable
 from types import ModuleType
@@ -13,6 +14,11 @@ import pytest
 
 from harness.network import get_network
 from harness.recipe import LENET5
+
+
+def pytest_configure() -> None:
+    """Pin this process to one CPU, as a launch with one thread is: JAX counts its threads by that."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,55 @@
+"""LeNet-5 in plain JAX: lax convolutions, a dict of arrays, momentum by hand, one jitted step, donation."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from stopwatch import main
+
+
+def convolve(x, kernel, bias):
+    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias
+
+
+def pool(x):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def forward(weights, x):
+    k1, b1, k2, b2, w3, b3, w4, b4, w5, b5 = weights
+    x = pool(jax.nn.relu(convolve(x, k1, b1)))
+    x = pool(jax.nn.relu(convolve(x, k2, b2)))
+    x = x.reshape(len(x), -1)
+    x = jax.nn.relu(x @ w3 + b3)
+    x = jax.nn.relu(x @ w4 + b4)
+    return x @ w5 + b5
+
+
+def mean_loss(weights, x, y):
+    logits = jax.nn.log_softmax(forward(weights, x))
+    return -jnp.take_along_axis(logits, y[:, None], axis=1).mean()
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def step(weights, moments, x, y):
+    loss, gradients = jax.value_and_grad(mean_loss)(weights, x, y)
+    moments = jax.tree.map(lambda v, g: 0.9 * v + g, moments, gradients)
+    return jax.tree.map(lambda w, v: w - 0.05 * v, weights, moments), moments, loss
+
+
+def setup(threads):
+    shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]
+    random = np.random.default_rng(0)
+    weights = [jnp.asarray(random.uniform(-0.1, 0.1, shape), jnp.float32) for shape in shapes]
+    state = [weights, [jnp.zeros_like(w) for w in weights]]
+
+    def train(batches):
+        for images, labels in batches:
+            *state[:], _ = step(*state, images.reshape(-1, 32, 32, 1), labels)
+
+    return train, lambda: jax.block_until_ready(state)
+
+
+main(setup)

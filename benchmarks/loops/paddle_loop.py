@@ -1,0 +1,41 @@
+"""LeNet-5 in Paddle's dynamic graph."""
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+from stopwatch import main
+
+
+class LeNet(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2D(1, 6, 5)
+        self.conv2 = nn.Conv2D(6, 16, 5)
+        self.fc1 = nn.Linear(400, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = paddle.flatten(x, 1)
+        x = F.relu(self.fc1(x))
+        x = F.relu(self.fc2(x))
+        return self.fc3(x)
+
+
+def setup(threads):
+    model = LeNet()
+    optimizer = paddle.optimizer.Momentum(learning_rate=0.05, momentum=0.9, parameters=model.parameters())
+
+    def train(batches):
+        for images, labels in batches:
+            loss = F.cross_entropy(model(paddle.to_tensor(images)), paddle.to_tensor(labels))
+            loss.backward()
+            optimizer.step()
+            optimizer.clear_grad()
+
+    return train, lambda: None
+
+
+main(setup)

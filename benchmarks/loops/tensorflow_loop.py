@@ -1,0 +1,44 @@
+"""LeNet-5 in TensorFlow without Keras: variables, tf.nn, the momentum kernel, one tf.function."""
+
+import numpy as np
+import tensorflow as tf
+from stopwatch import main
+
+
+def variable(*shape):
+    bound = 1 / np.sqrt(np.prod(shape[:-1]))
+    return tf.Variable(tf.random.uniform(shape, -bound, bound))
+
+
+def setup(threads):
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]
+    weights = [variable(*shape) for shape in shapes]
+    moments = [tf.Variable(tf.zeros(shape)) for shape in shapes]
+
+    def forward(x):
+        k1, b1, k2, b2, w3, b3, w4, b4, w5, b5 = weights
+        x = tf.nn.max_pool2d(tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, k1, 1, "VALID"), b1)), 2, 2, "VALID")
+        x = tf.nn.max_pool2d(tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "VALID"), b2)), 2, 2, "VALID")
+        x = tf.reshape(x, (-1, 400))
+        x = tf.nn.relu(tf.nn.bias_add(x @ w3, b3))
+        x = tf.nn.relu(tf.nn.bias_add(x @ w4, b4))
+        return tf.nn.bias_add(x @ w5, b5)
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=forward(x)))
+        for w, v, g in zip(weights, moments, tape.gradient(loss, weights), strict=True):
+            tf.raw_ops.ResourceApplyKerasMomentum(var=w.handle, accum=v.handle, lr=0.05, grad=g, momentum=0.9)
+        return loss
+
+    def train(batches):
+        for images, labels in batches:
+            step(tf.constant(images.reshape(-1, 32, 32, 1)), tf.constant(labels))
+
+    return train, lambda: None
+
+
+main(setup)

@@ -1,0 +1,113 @@
+"""What a worker does with its job, phase by phase. Worker side; imported once the process is pinned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import catalogue, controls, measure, training
+from harness.batches import Data, batches_digest
+from harness.job import Entrant, Job
+from harness.measure import Row
+from harness.network import get_network
+from harness.packages import packages_digest
+from harness.quantities import write_quantities
+from harness.recipe import Recipe
+from harness.start import Weights, weights_digest
+
+Tell = Callable[..., None]
+
+
+def run(job: Job, tell: Tell) -> None:
+    """Build the backend and do what the job's kind says; the last thing told is the result.
+
+    Raises:
+        Exception: whatever goes wrong; the caller reports it.
+    """
+    network = get_network(job.entrant.network)
+    with np.load(job.weights, allow_pickle=False) as archive:
+        weights = {name: archive[name] for name in network.parameter_shapes()}
+    backend, row = _build(job, weights, tell)
+    if job.kind == "verify":
+        write_quantities(backend, weights, source=Path(job.data), target=Path(job.output))
+        tell("result", **row, **_description(backend, job.entrant))
+        return
+    data = Data(Path(job.data), input_shape=network.input_shape, dtype=job.entrant.dtype)
+    if job.entrant.feed == "device":
+        _make_resident(backend, data)
+    if job.kind == "measure":
+        row |= _measure(job, backend, data, tell)
+    row["peak_rss_bytes"] = measure.peak_rss_bytes()
+    row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
+    row |= _description(backend, job.entrant)
+    row |= _digests(job, backend, data, weights)
+    if job.epochs:
+        row |= training.train_epochs(job, backend, data, weights, tell)
+    row["packages_sha256"], packages = packages_digest()
+    tell("result", **row, packages=packages)
+
+
+def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
+    entrant = job.entrant
+    tell("phase", name="import")
+    start = time.perf_counter()
+    backend_class = catalogue.backend_class(entrant.backend)
+    row: Row = {"import_s": time.perf_counter() - start}
+    # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
+    if entrant.device != "cpu" and entrant.device not in backend_class.devices():
+        available = ", ".join(backend_class.devices())
+        raise RuntimeError(f"--device {entrant.device}: {entrant.backend} sees none here. It can use: {available}.")
+    tell("phase", name="build")
+    start = time.perf_counter()
+    backend = backend_class(
+        network=get_network(entrant.network),
+        recipe=Recipe(**job.recipe),  # type: ignore[arg-type]
+        **{key: getattr(entrant, key) for key in ("mode", "feed", "device", "dtype", "threads")},
+    )
+    backend.load_weights(weights)
+    backend.synchronize()
+    row["build_s"] = time.perf_counter() - start
+    return backend, row
+
+
+def _make_resident(backend: Any, data: Data) -> None:
+    images, labels = data.train_batch(np.arange(len(data.train_labels)))
+    backend.use_dataset(backend.put(images=images, labels=labels))
+    backend.synchronize()
+
+
+def _measure(job: Job, backend: Any, data: Data, tell: Tell) -> Row:
+    source = measure.blocks(job, data)
+    tell("phase", name="first step")
+    first_step = measure.timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
+    tell("phase", name="train")
+    row: Row = {"first_step_s": first_step} | measure.training(job, backend, source)
+    tell("phase", name="infer")
+    return row | measure.inference(backend, data) | measure.latency(backend, data)
+
+
+def _description(backend: Any, entrant: Entrant) -> Row:
+    """What the backend says of itself, once its threads are known to be those that were asked for."""
+    description = backend.describe()
+    controls.check_threads(entrant.threads, description["threads"], entrant.backend)
+    known = {"version": "framework_version", "threads": "threads_found"}
+    return {known.get(key, key): value for key, value in description.items()} | controls.found()
+
+
+def _digests(job: Job, backend: Any, data: Data, weights: Weights) -> Row:
+    """Digests of what the backend holds and receives, not of what it was sent.
+
+    Raises:
+        RuntimeError: the two are not the same.
+    """
+    backend.load_weights(weights)
+    held = weights_digest({name: np.asarray(value, np.float32) for name, value in backend.dump_weights().items()})
+    if held != weights_digest(weights):
+        raise RuntimeError("The weights that the backend gave back are not those it was given. Look at weights.py.")
+    size, feed = job.entrant.batch_size, job.entrant.feed
+    batches = batches_digest(backend, data, seed=job.seed, batch_size=size, feed=feed)
+    return {"weights_sha256": held, "batches_sha256": batches}

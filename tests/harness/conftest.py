@@ -1,0 +1,219 @@
+"""What the harness's tests share: tiny data, mutant backends, one launch, the command line as a process."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from harness import commands, drawn_digits, rounds
+from harness.controls import THREAD_VARIABLES
+from harness.data import Dataset, load_dataset
+from harness.job import Entrant, Job
+from harness.launch import launch
+from harness.network import get_network
+from harness.plan import Plan
+from harness.recipe import LENET5
+from harness.rounds import write_dataset
+from harness.start import initial_weights
+
+ROOT = Path(__file__).parents[2]
+MUTANTS = ROOT / "tests" / "mutants"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small matrices: threads of OpenBLAS that wait by spinning would make these tests slow on a busy machine."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Dataset:
+    """650 drawn digits to train on, which leaves a last batch of 10 of 64, and 500 to test on."""
+    train, test = drawn_digits.draw_train(650), drawn_digits.draw_test(500)
+    return Dataset(
+        name="drawn-digits",
+        source="a few drawn digits",
+        train_images=train.images,
+        train_labels=train.labels.astype(np.int32),
+        test_images=test.images,
+        test_labels=test.labels.astype(np.int32),
+        sha256="0" * 64,
+    )
+
+
+@pytest.fixture(scope="session")
+def session_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that has the mutants, this interpreter only, and a cache of its own."""
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "interpreters.json").write_text("{}")
+    own = {
+        "LENET_BENCH_BACKENDS": str(MUTANTS),
+        "LENET_BENCH_INTERPRETERS": str(folder / "interpreters.json"),
+        "LENET_BENCH_CACHE": str(folder / "cache"),
+        "LENET_BENCH_OFFLINE": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LENET_BENCH_")}
+    return kept | dict.fromkeys(THREAD_VARIABLES, "1") | own
+
+
+@pytest.fixture(scope="session")
+def drawn_cache(session_environment: dict[str, str]) -> Path:
+    """A cache that holds all drawn digits, for commands that load them."""
+    cache = Path(session_environment["LENET_BENCH_CACHE"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LENET_BENCH_CACHE", str(cache))
+        load_dataset("drawn-digits", notify=lambda text: None)
+    return cache
+
+
+@pytest.fixture
+def mutants(monkeypatch: pytest.MonkeyPatch, session_environment: dict[str, str]) -> Path:
+    """The mutants are backends, in this process and in its workers; every backend runs in this interpreter."""
+    for name, value in session_environment.items():
+        if name.startswith("LENET_BENCH_"):
+            monkeypatch.setenv(name, value)
+    return MUTANTS
+
+
+@pytest.fixture
+def mutant_class(mutants: Path) -> Callable[[str], Any]:
+    """Return a function that imports a mutant's class Backend."""
+    from harness import catalogue
+
+    catalogue.names()
+    return lambda name: importlib.import_module(f"backends.{name}.backend").Backend
+
+
+@pytest.fixture
+def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Return a function that starts `python -m harness ...` in a group of its own, in an empty folder."""
+    started: list[subprocess.Popen[str]] = []
+    # Shells let background jobs ignore Ctrl-C, and children inherit that; a handler, not being inherited, undoes it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=session_environment | {"COLUMNS": "200"} | variables,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    signal.signal(signal.SIGINT, before)
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def cli(start_cli: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs the command line and returns exit code, standard output and standard error."""
+
+    def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
+        process = start_cli(*arguments, **variables)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+    return run
+
+
+def make_entrant(backend: str = "numpy", **changes: Any) -> Entrant:
+    options = {
+        "network": "lenet5", "mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32",
+        "threads": 1, "batch_size": 64, "environment": "controlled",
+    }  # fmt: skip
+    return Entrant(backend=backend, **(options | changes))
+
+
+@pytest.fixture(name="make_entrant")
+def make_entrant_fixture() -> Callable[..., Entrant]:
+    """Return a function that makes an entrant of one thread on lenet5; keywords override the defaults."""
+    return make_entrant
+
+
+@pytest.fixture
+def make_plan() -> Callable[..., Plan]:
+    """Return a function that makes a plan of some backends, which trains one epoch and times nothing."""
+
+    def make(*backends: str | Entrant, **changes: Any) -> Plan:
+        entrants = tuple(make_entrant(each) if isinstance(each, str) else each for each in backends)
+        options = {
+            "recipe": LENET5, "data_set": "drawn-digits", "data_dir": None, "rounds": 2, "seeds": 2, "seed": 0,
+            "epochs": 1, "timing": False, "steady_s": 0.1,
+        }  # fmt: skip
+        return Plan(entrants=entrants, **(options | changes))
+
+    return make
+
+
+@pytest.fixture
+def launch_one(mutants: Path, tiny_dataset: Dataset, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Return a function that launches the misbehaving backend in one mode on tiny data."""
+    write_dataset(tiny_dataset, tmp_path)
+    weights = initial_weights(get_network("lenet5"), seed=0)
+    np.savez(tmp_path / "weights.npz", **weights)  # type: ignore[arg-type]
+
+    def run(mode: str, *, timeout_s: float = 120, feed: str = "host", **changes: Any) -> dict[str, Any]:
+        options = {
+            "kind": "train", "recipe": LENET5.as_dict(), "seed": 0, "data": str(tmp_path),
+            "weights": str(tmp_path / "weights.npz"),
+        }  # fmt: skip
+        messages: list[dict[str, Any]] = []
+        result = launch(
+            Job(entrant=make_entrant("misbehaving", mode=mode, feed=feed), **(options | changes)),
+            interpreter=sys.executable,
+            folder=tmp_path / "launch",
+            timeout_s=timeout_s,
+            listen=messages.append,
+        )
+        return result | {"messages": messages, "log": (tmp_path / "launch" / "log.txt").read_text()}
+
+    return run
+
+
+@pytest.fixture
+def tiny_commands(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands called in this process load the tiny data, and give up early on steadiness."""
+    monkeypatch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+    monkeypatch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
+
+
+@pytest.fixture(scope="session")
+def finished_run(
+    session_environment: dict[str, str], tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch."""
+    results = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in session_environment.items():
+            if name.startswith("LENET_BENCH_"):
+                patch.setenv(name, value)
+        patch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+        patch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
+        entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
+        plan = commands.default_plan(
+            entrants, data_set="drawn-digits", data_dir=None, rounds=2, seeds=1, seed=0, epochs=1, steady_s=0.1
+        )
+        code = commands.new_run(plan, results=results, name="first", pythons={})
+    assert code == 0
+    return results / "first"

@@ -1,0 +1,199 @@
+"""Launches that go wrong: what is said, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.data import Dataset
+from harness.errors import WorkerFailed
+from harness.job import Entrant, Job
+from harness.launch import LOG_LINES, launch
+from harness.recipe import LENET5
+
+LaunchOne = Callable[..., dict[str, Any]]
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def pids_in(text: str) -> list[int]:
+    found = re.search(r"pids ([\d ]+)", text)
+    return [int(pid) for pid in found[1].split()] if found else []
+
+
+def assert_gone(pids: list[int]) -> None:
+    """All of them have ended, or do so now: orphans are reaped by init, which takes its time."""
+    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs([p for p in processes if p.status() != psutil.STATUS_ZOMBIE], timeout=30)
+
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:
+    """A launch returns its row, tells its phases in order, and leaves no process."""
+    result = launch_one("well", epochs=1)
+
+    phases = [message["name"] for message in result["messages"] if message["event"] == "phase"]
+    assert phases == ["import", "build"]
+    assert [message["epoch"] for message in result["messages"] if message["event"] == "epoch"] == [1]
+    assert 0 < result["test_accuracy"] <= 1
+    assert result["build_s"] > 0
+    assert "event" not in result
+    assert children() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("abort", "ended with signal SIGABRT and no result"),
+        ("segfault", "ended with signal SIGSEGV and no result"),
+        ("exit", "ended with exit code 7 and no result"),
+        ("raise", "RuntimeError: the device is on fire"),
+        ("weights", "weights that the backend gave back are not those it was given"),
+        ("batches", "batches that the backend read back .* are not those it was given"),
+        ("labels", "batches that the backend read back .* are not those it was given"),
+    ],
+)
+def test_failed_launch_says_why(launch_one: LaunchOne, mode: str, reason: str) -> None:
+    """A crash, an early exit, an error, wrong weights, wrong batches: one sentence with the reason, no process."""
+    with pytest.raises(WorkerFailed, match=reason) as caught:
+        launch_one(mode)
+
+    assert "\n" not in str(caught.value)
+    assert children() == []
+
+
+def test_wrong_batches_on_the_device_are_refused(launch_one: LaunchOne) -> None:
+    """Also with a resident data set: indices that are off by one give other images."""
+    with pytest.raises(WorkerFailed, match="batches that the backend read back"):
+        launch_one("batches", feed="device")
+
+
+def test_right_batches_have_one_digest(launch_one: LaunchOne, tmp_path: Path) -> None:
+    """Host and device feed read back the same bytes."""
+    host = launch_one("well")["batches_sha256"]
+    (tmp_path / "launch").rename(tmp_path / "first")
+    device = launch_one("well", feed="device")["batches_sha256"]
+
+    assert host == device
+    assert re.fullmatch("[0-9a-f]{64}", host)
+
+
+@pytest.mark.parametrize(("mode", "words"), [("exit", "last words"), ("raise", "the device is on fire")])
+def test_error_comes_with_the_end_of_the_log(launch_one: LaunchOne, mode: str, words: str) -> None:
+    """What the worker printed last, or its traceback, is in the error's log, of a few lines."""
+    with pytest.raises(WorkerFailed) as caught:
+        launch_one(mode)
+
+    assert words in caught.value.log.splitlines()[-1]
+    assert len(caught.value.log.splitlines()) <= LOG_LINES
+
+
+def test_loss_that_is_no_number_fails_the_launch(launch_one: LaunchOne) -> None:
+    """Training that diverged is a failure, not a row."""
+    with pytest.raises(WorkerFailed, match=r"training loss became nan in epoch 1"):
+        launch_one("nan", epochs=2)
+
+
+def test_printing_disturbs_nothing(launch_one: LaunchOne) -> None:
+    """Megabytes on stdout and stderr go to the log, and the answer still arrives."""
+    result = launch_one("chatter")
+
+    assert result["threads_found"] == "1"
+    assert result["log"].count("out ") >= 200 * 2500
+    assert result["log"].count("err ") >= 200 * 2500
+
+
+@pytest.mark.parametrize(("mode", "count"), [("hang", 1), ("grandchild", 2)])
+def test_hanging_launch_is_killed(launch_one: LaunchOne, tmp_path: Path, mode: str, count: int) -> None:
+    """A worker that outlives its time is killed, with its children, and the option that sets the time is named."""
+    pids: list[int] = []
+    for seconds in (3, 10, 30, 90):  # a busy machine may not have got far in three seconds
+        with pytest.raises(WorkerFailed, match=rf"did not finish within {seconds} s \(--launch-timeout\)") as caught:
+            launch_one(mode, timeout_s=seconds)
+        pids = pids_in(caught.value.log)
+        if pids:
+            break
+        (tmp_path / "launch").rename(tmp_path / f"launch-{seconds}")
+
+    assert len(pids) == count
+    assert children() == []
+    assert_gone(pids)
+
+
+def test_forked_child_does_not_hold_the_launch(launch_one: LaunchOne) -> None:
+    """A result counts as soon as it is there, although a forked child still holds the pipe; the child is ended."""
+    result = launch_one("leftover", timeout_s=60)
+
+    assert result["threads_found"] == "1"
+    assert len(pids_in(result["log"])) == 2
+    assert_gone(pids_in(result["log"]))
+
+
+def test_missing_interpreter_is_a_sentence(make_entrant: Callable[..., Entrant], tmp_path: Path) -> None:
+    """An interpreter that is not there fails the launch, not the harness."""
+    job = Job(kind="train", entrant=make_entrant(), recipe=LENET5.as_dict(), seed=0, data="", weights="")
+    with pytest.raises(WorkerFailed, match=r"Cannot start /nowhere/python: No such file or directory\."):
+        launch(job, interpreter="/nowhere/python", folder=tmp_path / "x", timeout_s=9, listen=print)
+
+
+def test_worker_dies_with_its_parent(
+    launch_one: LaunchOne, session_environment: dict[str, str], tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """A harness that is killed outright leaves no worker behind."""
+    code = f"""
+        import sys
+        from pathlib import Path
+        from harness.job import Entrant, Job
+        from harness.launch import launch
+        from harness.recipe import LENET5
+        entrant = Entrant(
+            backend="misbehaving", network="lenet5", mode="hang", feed="host", device="cpu", dtype="float32",
+            threads=1, batch_size=64, environment="controlled",
+        )
+        folder = Path({str(tmp_path)!r})
+        job = Job(kind="train", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(folder),
+                  weights=str(folder / "weights.npz"))
+        launch(job, interpreter=sys.executable, folder=folder / "launch", timeout_s=600, listen=print)
+    """
+    harness = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], env=session_environment, stdout=subprocess.DEVNULL
+    )
+    log = tmp_path / "launch" / "log.txt"
+    pids: list[int] = []
+    while not pids and harness.poll() is None:
+        pids = pids_in(log.read_text()) if log.exists() else []
+    worker = psutil.Process(pids[0])
+    assert worker.ppid() == harness.pid
+
+    harness.send_signal(signal.SIGKILL)
+    harness.wait()
+
+    assert_gone(pids)
+
+
+def test_worker_imports_only_what_it_needs(launch_one: LaunchOne, tmp_path: Path) -> None:
+    """In a worker there is no module of the harness's side, and our folders come from the launch's own folder."""
+    log = launch_one("modules")["log"]
+    modules = set(json.loads(re.search(r"^modules (.*)$", log, re.MULTILINE)[1]))
+    path = json.loads(re.search(r"^path (.*)$", log, re.MULTILINE)[1])
+
+    unwanted = {"pandas", "rich", "typer", "scipy", "requests", "pooch", "platformdirs", "cpuinfo", "click"}
+    assert modules & unwanted == set()
+    assert {"numpy", "threadpoolctl", "harness.measure", "backends.misbehaving.backend"} <= modules
+    assert str(tmp_path / "launch" / "import") in path
+    assert str(Path(__file__).parents[2]) not in path
+    assert os.path.realpath(tmp_path / "launch") not in map(os.path.realpath, path)

@@ -1,0 +1,84 @@
+"""The layer table and what follows from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import InputError
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, get_network
+
+LENET = get_network("lenet5")
+
+
+def test_lenet5_layer_by_layer() -> None:
+    """Output shapes, parameters and multiply-adds of lenet5 are those worked out by hand."""
+    rows = [(row.layer.name, row.output_shape, row.parameters, row.multiply_adds) for row in LENET.summary()]
+
+    assert rows == [
+        ("conv1", (6, 28, 28), 156, 117_600),
+        ("relu1", (6, 28, 28), 0, 0),
+        ("pool1", (6, 14, 14), 0, 0),
+        ("conv2", (16, 10, 10), 2_416, 240_000),
+        ("relu2", (16, 10, 10), 0, 0),
+        ("pool2", (16, 5, 5), 0, 0),
+        ("flatten", (400,), 0, 0),
+        ("dense1", (120,), 48_120, 48_000),
+        ("relu3", (120,), 0, 0),
+        ("dense2", (84,), 10_164, 10_080),
+        ("relu4", (84,), 0, 0),
+        ("dense3", (10,), 850, 840),
+    ]
+    assert LENET.parameters == 61_706
+    assert LENET.input_shape == (1, 32, 32)
+    assert LENET.classes == 10
+
+
+def test_lenet5_parameter_shapes() -> None:
+    """Canonical shapes: convolution (out, in, kernel, kernel), dense (out, in)."""
+    shapes = LENET.parameter_shapes()
+
+    assert shapes["conv1.weight"] == (6, 1, 5, 5)
+    assert shapes["conv2.weight"] == (16, 6, 5, 5)
+    assert shapes["conv2.bias"] == (16,)
+    assert shapes["dense1.weight"] == (120, 400)
+    assert shapes["dense3.weight"] == (10, 84)
+    assert len(shapes) == 10
+
+
+def test_padding_and_sizes_that_a_pool_cuts() -> None:
+    """Padding widens, a pool leaves out what fills no window, and multiply-adds count every input channel."""
+    network = Network(
+        name="odd",
+        input_shape=(3, 13, 11),
+        layers=(Conv("c", 4, 3, padding=1), MaxPool("p"), Flatten("f"), Dense("d", 7)),
+        classes=7,
+        source="this test",
+    )
+
+    rows = list(network.summary())
+
+    assert [row.output_shape for row in rows] == [(4, 13, 11), (4, 6, 5), (120,), (7,)]
+    assert [row.parameters for row in rows] == [112, 0, 0, 847]
+    assert [row.multiply_adds for row in rows] == [4 * 13 * 11 * 27, 0, 0, 840]
+
+
+def test_only_the_first_dense_layer_knows_the_flattened_shape() -> None:
+    """A backend of another layout learns where columns must be permuted, and only there."""
+    found = [(layer.name, layer.kind, layer.flattened) for layer in LENET.weighted()]
+
+    assert found == [
+        ("conv1", "conv", None),
+        ("conv2", "conv", None),
+        ("dense1", "dense", (16, 5, 5)),
+        ("dense2", "dense", None),
+        ("dense3", "dense", None),
+    ]
+
+
+def test_unknown_network_lists_names() -> None:
+    """A misspelt name is refused with the list and the nearest name; a far one without a guess."""
+    with pytest.raises(InputError, match=r"no network 'lenet-5'\. There are: .*lenet5.*Did you mean 'lenet5'\?"):
+        get_network("lenet-5")
+    with pytest.raises(InputError) as caught:
+        get_network("zzz")
+    assert "Did you mean" not in str(caught.value)

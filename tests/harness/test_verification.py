@@ -1,0 +1,243 @@
+"""Verification passes what is right and fails what is wrong, for the right reasons."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.numpy.backend import Backend
+from harness import verification
+from harness.data import Dataset
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
+from harness.quantities import STEPS, quantities
+from harness.recipe import LENET5
+from harness.start import initial_weights
+from harness.verification import Check, Problem, _permute, _unit_orders, pose, relative_error, tie_distance
+
+LENET = get_network("lenet5")
+CLI_BACKENDS = ("numpy", "average_pool", "flatten_hwc", "summed_loss")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_batches() -> Iterator[None]:
+    """A quarter of the images, so that posing a problem takes a second; the command line's tests take all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verification, "BATCH", 16)
+        patch.setattr(verification, "CANDIDATES", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def problem(tiny_dataset: Dataset) -> Problem:
+    return pose(LENET, LENET5, tiny_dataset, initial_weights(LENET, seed=0))
+
+
+def failures(problem: Problem, backend_class: Any = Backend, labels: np.ndarray | None = None, **changes) -> set[str]:
+    """Return the names of the quantities that fail."""
+    options = {"recipe": LENET5, "mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32", "threads": 1}
+    backend = backend_class(network=LENET, **(options | changes))
+    labels = problem.labels if labels is None else labels
+    found = quantities(backend, problem.weights, images=problem.images, labels=labels)
+    return {check.quantity for check in problem.check(found) if not check.passed}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_right_float32_passes(tiny_dataset: Dataset, problem: Problem, seed: int) -> None:
+    """NumPy in float32, in its own order of summation, passes from every seed's weights."""
+    weights = initial_weights(LENET, seed=seed)
+    posed = problem if seed == 0 else pose(LENET, LENET5, tiny_dataset, weights)
+
+    assert failures(posed) == set()
+
+
+def test_quantities_are_those_promised(problem: Problem) -> None:
+    """Logits, loss, every gradient, the losses of 20 steps, and all weights after 1 and after 20."""
+    parameters = list(LENET.parameter_shapes())
+
+    names = {f"gradient of {name}" for name in parameters}
+    names |= {f"{name} after {count}" for name in parameters for count in (1, 20)}
+    assert STEPS == (1, 20)
+    assert set(problem.expected) == names | {"logits", "loss", "losses of the steps"}
+    assert problem.expected["losses of the steps"].shape == (20,)
+    assert all(1e-7 < tolerance < 1e-4 for tolerance in problem.tolerances.values())
+
+
+def test_average_pool_fails_everything(problem: Problem, mutant_class: Callable[[str], Any]) -> None:
+    """With averages for maxima the very first quantity fails, and so do all gradients."""
+    failed = failures(problem, mutant_class("average_pool"))
+
+    assert {"logits", "loss", *(f"gradient of {name}" for name in problem.weights)} <= failed
+
+
+def test_flatten_hwc_fails_the_logits(problem: Problem, mutant_class: Callable[[str], Any]) -> None:
+    """With the dense layer's columns in another order the logits fail, and the gradient of that very layer."""
+    failed = failures(problem, mutant_class("flatten_hwc"))
+
+    assert {"logits", "loss", "gradient of dense1.weight", "gradient of conv1.weight"} <= failed
+
+
+def test_summed_loss_fails_gradients_only(problem: Problem, mutant_class: Callable[[str], Any]) -> None:
+    """With the gradient of the sum, logits and loss are right, and every gradient and later weight is wrong."""
+    failed = failures(problem, mutant_class("summed_loss"))
+
+    expected = set(problem.expected) - {"logits", "loss"}
+    assert failed == expected
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.05 * 1.01}, {"momentum": 0.89}], ids=str)
+def test_wrong_constant_of_the_optimizer_fails(problem: Problem, change: dict[str, float]) -> None:
+    """A learning rate 1 % off and a momentum of 0.89 show in all weights after 20 steps, not in the gradients."""
+    failed = failures(problem, recipe=replace(LENET5, **change))
+
+    assert {f"{name} after 20" for name in problem.weights} <= failed
+    assert not any(name.startswith("gradient") for name in failed)
+
+
+def test_one_wrong_label_fails(problem: Problem) -> None:
+    """One label of 16 changes the loss and the gradients, not the logits."""
+    labels = problem.labels.copy()
+    labels[0, 5] = (labels[0, 5] + 1) % 10
+
+    failed = failures(problem, labels=labels)
+
+    assert {"loss", "losses of the steps", *(f"gradient of {name}" for name in problem.weights)} <= failed
+    assert "logits" not in failed
+
+
+def test_float64_is_held_to_float64(tiny_dataset: Dataset) -> None:
+    """In float64 the tolerances are of float64: the right backend passes, float32 fails everything."""
+    posed = pose(LENET, LENET5, tiny_dataset, initial_weights(LENET, seed=0), dtype="float64")
+
+    assert failures(posed, dtype="float64") == set()
+    assert failures(posed, dtype="float32") == set(posed.expected)
+    assert max(posed.tolerances.values()) < 1e-12
+
+
+def test_allowance_multiplies_tolerances(problem: Problem) -> None:
+    """A backend's declared ROUNDING factor multiplies every tolerance, by exactly that."""
+    checks = problem.check(problem.expected, allowance=3.0)
+
+    for check in checks:
+        assert check.tolerance == pytest.approx(3 * problem.tolerances[check.quantity])
+
+
+@pytest.mark.parametrize("bad", [np.array([1.0, np.nan]), np.array([1.0, np.inf]), np.ones(3)], ids=str)
+def test_what_is_no_number_never_passes(bad: np.ndarray) -> None:
+    """NaN, infinity and another shape are no error of any size: they fail."""
+    error = relative_error(bad, np.array([1.0, 2.0]))
+
+    assert np.isnan(error)
+    assert not Check("x", error, 1e9).passed
+
+
+def test_relative_error_is_of_the_largest() -> None:
+    """The largest absolute error over the largest absolute value."""
+    assert relative_error(np.array([1.0, -4.5]), np.array([1.5, -4.0])) == pytest.approx(0.125)
+
+
+def test_tie_distance_by_hand() -> None:
+    """The gap nearest to a tie in any ReLU or pool, over the layer's largest value; exact ties do not count."""
+    network = Network(
+        name="ties",
+        input_shape=(1, 2, 2),
+        layers=(Relu("relu"), MaxPool("pool"), Flatten("flatten"), Dense("dense", 2)),
+        classes=2,
+        source="this test",
+    )
+    images = np.array(
+        [
+            [[1.0, 8], [4, -4]],  # ReLU: 1 of 8; pool: 8 - 4
+            [[6.0, 7.5], [5, 4]],  # ReLU: 4 of 8; pool: 7.5 - 6 = 1.5
+            [[8.0, 8], [4, 4]],  # the pool ties exactly, which is harmless; ReLU: 4 of 8
+        ]
+    )[:, None]
+
+    distance = tie_distance(network, initial_weights(network, seed=0), images)
+
+    np.testing.assert_allclose(distance, [1 / 8, 1.5 / 8, 4 / 8])
+
+
+def test_chosen_images_are_far_from_ties(tiny_dataset: Dataset, problem: Problem) -> None:
+    """The images of the first step are the farthest from a tie among its candidates."""
+    images = tiny_dataset.train_images[:64]
+    padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.float32) / np.float32(255)
+    weights = {name: value.astype(float) for name, value in problem.weights.items()}
+    distance = tie_distance(LENET, weights, padded.astype(float))
+    farthest = np.sort(np.argsort(distance)[-16:])
+
+    assert np.median(distance) > 0
+    np.testing.assert_array_equal(problem.images[0], padded[farthest])
+    np.testing.assert_array_equal(problem.labels[0], tiny_dataset.train_labels[farthest])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_another_order_of_summation_is_the_same_function(number: int) -> None:
+    """Permuting hidden channels and units changes nothing but rounding: logits agree to 1e-12 in float64."""
+    network = Network(
+        name="two convolutions into one dense layer",
+        input_shape=(2, 12, 10),
+        layers=(Conv("a", 5, 3), MaxPool("p"), Conv("b", 4, 3, padding=1), Flatten("f"), Dense("c", 9), Dense("d", 3)),
+        classes=3,
+        source="this test",
+    )
+    for each in (LENET, network):
+        weights = {name: value.astype(float) for name, value in initial_weights(each, seed=1).items()}
+        axes = _unit_orders(each, np.random.default_rng(number))
+        shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
+        images = np.random.default_rng(9).random((3, *each.input_shape))
+        logits = []
+        for values in (weights, shuffled):
+            options = {"mode": "eager", "feed": "host", "device": "cpu", "dtype": "float64", "threads": 1}
+            backend = Backend(network=each, recipe=LENET5, **options)
+            backend.load_weights(values)
+            logits.append(backend.logits(images))
+
+        assert any((value != shuffled[name]).any() for name, value in weights.items())
+        np.testing.assert_allclose(logits[1], logits[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.fixture(scope="module")
+def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path) -> dict[str, tuple[int, str, str]]:
+    """Exit code, output and errors of `verify`, all backends at the same time."""
+    command = [sys.executable, "-m", "harness", "verify", "--data-set", "drawn-digits", "--backend"]
+    processes = {
+        name: subprocess.Popen(
+            [*command, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=session_environment
+        )
+        for name in CLI_BACKENDS
+    }
+    outputs = {name: process.communicate(timeout=300) for name, process in processes.items()}
+    return {name: (processes[name].returncode, *outputs[name]) for name in CLI_BACKENDS}
+
+
+def test_verify_command_passes_numpy(cli_verdicts: dict[str, tuple[int, str, str]]) -> None:
+    """`verify --backend numpy` ends with 0 and a table in which everything passes."""
+    code, out, _ = cli_verdicts["numpy"]
+
+    assert code == 0
+    assert len(re.findall(r" pass +$", out, re.MULTILINE)) == 33
+    assert "FAIL" not in out
+    assert "all 33 passed" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("average_pool", "logits"), ("flatten_hwc", "logits"), ("summed_loss", "gradient of conv1.weight")],
+)
+def test_verify_command_fails_mutants(cli_verdicts: dict[str, tuple[int, str, str]], name: str, first: str) -> None:
+    """`verify` of a wrong backend ends with 1, marks the quantities in its table, and says so in a sentence."""
+    code, out, err = cli_verdicts[name]
+
+    assert code == 1
+    assert re.search(rf"{first} +\S+ +\S+ FAIL", out)
+    assert f"failed, first: {first}." in out
+    assert f"Verification failed for {name}" in err
+    assert "Traceback" not in out + err

@@ -1,0 +1,22 @@
+"""NumPy whose process misbehaves; the mode says how."""
+
+DISTRIBUTIONS = ("numpy",)
+MODES = {
+    "well": "does nothing wrong",
+    "abort": "aborts",
+    "segfault": "dies of SIGSEGV",
+    "exit": "prints its last words and leaves with exit code 7",
+    "hang": "waits for ever, after it has printed its process number",
+    "grandchild": "the same, with a child of its own, whose number it prints too",
+    "leftover": "leaves a forked child behind that holds all its files open",
+    "chatter": "prints 4 MB to stdout and stderr",
+    "raise": "raises an error",
+    "weights": "gives back weights that differ in one bit",
+    "batches": "receives batches that begin one image too late",
+    "labels": "receives one wrong label",
+    "threads": "says that it computes with two threads",
+    "nan": "has a loss that is not a number",
+    "modules": "prints which modules are loaded, and the path they came from",
+}
+DTYPES = ("float32",)
+DEVICES = ("cpu",)

@@ -1,0 +1,109 @@
+"""Misbehaves in the first `synchronize` after the weights were loaded, or where its mode says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from backends.numpy.backend import Backend as Right
+
+AGES = 3600
+
+
+class Backend(Right):
+    """The mutant."""
+
+    def __init__(self, *, mode: str, **options: Any) -> None:
+        super().__init__(mode=mode, **options)
+        self.mode = mode
+
+    def synchronize(self) -> None:
+        if self.mode in MISDEEDS:
+            MISDEEDS[self.mode]()
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        weights = super().dump_weights()
+        if self.mode == "weights":
+            weights["dense3.bias"][3] = np.nextafter(weights["dense3.bias"][3], np.float32(1))
+        return weights
+
+    def _batch(self, batch: Any) -> Any:
+        if self.mode == "batches" and self._feed == "device":
+            batch = np.asarray(batch) + 1
+        images, labels = super()._batch(batch)
+        if self.mode == "batches" and self._feed == "host":
+            images = np.roll(images, 1, axis=0)
+        if self.mode == "labels":
+            labels = labels.copy()
+            labels[0] = (labels[0] + 1) % 10
+        return images, labels
+
+    def _step(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        loss = super()._step(images, labels)
+        return loss * np.nan if self.mode == "nan" else loss
+
+    def describe(self) -> dict[str, str]:
+        return super().describe() | ({"threads": "2"} if self.mode == "threads" else {})
+
+
+def _segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(AGES)
+
+
+def _exit() -> None:
+    print("last words", flush=True)
+    os._exit(7)
+
+
+def _hang() -> None:
+    print(f"pids {os.getpid()}", flush=True)
+    time.sleep(AGES)
+
+
+def _grandchild() -> None:
+    child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({AGES})"])
+    print(f"pids {os.getpid()} {child.pid}", flush=True)
+    time.sleep(AGES)
+
+
+def _leftover() -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(AGES)
+    print(f"pids {os.getpid()} {child}", flush=True)
+
+
+def _chatter() -> None:
+    for _ in range(200):
+        sys.stdout.write("out " * 2500 + "\n")
+        sys.stderr.write("err " * 2500 + "\n")
+
+
+def _raise() -> None:
+    raise RuntimeError("the device is on fire")
+
+
+def _modules() -> None:
+    print("modules " + json.dumps(sorted(sys.modules)), flush=True)
+    print("path " + json.dumps(sys.path), flush=True)
+
+
+MISDEEDS = {
+    "abort": os.abort,
+    "segfault": _segfault,
+    "exit": _exit,
+    "hang": _hang,
+    "grandchild": _grandchild,
+    "leftover": _leftover,
+    "chatter": _chatter,
+    "raise": _raise,
+    "modules": _modules,
+}
