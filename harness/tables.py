@@ -29,7 +29,7 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
     """
     runs = list(dict.fromkeys(sorted(summary["run"])))
     letters = {run: f" {chr(ord('A') + number % 26)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
-    summary = summary.assign(backend=summary["backend"] + summary["run"].map(letters))
+    summary = summary.assign(backend=summary["backend"] + summary["run"].map(letters), mode=_modes(summary))
     console.print(Text(_title("Training, steady", summary), style="bold"), soft_wrap=True)
     console.print(speed_table(summary))
     console.print(Text("\nStart-up, inference, memory, accuracy (n launches, medians)", style="bold"))
@@ -94,6 +94,15 @@ def show_accuracy(console: Console, spread: AccuracySpread) -> None:
         f"between backends from one seed {_number(spread.between_backends * 100, '.3f')}.",
         soft_wrap=True,
     )
+
+
+def _modes(summary: pd.DataFrame) -> pd.Series:
+    """The mode, and behind it whatever else tells these entrants apart: `eager 2t b256 device`."""
+    modes = summary["mode"]
+    for name, form in (("threads", "{}t"), ("batch_size", "b{}"), ("feed", "{}")):
+        if summary[name].nunique(dropna=False) > 1:
+            modes = modes + " " + summary[name].map(form.format, na_action="ignore").astype("string").fillna("native")
+    return modes
 
 
 def _title(what: str, summary: pd.DataFrame) -> str:

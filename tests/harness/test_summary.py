@@ -124,3 +124,20 @@ def test_one_seed_has_no_spread():
     rows = [{"schema_version": 1, "backend": "torch", "seed": 0, "epoch": 1, "test_accuracy": 0.9}]
 
     assert accuracy_spread(frame_of(rows, EPOCHS)) is None
+
+
+def test_what_tells_entrants_apart_is_shown():
+    """Entrants of one backend that differ in threads, batch size or feed can be told apart in the table."""
+    rows = [
+        launch_row("torch", n, 900.0, threads=t, feed=f)
+        for n in range(1, 5)
+        for t in (1, 2)
+        for f in ("host", "device")
+    ]
+    out = io.StringIO()
+
+    tables.show_summary(Console(file=out, width=80, highlight=False), summarise(frame(rows)))
+
+    for mode in ("eager 1t host", "eager 2t host", "eager 1t device", "eager 2t device"):
+        assert mode in out.getvalue()
+    assert "b64" not in out.getvalue()
