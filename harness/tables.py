@@ -39,13 +39,13 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
         if letter:
             console.print(Text(f"{letter.strip()}: {run}"), soft_wrap=True)
     if len(runs) > 1:
-        console.print("Ratios are paired by round within a run, and unpaired, so wider, between runs.")
+        console.print("Between runs nothing is paired: those ratios have wider intervals.")
 
 
 def speed_table(summary: pd.DataFrame) -> Table:
     """Training speed with its interval, the ratio to the fastest with its interval, the verdict."""
     table = _table()
-    _columns(table, ["backend", "mode"], ["images/s", "95 % interval", "ratio", "95 % interval"], "verdict")
+    _columns(table, ["backend", "mode"], ["images/s", "interval", "ratio", "interval"], "verdict")
     for _, row in summary.iterrows():
         table.add_row(
             _text(row["backend"]),
@@ -116,6 +116,7 @@ def _title(what: str, summary: pd.DataFrame) -> str:
 
 
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
+    console.print("Intervals are 95 %, of launches; ratios are paired by round.")
     if (summary["launches"] < 4).any():
         console.print("Under four rounds the verdict is always 'cannot tell': give --rounds 4 or more.")
     for _, row in summary[summary["unsteady"] > 0].iterrows():
@@ -132,7 +133,8 @@ def _columns(table: Table, left: list[str], right: list[str], last: str | None) 
     for header in left:
         table.add_column(header, overflow="fold", no_wrap=header == "version")
     for header in right:
-        table.add_column(header, justify="right", overflow="fold")
+        # An interval that is folded in two cannot be read; names can.
+        table.add_column(header, justify="right", overflow="fold", no_wrap=header == "interval")
     if last:
         table.add_column(last, overflow="fold")
 

@@ -20,5 +20,6 @@ MODES = {"hybrid": "hybridized Gluon with static memory, as the Gluon guides tea
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
 # float32 `log_softmax` is oneDNN's, and off by 3.4e-6 where MXNet's own kernel is off by 2.8e-7 (64 x 10 normal
-# values of spread 0.5; MXNET_MKLDNN_ENABLED=0 shows the latter, and then verification needs no allowance).
-ROUNDING = {"float32": (12.0, "oneDNN's log_softmax in MXNet 1.9.1 is 12 times less exact than float32 allows")}
+# values of spread 0.5; MXNET_MKLDNN_ENABLED=0 shows the latter, and then verification needs no allowance). The error
+# has a sign, so that it adds up in the last biases: over six seeds 20 steps needed up to 9 times the tolerances.
+ROUNDING = {"float32": (24.0, "oneDNN's log_softmax in MXNet 1.9.1 is 12 times less exact than float32, with a sign")}
