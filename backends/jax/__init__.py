@@ -2,7 +2,8 @@
 
 Layout: N,H,W,C, Flax's own: kernels are (kh, kw, in, out), dense kernels (in, out), and the first dense
     kernel's rows are permuted because Flatten meets H,W,C here.
-Execution: `jax.jit` on the split state. An NNX object passed through `nnx.jit` costs Python time at every
+Execution: `jax.jit` on the split state, built from shapes alone (`nnx.eval_shape`): initial values would cost three
+    seconds of compilation and be thrown away. An NNX object passed through `nnx.jit` costs Python time at every
     call (flax#4045), a plain pytree does not. State and optimizer state are donated.
 Shapes: every new batch size compiles anew, so the smaller last batch is a second program.
 Threads: XLA's CPU client has no setting and obeys CPU affinity only (jax#1539): the harness pins the

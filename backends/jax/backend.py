@@ -37,7 +37,8 @@ class Backend:
         self._optimizer = optax.inject_hyperparams(optax.sgd, hyperparam_dtype=self._dtype)(
             learning_rate=recipe.learning_rate, momentum=recipe.momentum
         )
-        graph, _ = nnx.split(Model(network, dtype=self._dtype))
+        # Shapes only: initial values would be computed, a compilation each, to be thrown away by load_weights.
+        graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, dtype=self._dtype)))
         self._compile(graph)
         self._pending: list[jax.Array] = []
 
@@ -62,6 +63,7 @@ class Backend:
             images, labels = dataset
             return images[index], labels[index]
 
+        self._start = jax.jit(self._optimizer.init)
         self._step = jax.jit(step, donate_argnums=(0, 1))
         self._gather_step = jax.jit(gather_step, donate_argnums=(0, 1))
         self._gather = jax.jit(gather)
@@ -79,7 +81,7 @@ class Backend:
         self._parameters = jax.tree.map(
             lambda value: jax.device_put(np.array(value, self._dtype), self._device), native
         )
-        self._moments = self._optimizer.init(self._parameters)
+        self._moments = self._start(self._parameters)
 
     def set_learning_rate(self, value: float) -> None:
         self._moments.hyperparams["learning_rate"] = jax.device_put(self._dtype.type(value), self._device)
