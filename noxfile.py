@@ -212,14 +212,39 @@ def gate(session: nox.Session) -> None:
     harness(session, "gate", "--backend", ",".join(backends), *session.posargs)
 
 
-@nox.session(venv_backend="none", default=False)
-def overhead(session: nox.Session) -> None:
-    """Hold the harness against hand-written loops of each framework, in paired rounds; options after --."""
+def benchmark(session: nox.Session, name: str) -> None:
+    """Run a script of benchmarks/ on all five frameworks, or on those that are named after --."""
     backends = runnable(session, FRAMEWORKS)
     for backend in backends:
         backend_python(session, backend)
-    names = ",".join(backends)
-    session.run(str(harness_python(session)), "-m", "benchmarks.overhead", "--backend", names, *session.posargs)
+    named = any(option in ("-b", "--backend") for option in session.posargs)
+    choice = [] if named else ["--backend", ",".join(backends)]
+    session.run(str(harness_python(session)), "-m", f"benchmarks.{name}", *choice, *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def overhead(session: nox.Session) -> None:
+    """Hold the harness against hand-written loops of each framework, in paired rounds; options after --."""
+    benchmark(session, "overhead")
+
+
+@nox.session(venv_backend="none", default=False)
+def spread(session: nox.Session) -> None:
+    """How much launches of each framework differ, with the controls and without one of them; options after --."""
+    benchmark(session, "spread")
+
+
+@nox.session(venv_backend="none", default=False)
+def doctor(session: nox.Session) -> None:
+    """Examine this machine before a run; options after --."""
+    harness(session, "doctor", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def selftest(session: nox.Session) -> None:
+    """Fight duels of PyTorch against itself: is the method right on this machine? Options after --."""
+    backend_python(session, "torch")
+    harness(session, "selftest", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

@@ -28,7 +28,7 @@ from harness.data import load_dataset
 from harness.display import Display
 from harness.errors import LenetBenchError
 from harness.interpreters import Interpreter, find
-from harness.job import BLOCK_STEPS, Entrant, Job
+from harness.job import Entrant, Job, block_steps
 from harness.launch import launch
 from harness.measure import DISTINCT_BLOCKS, timed
 from harness.network import get_network
@@ -53,6 +53,7 @@ def harness_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, fol
         weights=str(scratch / "weights.npz"),
         asked=rounds.asked_controls(entrant, folder),
         steady_s=SECONDS,
+        inference_sizes=(),
     )
     result = launch(job, interpreter=interpreter.path, folder=folder, timeout_s=300, listen=lambda message: None)
     return float(result["train_images_per_s"])
@@ -86,9 +87,15 @@ def prepare(scratch: Path, entrant: Entrant) -> None:
     network = get_network(entrant.network)
     np.savez(scratch / "weights.npz", **initial_weights(network, seed=0))  # type: ignore[arg-type]
     data = Data(scratch, input_shape=network.input_shape, dtype=entrant.dtype)
-    order = data.order(seed=0, epoch=0, batch_size=entrant.batch_size)[: BLOCK_STEPS * DISTINCT_BLOCKS]
-    pairs = [data.train_batch(index) for index in order]
-    np.savez(scratch / "blocks.npz", images=np.stack([p[0] for p in pairs]), labels=np.stack([p[1] for p in pairs]))
+    steps = block_steps(entrant.batch_size)
+    order = data.order(seed=0, epoch=0, batch_size=entrant.batch_size)[: steps * DISTINCT_BLOCKS]
+    images, labels = (np.stack(part) for part in zip(*(data.train_batch(index) for index in order), strict=True))
+    blocks = (DISTINCT_BLOCKS, steps)
+    np.savez(
+        scratch / "blocks.npz",
+        images=images.reshape(*blocks, *images.shape[1:]),
+        labels=labels.reshape(*blocks, *labels.shape[1:]),
+    )
 
 
 def stopwatch_seconds() -> float:
@@ -116,16 +123,17 @@ def main(
     speeds: dict[tuple[str, str], list[float]] = {}
     with Display() as display, rounds.scratch_folder() as scratch:
         prepare(scratch, entrants[0])
-        display.start(2 * rounds_ * len(entrants))
+        display.start(2 * len(entrants))
         for number in range(1, rounds_ + 1):
+            display.round_started(number)
             for entrant, side in order_of(entrants, number):
                 label = f"{entrant.backend} {'harness' if side is harness_speed else 'loop'}"
-                display.launch_started(label, number, rounds_)
+                display.launch_started(label)
                 folder = scratch / f"{number}-{label.replace(' ', '-')}"
                 speed = side(entrant, found[entrant.backend], scratch, folder)
                 speeds.setdefault((entrant.backend, label.split()[1]), []).append(speed)
                 display.note(f"round {number}/{rounds_}  {label}: {speed:,.0f} images/s")
-                display.launch_finished(label, {}, None)
+                display.launch_finished({}, None)
     show(entrants, speeds)
 
 
@@ -150,7 +158,7 @@ def show(entrants: list[Entrant], speeds: dict[tuple[str, str], list[float]]) ->
     for entrant in entrants:
         ours, theirs = speeds[entrant.backend, "harness"], speeds[entrant.backend, "loop"]
         ratio = paired_ratio(ours, theirs)
-        share = added / (BLOCK_STEPS * entrant.batch_size / float(np.median(ours)))
+        share = added / (block_steps(entrant.batch_size) * entrant.batch_size / float(np.median(ours)))
         table.add_row(
             entrant.backend,
             entrant.mode,
@@ -163,7 +171,8 @@ def show(entrants: list[Entrant], speeds: dict[tuple[str, str], list[float]]) ->
     console = tables.stdout()
     console.print("Training images/s: the harness, a hand-written loop, harness / loop paired by round")
     console.print(table)
-    console.print(f"The stopwatch measures {added * 1e9:.0f} ns around nothing; an interval is {BLOCK_STEPS} steps.")
+    steps = block_steps(entrants[0].batch_size)
+    console.print(f"The stopwatch measures {added * 1e9:.0f} ns around nothing; an interval is {steps} steps.")
 
 
 if __name__ == "__main__":

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import harness
-from harness import catalogue, commands, interpreters, tables
-from harness.data import describe_datasets, load_dataset
-from harness.errors import InputError, LenetBenchError, Regression
-from harness.network import NETWORKS, get_network
+from harness import checks, commands, doctor, listings, selftest, tables
+from harness.errors import InputError, LenetBenchError, Regression, unknown
+from harness.network import get_network
+from harness.options import (
+    Backends,
+    Base,
+    BatchSize,
+    DataDir,
+    DataSet,
+    Device,
+    Dtype,
+    Environment,
+    Feed,
+    Mode,
+    NetworkName,
+    Pythons,
+    Results,
+    Seed,
+    Sizes,
+    Threads,
+    Timeout,
+    positive,
+    seconds,
+    sizes,
+    whole,
+)
+from harness.plan import PRESETS
 from harness.recipe import LENET5
 
 app = typer.Typer(
@@ -28,65 +49,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` up, whose errors say what came in."""
-
-    def read(value: str) -> int:
-        try:
-            number = int(value)
-        except ValueError:
-            raise typer.BadParameter(f"a whole number is wanted, got {str(value)!r}.") from None
-        if number < least:
-            raise typer.BadParameter(f"a whole number from {least} up is wanted, got {number}.")
-        return number
-
-    return read
-
-
-def seconds(value: str) -> float:
-    """Read a positive number of seconds."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    if not number > 0:
-        raise typer.BadParameter(f"a positive number of seconds is wanted, got {str(value)!r}.")
-    return number
-
-
-Backends = Annotated[
-    list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
-]
-NetworkName = Annotated[str, typer.Option("--network", help="Layer table; see `lenet-bench list`.")]
-DataSet = Annotated[
-    str,
-    typer.Option("--data-set", help="mnist, fashion-mnist or drawn-digits. [default: mnist if it can be had]"),
-]
-DataDir = Annotated[
-    str | None,
-    typer.Option("--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/ and so on."),
-]
-Mode = Annotated[str | None, typer.Option("--mode", help="How the backend executes. [default: the backend's first]")]
-Feed = Annotated[str, typer.Option("--feed", help="host: hand over each batch; device: keep the data set there.")]
-Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64.")]
-Threads = Annotated[
-    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
-]
-BatchSize = Annotated[int, typer.Option("--batch-size", parser=whole(1), metavar="N", help="Images a training step.")]
-Environment = Annotated[
-    str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
-]
-Seed = Annotated[int, typer.Option("--seed", parser=whole(0), metavar="N", help="Of weights and order of images.")]
-Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
-Timeout = Annotated[
-    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
-]
-Pythons = Annotated[
-    list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -102,6 +64,7 @@ def root(
 @app.command()
 def run(
     backend: Backends = None,  # type: ignore[assignment]
+    preset: Annotated[str, typer.Option(help="quick, standard or thorough: rounds, precision, budget.")] = "standard",
     network: NetworkName = "lenet5",
     data_set: DataSet = "",
     data_dir: DataDir = None,
@@ -111,19 +74,56 @@ def run(
     dtype: Dtype = "float32",
     threads: Threads = 1,
     batch_size: BatchSize = LENET5.batch_size,
-    epochs: Annotated[
-        int, typer.Option(parser=whole(0), metavar="N", help="Epochs to train for the accuracy, 0 for none.")
-    ] = LENET5.epochs,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive("percentage", below=100),
+            metavar="PERCENT",
+            help="Add rounds until every comparison's interval is narrower. [default: the preset's, 2]",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds, metavar="S", help="Begin no round that would end later. [default: the preset's, 600]"
+        ),
+    ] = None,
     rounds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="Launches of each backend; four or more for a verdict.")
-    ] = 5,
+        int | None,
+        typer.Option(parser=whole(1), metavar="N", help="Exactly so many rounds, whatever precision and budget."),
+    ] = None,
+    base: Base = "",
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="N",
+            help="Epochs to train for the accuracy, 0 for none. [default: the preset's, 5]",
+        ),
+    ] = None,
     seeds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="How many of the rounds train epochs, each its own seed.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            parser=whole(1), metavar="N", help="Rounds that train epochs, each its own seed. [default: 1; --until: 5]"
+        ),
+    ] = None,
     seed: Seed = 0,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive("percentage", below=100),
+            metavar="PERCENT",
+            help="Train until this test accuracy, --epochs (10) at most; report the time to it.",
+        ),
+    ] = None,
+    inference_sizes: Annotated[
+        Sizes | None,
+        typer.Option(parser=sizes, metavar="N,N", help="Batch sizes of inference, or none. [default: 1,8,64,500]"),
+    ] = None,
     steady_s: Annotated[
-        float, typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time, at least.")
-    ] = 2.0,
+        float | None,
+        typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time. [default: 2]"),
+    ] = None,
     environment: Environment = "controlled",
     results_dir: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Name of the run's folder. [default: the time]")] = None,
@@ -133,11 +133,15 @@ def run(
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
+    Every round launches each backend once, in random order. Rounds are added until the interval of every
+    comparison is narrower than --precision, or --budget ends.
+
     Examples:
 
     - `lenet-bench run -b torch`
-    - `lenet-bench run -b all --rounds 8 --epochs 0`
-    - `lenet-bench run -b torch,jax --threads 2 --batch-size 256`
+    - `lenet-bench run -b all --preset quick`
+    - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
+    - `lenet-bench run -b torch --until 98.5 --seeds 10`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
     pythons = commands.parse_pythons(python or [])
@@ -145,14 +149,20 @@ def run(
         raise typer.Exit(commands.resume_run(resume, pythons=pythons))
     if not backend:
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
     fields: dict[str, Any] = {
         "network": get_network(network).name, "feed": feed, "device": device, "dtype": dtype,
         "batch_size": batch_size, "environment": environment, "threads": threads,
     }  # fmt: skip
     entrants = [commands.make_entrant(each, mode=mode, **fields) for each in commands.parse_backends(backend)]
     plan = commands.default_plan(
-        entrants, data_set=data_set, data_dir=data_dir, rounds=rounds, seeds=seeds, seed=seed, epochs=epochs,
-        steady_s=steady_s, launch_timeout_s=launch_timeout,
+        entrants, data_set=data_set, data_dir=data_dir, seed=seed, base=base, launch_timeout_s=launch_timeout,
+        until=until / 100 if until else 0.0,
+        **commands.pace_fields(
+            PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
+            until=until, steady_s=steady_s, inference_sizes=inference_sizes,
+        ),
     )  # fmt: skip
     raise typer.Exit(commands.new_run(plan, results=results_dir, name=name, pythons=pythons))
 
@@ -160,6 +170,7 @@ def run(
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
+    base: Base = "",
 ) -> None:
     """Join runs into one table; refuse what cannot be compared, with the reason.
 
@@ -168,9 +179,9 @@ def compare(
     Examples:
 
     - `lenet-bench compare results/A`
-    - `lenet-bench compare results/A results/B`
+    - `lenet-bench compare results/A results/B --base torch`
     """
-    commands.compare_runs(runs)
+    commands.compare_runs(runs, base=base)
 
 
 @app.command()
@@ -207,11 +218,11 @@ def verify(
     ]  # fmt: skip
     pythons = commands.parse_pythons(python or [])
     failed = []
-    for entrant, checks in commands.verify(
+    for entrant, found in checks.verify(
         entrants, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons
     ):
-        tables.show_checks(tables.stdout(), f"{entrant.label} {dtype}", checks)
-        failed += [] if all(check.passed for check in checks) else [entrant.backend]
+        tables.show_checks(tables.stdout(), f"{entrant.label} {dtype}", found)
+        failed += [] if all(check.passed for check in found) else [entrant.backend]
     if failed:
         raise Regression(f"Verification failed for {', '.join(failed)}: not the computation of the reference.")
 
@@ -255,10 +266,10 @@ def gate(
         for each in commands.parse_backends(backend)
     ]  # fmt: skip
     plan = commands.default_plan(
-        entrants, data_set=data_set, data_dir=data_dir, rounds=seeds, seeds=seeds, seed=seed, epochs=epochs,
-        timing=False, launch_timeout_s=launch_timeout,
+        entrants, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds, seed=seed,
+        epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
     )  # fmt: skip
-    outcomes = commands.run_gate(
+    outcomes = checks.run_gate(
         plan,
         results=results_dir,
         baseline=baseline,
@@ -269,79 +280,65 @@ def gate(
         print(outcome.sentence)
     if write_baseline:
         print(f"Wrote {baseline}.")
-    commands.stop_if_failed(outcomes)
+    checks.stop_if_failed(outcomes)
 
 
-@app.command()
-def data(
-    get: Annotated[str | None, typer.Option("--get", metavar="NAME", help="Find or download, verify, cache.")] = None,
+@app.command("doctor")
+def doctor_(
+    backend: Backends = None,  # type: ignore[assignment]
+    threads: Threads = 1,
+    python: Pythons = None,
+) -> None:
+    """Examine this machine before a run: what would blur the timing, what to change, what that would do.
+
+    Also starts every installed backend once and asks how many threads it really has.
+
+    Examples:
+
+    - `lenet-bench doctor`
+    - `lenet-bench doctor --threads 2 -b torch,jax`
+    """
+    pythons = commands.parse_pythons(python or [])
+    names = commands.parse_backends(backend) if backend else commands.installed(pythons)
+    findings = checks.examine(names, threads=threads, pythons=pythons)
+    doctor.show(tables.stdout(), findings)
+
+
+@app.command("selftest")
+def selftest_(
+    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that is entered twice.")] = "torch",
+    duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Duels for each slowdown.")] = 20,
+    slowdowns: Annotated[
+        str, typer.Option(metavar="P,P", help="Percent by which the twin is made slower; 0 for an honest twin.")
+    ] = "0,3,10",
+    budget: Annotated[float, typer.Option(parser=seconds, metavar="S", help="Seconds for a duel.")] = 120,
+    threads: Threads = 1,
+    data_set: DataSet = "",
     data_dir: DataDir = None,
-    contact_sheet: Annotated[Path | None, typer.Option(help="Write a PNG of 100 drawn digits here.")] = None,
+    results_dir: Results = Path("results"),
+    python: Pythons = None,
 ) -> None:
-    """Show which data sets are here; get one; draw the embedded digits' contact sheet.
+    """Test the method on this machine: twins must not be called different, slowed twins must be found.
+
+    A duel is a run of two entrants that are the same backend. Exit code 1 where more than one in ten twins is
+    called different, or fewer than nine in ten of the slowed ones are found.
 
     Examples:
 
-    - `lenet-bench data`
-    - `lenet-bench data --get mnist`
-    - `lenet-bench data --contact-sheet digits.png`
+    - `lenet-bench selftest`
+    - `lenet-bench selftest -b jax --duels 5 --slowdowns 0,5`
     """
-    folder = Path(data_dir) if data_dir else None
-    console = tables.stdout()
-    if get:
-        dataset = load_dataset(get, data_dir=folder)
-        console.print(f"{dataset.name}: {len(dataset.train_labels):,} + {len(dataset.test_labels):,} images, verified")
-        console.print(f"from {dataset.source}", soft_wrap=True, markup=False)
-    elif contact_sheet:
-        from harness.contact_sheet import contact_sheet as draw
-
-        dataset = load_dataset("drawn-digits")
-        draw(contact_sheet, images=dataset.train_images, labels=dataset.train_labels)
-        console.print(f"Wrote {contact_sheet}", markup=False, soft_wrap=True)
-    else:
-        table = Table("name", "here", "train", "test", "where", box=None, pad_edge=False, header_style="bold")
-        for row in describe_datasets(folder):
-            place = Text(row.place)
-            table.add_row(row.name, "yes" if row.present else "no", f"{row.train:,}", f"{row.test:,}", place)
-        console.print(table)
+    plan = selftest.Selftest(
+        backend=backend, duels=duels, slowdowns=selftest.parse_slowdowns(slowdowns), budget_s=budget, threads=threads,
+        data_set=data_set, data_dir=data_dir,
+    )  # fmt: skip
+    passed = selftest.run(plan, results=results_dir, pythons=commands.parse_pythons(python or []))
+    if not passed:
+        raise Regression("The self-test failed: on this machine, now, verdicts are not right as often as they claim.")
 
 
-@app.command("list")
-def list_(
-    network: Annotated[str | None, typer.Option("--network", help="Print this network's layer table.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The map of interpreters, as JSON.")] = False,
-) -> None:
-    """Show backends with versions and modes, networks and data sets.
-
-    Examples:
-
-    - `lenet-bench list`
-    - `lenet-bench list --network lenet5`
-    """
-    console = tables.stdout()
-    if network:
-        tables.show_network(console, get_network(network))
-    elif as_json:
-        print(commands.show_interpreters(), end="")
-    else:
-        _list_backends(console)
-        console.print(f"\nnetworks: {', '.join(NETWORKS)}   (lenet-bench list --network NAME)")
-        console.print("data sets: see lenet-bench data")
-        console.print(f"interpreters: {interpreters.map_path()}", markup=False, soft_wrap=True)
-
-
-def _list_backends(console: Console) -> None:
-    table = Table("backend", "version", "devices", "mode", "", box=None, pad_edge=False, header_style="bold")
-    for name in catalogue.names():
-        facts = catalogue.facts(name)
-        try:
-            version = interpreters.find(name).version
-        except InputError:
-            version = f"no: nox -s bench-{name}"
-        for number, (mode, sentence) in enumerate(facts.MODES.items()):
-            first = [name, version, ", ".join(facts.DEVICES)] if number == 0 else ["", "", ""]
-            table.add_row(*first, mode, sentence)
-    console.print(table)
+app.command()(listings.data)
+app.command("list")(listings.list_)
 
 
 def main() -> None:

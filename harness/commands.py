@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import harness
-from harness import catalogue, compare, gate, interpreters, rounds, tables
+from harness import catalogue, compare, interpreters, rounds, standings, tables
+from harness.causes import likely_cause
 from harness.data import Dataset, load_dataset
 from harness.display import Display
-from harness.errors import InputError, Regression, WorkerFailed, unknown
+from harness.errors import InputError, WorkerFailed, unknown
 from harness.interpreters import Interpreter
-from harness.job import Entrant, Job
-from harness.launch import launch
+from harness.job import Entrant
 from harness.machine import this_machine
-from harness.network import get_network
-from harness.plan import Plan
+from harness.plan import Plan, Preset
 from harness.recipe import LENET5
 from harness.results import RunFolder
-from harness.start import initial_weights
-from harness.summary import accuracy_spread, summarise
-from harness.verification import ORDERS, Check, pose
+from harness.summary import accuracy_spread, inference_sweep, summarise
 
 INTERRUPTED = 130
+# Of a run with a target.
+TARGET_SEEDS = 5
+TARGET_EPOCHS = 10
 
 
 def parse_backends(values: list[str]) -> list[str]:
@@ -122,10 +121,13 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
 
 
 def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
-    count = len(dataset.train_labels)
+    count, tests = len(dataset.train_labels), len(dataset.test_labels)
     for entrant in plan.entrants:
         if entrant.batch_size > count:
             raise InputError(f"--batch-size {entrant.batch_size} is more than {dataset.name} has: {count} images.")
+    if plan.inference_sizes and max(plan.inference_sizes) > tests:
+        largest = max(plan.inference_sizes)
+        raise InputError(f"--inference-sizes {largest} is more than {dataset.name} has: {tests} test images.")
 
 
 def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packages: dict[str, list[str]]) -> int:
@@ -149,11 +151,17 @@ def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packag
 
 def _report(folder: RunFolder, work: rounds.Rounds, interrupted: bool) -> int:
     console = tables.stdout()
-    summary = summarise(folder.read("launches"))
+    launches, epochs = folder.read("launches"), folder.read("epochs")
+    summary = summarise(launches, epochs, base=work.base)
     folder.write_summary(summary)
     if len(summary):
-        tables.show_summary(console, summary)
-    _show_accuracy(folder.read("epochs"))
+        tables.show_summary(console, summary, inference_sweep(summary, launches, folder.read("inference")))
+    if not work.plan.until:
+        _show_accuracy(epochs)
+    if work.ending:
+        console.print(work.ending, soft_wrap=True)
+    if (summary["verdict"] == "cannot tell").any():
+        console.print(f"Cannot tell everything: {likely_cause(launches[launches['status'] == 'ok'])}", soft_wrap=True)
     console.print(f"Results: {folder.path}", soft_wrap=True)
     if interrupted:
         return INTERRUPTED
@@ -181,10 +189,18 @@ def announce(display: Display, plan: Plan, dataset: Dataset, found: dict[str, In
     """Say what is about to happen, on what, and what was set aside for it."""
     versions = ", ".join(f"{name} {interpreter.version}" for name, interpreter in found.items())
     display.note(f"{versions} | {plan.entrants[0].network} on {dataset.name} ({dataset.source})")
-    display.note(f"{this_machine().text} | {plan.rounds} round(s), {plan.epochs} epoch(s) | {folder.path}")
+    display.note(f"{this_machine().text} | {pace_of(plan)}, {plan.epochs} epoch(s) | {folder.path}")
     aside = rounds.set_aside()
     if aside and plan.entrants[0].environment == "controlled":
         display.note(f"Set aside for controlled launches: {', '.join(aside)} (keep them: --environment native)")
+
+
+def pace_of(plan: Plan) -> str:
+    """How many rounds there will be, for people."""
+    if plan.most_rounds == plan.rounds or len(plan.entrants) == 1:
+        return f"{plan.rounds} round(s)"
+    budget = f" or {plan.budget_s:g} s" if plan.budget_s else ""
+    return f"{plan.rounds} rounds or more, until intervals are under {plan.precision:.1%}{budget}"
 
 
 def environment_of(
@@ -204,106 +220,14 @@ def environment_of(
     }
 
 
-def verify(
-    entrants: list[Entrant],
-    *,
-    data_set: str,
-    data_dir: str | None,
-    seed: int,
-    pythons: dict[str, str],
-    timeout_s: float,
-) -> Iterator[tuple[Entrant, list[Check]]]:
-    """Launch each backend on one verification problem and compare its numbers with the reference's."""
-    found = {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in entrants}
-    network, dtype = get_network(entrants[0].network), entrants[0].dtype
-    with Display() as display, rounds.scratch_folder() as scratch:
-        dataset = load(data_set, data_dir, display)
-        display.note(f"{network.name} on {dataset.name}, {dtype}, seed {seed}")
-        display.start(ORDERS + 1 + len(entrants), "measuring what rounding allows")
-        weights = initial_weights(network, seed=seed, initialiser=LENET5.initialiser)
-        problem = pose(network, LENET5, dataset, weights, dtype=dtype, tick=display.advance)
-        np.savez(scratch / "weights.npz", **weights)  # type: ignore[arg-type]
-        np.savez(scratch / "problem.npz", images=problem.images.astype(dtype), labels=problem.labels)
-        for entrant in entrants:
-            interpreter = found[entrant.backend]
-            display.note(f"{entrant.backend} {interpreter.version}")
-            rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
-            allowance, reason = rounding.get(dtype, (1.0, ""))
-            if reason:
-                display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
-            quantities = _launch_verification(entrant, interpreter, scratch, timeout_s)
-            display.advance()
-            yield entrant, problem.check(quantities, allowance=allowance)
-
-
-def _launch_verification(
-    entrant: Entrant, interpreter: Interpreter, scratch: Path, timeout_s: float
-) -> dict[str, np.ndarray]:
-    folder = scratch / entrant.backend
-    job = Job(
-        kind="verify",
-        entrant=entrant,
-        recipe=LENET5.as_dict(),
-        seed=0,
-        data=str(scratch / "problem.npz"),
-        weights=str(scratch / "weights.npz"),
-        output=str(scratch / f"{entrant.backend}.npz"),
-        asked=rounds.asked_controls(entrant, folder),
-    )
-    launch(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)
-    with np.load(job.output, allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons: dict[str, str]) -> list[gate.Outcome]:
-    """Train briefly and judge; with `write`, make the results the new baseline instead.
-
-    Raises:
-        InputError: no baseline for what was asked (before anything is trained).
-        Regression: a backend fell below its bound.
-    """
-    backends = [entrant.backend for entrant in plan.entrants]
-    found = {name: interpreters.find(name, given=pythons) for name in backends}
-    with Display() as display:
-        dataset = load(plan.data_set, plan.data_dir, display)
-        entrant = plan.entrants[0]
-        wanted = {
-            "network": entrant.network,
-            "data_set": dataset.name,
-            "recipe": plan.recipe.name,
-            "batch_size": entrant.batch_size,
-            "dtype": entrant.dtype,
-            "epoch": plan.epochs,
-        }
-        if write:
-            gate.check_writable(baseline)
-        else:
-            known = gate.read_baseline(baseline)
-            for name in backends:
-                gate.find_row(known, wanted | {"backend": name})
-        folder = RunFolder.create(results, f"{default_name(backends)}-gate")
-        announce(display, plan, dataset, found, folder)
-        folder.write_environment(environment_of(plan, dataset, found, {}))
-        work = rounds.Rounds(plan, folder=folder, dataset=dataset, interpreters=found, display=display)
-        work.execute()
-        folder.write_environment(environment_of(plan, dataset, found, work.packages))
-    epochs = folder.read("epochs")
-    if write:
-        if work.failures:
-            raise WorkerFailed("No baseline was written: " + "; ".join(map(str, work.failures.values())))
-        gate.write_baseline(baseline, gate.make_baseline(epochs, dataset.sha256))
-        return []
-    outcomes = gate.judge(epochs, known, wanted=wanted, backends=backends)
-    lost = {entrant.backend for entrant in plan.entrants if entrant.label in work.failures}
-    # The seeds that were left may be good: a failed launch is not a pass.
-    return [replace(each, measured=None) if each.passed and each.backend in lost else each for each in outcomes]
-
-
-def compare_runs(folders: list[Path]) -> None:
+def compare_runs(folders: list[Path], *, base: str = "") -> None:
     """Print the tables of one or more runs, side by side."""
     runs = compare.load_runs(folders)
     if len(runs.timed):
-        tables.show_summary(tables.stdout(), summarise(runs.timed))
+        summary = summarise(runs.timed, runs.epochs, base=base)
+        tables.show_summary(tables.stdout(), summary, inference_sweep(summary, runs.timed, runs.inference))
+        if (summary["verdict"] == "cannot tell").any():
+            tables.stdout().print(f"Cannot tell everything: {likely_cause(runs.timed)}", soft_wrap=True)
     _show_accuracy(runs.epochs)
 
 
@@ -313,21 +237,56 @@ def _show_accuracy(epochs: pd.DataFrame) -> None:
         tables.show_accuracy(tables.stdout(), spread)
 
 
-def default_plan(entrants: list[Entrant], **fields: Any) -> Plan:
-    """A plan with the default recipe at the entrants' batch size."""
+def default_plan(entrants: list[Entrant], *, base: str = "", **fields: Any) -> Plan:
+    """A plan with the default recipe at the entrants' batch size.
+
+    Raises:
+        InputError: no entrant is called as `base` says.
+    """
     recipe = replace(LENET5, batch_size=entrants[0].batch_size)
-    return Plan(entrants=tuple(entrants), recipe=recipe, **fields)
+    labels = [entrant.label for entrant in entrants]
+    base = labels[standings.find(base, labels)] if base else ""
+    return Plan(entrants=tuple(entrants), recipe=recipe, base=base, **fields)
 
 
-def stop_if_failed(outcomes: list[gate.Outcome]) -> None:
-    """End with exit code 3 where a launch failed, 1 where an accuracy is below its bound."""
-    if any(outcome.measured is None for outcome in outcomes):
-        raise WorkerFailed(
-            "The gate could not measure: " + ", ".join(o.backend for o in outcomes if o.measured is None)
-        )
-    failed = [outcome.backend for outcome in outcomes if not outcome.passed]
-    if failed:
-        raise Regression(f"Accuracy gate failed for {', '.join(failed)}.")
+def pace_fields(
+    preset: Preset,
+    *,
+    precision: float | None,
+    rounds: int | None,
+    epochs: int | None,
+    seeds: int | None,
+    until: float | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """The fields of a plan that say how long it goes on: the preset's, but for what was given.
+
+    Args:
+        precision: in percent.
+        until: where there is a target, several seeds train for it, and longer.
+        others: budget_s, steady_s, inference_sizes; None for the preset's or the plan's own.
+    """
+    if until and epochs == 0:
+        raise InputError("--until needs epochs to train, got --epochs 0.")
+    seeds = seeds or (TARGET_SEEDS if until else 1)
+    fields = {"budget_s": preset.budget_s, "steady_s": preset.steady_s}
+    fields |= {name: value for name, value in others.items() if value is not None}
+    fields["precision"] = precision / 100 if precision else preset.precision
+    fields["epochs"] = (TARGET_EPOCHS if until else preset.epochs) if epochs is None else epochs
+    fields |= {"seeds": seeds, "rounds": max(preset.rounds, seeds)}
+    if rounds:
+        fields |= {"rounds": rounds, "most_rounds": rounds, "precision": 0.0, "budget_s": 0.0}
+    return fields
+
+
+def installed(pythons: dict[str, str]) -> list[str]:
+    """The backends that can be started here."""
+    found = []
+    for name in catalogue.names():
+        with contextlib.suppress(InputError):
+            interpreters.find(name, given=pythons)
+            found.append(name)
+    return found
 
 
 def show_interpreters() -> str:

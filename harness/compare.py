@@ -24,10 +24,11 @@ MUST_AGREE = {
 
 @dataclass(frozen=True)
 class Runs:
-    """Rows of several runs that may be compared: launches that succeeded and were timed, and all epochs."""
+    """Rows of several runs that may be compared: launches that succeeded and were timed, all epochs, all sweeps."""
 
     timed: pd.DataFrame
     epochs: pd.DataFrame
+    inference: pd.DataFrame
 
 
 def load_runs(folders: list[Path]) -> Runs:
@@ -48,8 +49,11 @@ def load_runs(folders: list[Path]) -> Runs:
     if good.empty:
         raise InputError("None of the runs has a launch that succeeded: there is nothing to compare.")
     check_comparable(good)
-    epochs = pd.concat([RunFolder(folder).read("epochs") for folder in folders], ignore_index=True)
-    return Runs(good[good["train_images_per_s"].notna()], epochs)
+    epochs, inference = (
+        pd.concat([RunFolder(folder).read(table) for folder in folders], ignore_index=True)
+        for table in ("epochs", "inference")
+    )
+    return Runs(good[good["train_images_per_s"].notna()], epochs, inference)
 
 
 def check_comparable(launches: pd.DataFrame) -> None:

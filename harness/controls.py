@@ -36,9 +36,16 @@ def choose_cpus(threads: int) -> list[int]:
     """Pick the CPUs that a launch with that many threads is pinned to: the last ones that we may use.
 
     Raises:
-        InputError: there are fewer.
+        InputError: there are fewer, or this process may not choose.
     """
     allowed = sorted(os.sched_getaffinity(0))
+    try:
+        os.sched_setaffinity(0, allowed)
+    except OSError as error:
+        raise InputError(
+            f"This process may not set its CPU affinity ({error.strerror}), which controlled launches need. Allow "
+            "sched_setaffinity(2) (a container's seccomp profile?), or give --environment native, which pins nothing."
+        ) from None
     if threads > len(allowed):
         raise InputError(
             f"--threads {threads} asks for more CPUs than this process may use ({len(allowed)}: {allowed}). "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.results import frame_of, read_table, write_table
-from harness.schema import BASELINE, SCHEMA_VERSION
+from harness.schema import BASELINE, BASELINE_VERSION
 from harness.statistics import lowest_allowed_mean
 
 # One honest gate in a thousand fails a backend: five backends, daily, cry wolf every seven months.
@@ -63,7 +63,7 @@ def read_baseline(path: Path) -> pd.DataFrame:
         raise InputError(
             f"There is no baseline {path}. Make one with: lenet-bench gate --write-baseline --seeds 10 --epochs 5"
         )
-    return read_table(path, BASELINE)
+    return read_table(path, BASELINE, version=BASELINE_VERSION)
 
 
 def check_writable(path: Path) -> None:
@@ -138,7 +138,7 @@ def make_baseline(epochs: pd.DataFrame, data_sha256: str) -> pd.DataFrame:
         rows.append(
             {key: first[key] for key in [*KEY, "framework_version"]}
             | {
-                "schema_version": SCHEMA_VERSION,
+                "schema_version": BASELINE_VERSION,
                 "data_sha256": data_sha256,
                 "seeds": group["seed"].nunique(),
                 "test_accuracy_mean": round(accuracy.mean(), 6),

@@ -6,10 +6,15 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-# One block is what one timed call trains: long enough for the clock and for two synchronisations not to count.
-BLOCK_STEPS = 20
 EVALUATION_BATCH = 500
 LATENCY_QUERIES = 1024
+INFERENCE_SIZES = (1, 8, 64, EVALUATION_BATCH)
+
+
+def block_steps(batch_size: int) -> int:
+    """Steps of a block, which one timed call trains: long enough for the clock and for two synchronisations not to
+    count (20 steps up to batch 128), and short enough for ten blocks of large batches to end (4 at the least)."""
+    return max(4, min(20, 2560 // batch_size))
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,8 @@ class Entrant:
     Attributes:
         threads: 0 means the framework's own default (`--environment native`).
         environment: `controlled` or `native`.
+        variant: tells two otherwise equal entrants apart; empty for all but the self-test's.
+        slowdown: share by which every timed step is made slower on purpose, 0.03 for 3 % (self-test).
     """
 
     backend: str
@@ -30,11 +37,13 @@ class Entrant:
     threads: int
     batch_size: int
     environment: str
+    variant: str = ""
+    slowdown: float = 0.0
 
     @property
     def label(self) -> str:
-        """Short name for progress lines."""
-        return f"{self.backend} {self.mode}"
+        """Short name for progress lines, and what `--base` takes."""
+        return " ".join(part for part in (self.backend, self.mode, self.variant) if part)
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class Job:
     """One launch.
 
     Attributes:
-        kind: `measure` (time, then train `epochs`), `train` (only train) or `verify`.
+        kind: `measure` (time, then train `epochs`), `train` (only train), `verify`, `describe` (only say what the
+            backend says of itself) or `peak` (only measure NumPy's matrix multiplication).
         recipe: fields of `harness.recipe.Recipe`.
         data: folder with train_images.npy (uint8 (n, c, h, w)), train_labels.npy and the same for test.
         weights: the canonical initial weights, .npz.
@@ -50,6 +60,8 @@ class Job:
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
         warmup_limit_s: where the search for steadiness gives up.
+        inference_sizes: batch sizes of the inference sweep; none also leaves out the latency.
+        until: test accuracy (0..1) at which training ends before `epochs` are over; 0 for never.
     """
 
     kind: str
@@ -63,6 +75,8 @@ class Job:
     asked: dict[str, object] = field(default_factory=dict)
     steady_s: float = 2.0
     warmup_limit_s: float = 8.0
+    inference_sizes: tuple[int, ...] = INFERENCE_SIZES
+    until: float = 0.0
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
@@ -72,4 +86,5 @@ class Job:
     def read(cls, path: Path) -> Job:
         """Read what `write` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**(values | {"entrant": Entrant(**values["entrant"])}))
+        sizes = tuple(values["inference_sizes"])
+        return cls(**(values | {"entrant": Entrant(**values["entrant"]), "inference_sizes": sizes}))

@@ -7,17 +7,20 @@ Preparing batches, choosing, counting and reporting happen between intervals.
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.batches import Data
-from harness.job import BLOCK_STEPS, EVALUATION_BATCH, LATENCY_QUERIES, Job
+from harness.counters import Counters
+from harness.job import EVALUATION_BATCH, LATENCY_QUERIES, Job, block_steps
 
 # Blocks of different batches that training cycles through while it is timed.
 DISTINCT_BLOCKS = 5
@@ -25,9 +28,15 @@ DISTINCT_BLOCKS = 5
 STEADY_WINDOW = 5
 STEADY_TOLERANCE = 0.03
 LEAST_BLOCKS = 10
+# Clocks of processors and graphics cards take a while to rise; blocks may be over in milliseconds.
+LEAST_WARMUP_S = 0.5
 LATENCY_WARMUP = 64
+# How long each batch size of the inference sweep is timed, and how many calls at least.
+SWEEP_S = 0.2
+SWEEP_CALLS = 5
 
 Row = dict[str, Any]
+Tell = Callable[..., None]
 
 
 def timed(call: Callable[..., Any], *arguments: Any, synchronize: Callable[[], None]) -> float:
@@ -40,51 +49,59 @@ def timed(call: Callable[..., Any], *arguments: Any, synchronize: Callable[[], N
 
 
 def blocks(job: Job, data: Data) -> Iterator[Any]:
-    """Endless blocks of BLOCK_STEPS full batches, all of them made before the first is handed out."""
+    """Endless blocks of full batches, all of them made before the first is handed out."""
     size = job.entrant.batch_size
     order = data.order(seed=job.seed, epoch=0, batch_size=size)
     full = [index for index in order if len(index) == size]
     # A small data set has fewer batches than a few blocks need: go round.
     source = cycle(full)
-    wanted = [[next(source) for _ in range(BLOCK_STEPS)] for _ in range(DISTINCT_BLOCKS)]
+    wanted = [[next(source) for _ in range(block_steps(size))] for _ in range(DISTINCT_BLOCKS)]
     if job.entrant.feed == "device":
         return cycle([np.stack(block) for block in wanted])
     return cycle([[data.train_batch(index) for index in block] for block in wanted])
 
 
-def training(job: Job, backend: Any, source: Iterator[Any]) -> Row:
-    """Warm up until steady, then time blocks for at least `job.steady_s` seconds."""
+def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell) -> Row:
+    """Warm up until steady, then time blocks for at least `job.steady_s` seconds.
+
+    Returns:
+        columns of launches.csv, and `blocks`: the seconds of every block, for blocks.csv.
+    """
     warmup, steady = _warm_up(job, backend, source)
     collect_garbage()
+    tell("phase", name="steady")
     seconds: list[float] = []
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    counters = Counters(device=job.entrant.device)
+    counters.start()
     while len(seconds) < LEAST_BLOCKS or sum(seconds) < job.steady_s:
         seconds.append(timed(backend.train_steps, next(source), synchronize=backend.synchronize))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    steps = len(seconds) * BLOCK_STEPS
-    step_us = np.array(seconds) / BLOCK_STEPS * 1e6
+    count = block_steps(job.entrant.batch_size)
+    found = counters.stop(steps=len(seconds) * count)
+    tell("phase", name="steady ended")
+    step_us = np.array(seconds) / count * 1e6
     median = float(np.median(step_us))
     return {
-        "warmup_steps": warmup * BLOCK_STEPS,
+        "block_steps": count,
+        "warmup_steps": len(warmup) * count,
+        "warmup_s": sum(warmup),
         "steady": steady,
-        "steady_steps": steps,
+        "steady_steps": len(seconds) * count,
+        "steady_drift": drift(seconds),
         "train_images_per_s": job.entrant.batch_size / median * 1e6,
         "step_us_median": median,
         "step_us_p95": float(np.percentile(step_us, 95)),
-        "page_faults_per_step": (used.ru_minflt + used.ru_majflt - before.ru_minflt - before.ru_majflt) / steps,
-        "context_switches_per_step": (used.ru_nvcsw + used.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw) / steps,
-        "cpu_s_user": used.ru_utime - before.ru_utime,
-        "cpu_s_system": used.ru_stime - before.ru_stime,
-    }
+        "blocks": {"warmup": warmup, "steady": seconds},
+    } | found
 
 
-def _warm_up(job: Job, backend: Any, source: Iterator[Any]) -> tuple[int, bool]:
+def _warm_up(job: Job, backend: Any, source: Iterator[Any]) -> tuple[list[float], bool]:
+    """Return the seconds of every block, and whether they became steady within the limit."""
     seconds: list[float] = []
-    while sum(seconds) < job.warmup_limit_s:
+    while len(seconds) < LEAST_BLOCKS or sum(seconds) < job.warmup_limit_s:
         seconds.append(timed(backend.train_steps, next(source), synchronize=backend.synchronize))
-        if is_steady(seconds):
-            return len(seconds), True
-    return len(seconds), False
+        if is_steady(seconds) and sum(seconds) >= LEAST_WARMUP_S:
+            return seconds, True
+    return seconds, False
 
 
 def is_steady(seconds: Sequence[float]) -> bool:
@@ -96,18 +113,47 @@ def is_steady(seconds: Sequence[float]) -> bool:
     return abs(last / before - 1) <= STEADY_TOLERANCE
 
 
-def inference(backend: Any, data: Data) -> Row:
-    """Throughput over the test half, images already on the device, in batches of EVALUATION_BATCH."""
-    images = [native for native, _ in test_batches(backend, data)]
+def drift(seconds: Sequence[float]) -> float:
+    """Median of the second half of the blocks over that of the first, less one: 0.01 is 1 % slower at the end."""
+    half = len(seconds) // 2
+    return statistics.median(seconds[half:]) / statistics.median(seconds[:half]) - 1
+
+
+def cold_start(row: Row, *, images: int, batch_size: int) -> Row:
+    """What starting costs, and how long the first epoch takes from the import of the framework on, in seconds.
+
+    Start-up is import, build, and whatever the first step and the warm-up took beyond their steps at the steady
+    median (compilation, caches that fill); the epoch is that and all its images at the steady median. Evaluation is
+    in neither.
+    """
+    step_s = row["step_us_median"] / 1e6
+    compiling = max(0.0, row["first_step_s"] - step_s)
+    warming = max(0.0, row["warmup_s"] - row["warmup_steps"] * step_s)
+    start_up = row["import_s"] + row["build_s"] + compiling + warming
+    return {"start_up_s": start_up, "first_epoch_s": start_up + images / batch_size * step_s}
+
+
+def inference(job: Job, backend: Any, data: Data) -> Row:
+    """Throughput over the test half, images already on the device, for every size of the sweep.
+
+    Returns:
+        columns of launches.csv (of the largest size), and `inference`: (size, images per second), for inference.csv.
+    """
+    sweep = [(size, _throughput(backend, data, size)) for size in sorted(job.inference_sizes)]
+    size, images_per_s = sweep[-1]
+    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep}
+
+
+def _throughput(backend: Any, data: Data, size: int) -> float:
+    """Images per second in batches of one size: of the median call."""
+    images = cycle([native for native, _ in evaluation_batches(backend, data, size=size, limit=2 * EVALUATION_BATCH)])
     for _ in range(2):
-        timed(backend.logits, images[0], synchronize=backend.synchronize)
+        timed(backend.logits, next(images), synchronize=backend.synchronize)
     collect_garbage()
-    # One batch takes milliseconds; the median over two passes stands for all.
-    seconds = [timed(backend.logits, batch, synchronize=backend.synchronize) for batch in images * 2]
-    return {
-        "inference_batch_size": EVALUATION_BATCH,
-        "inference_images_per_s": EVALUATION_BATCH / statistics.median(seconds),
-    }
+    seconds: list[float] = []
+    while len(seconds) < SWEEP_CALLS or sum(seconds) < SWEEP_S:
+        seconds.append(timed(backend.logits, next(images), synchronize=backend.synchronize))
+    return size / statistics.median(seconds)
 
 
 def latency(backend: Any, data: Data) -> Row:
@@ -125,10 +171,19 @@ def latency(backend: Any, data: Data) -> Row:
     return {"latency_ms_p50": float(p50), "latency_ms_p95": float(p95), "latency_ms_p99": float(p99)}
 
 
-def test_batches(backend: Any, data: Data) -> Iterator[tuple[Any, np.ndarray]]:
-    """The test half on the device, in batches of EVALUATION_BATCH: native images and int32 labels."""
-    for start in range(0, len(data.test_labels), EVALUATION_BATCH):
-        images, labels = data.test_batch(slice(start, start + EVALUATION_BATCH))
+def evaluation_batches(
+    backend: Any, data: Data, *, size: int = EVALUATION_BATCH, limit: int | None = None
+) -> Iterator[tuple[Any, np.ndarray]]:
+    """The test half on the device, batch by batch: native images and int32 labels.
+
+    Args:
+        limit: only full batches, of so many images in all, but one batch at least.
+    """
+    count = len(data.test_labels)
+    if limit is not None:
+        count = max(1, min(count, limit) // size) * size
+    for start in range(0, count, size):
+        images, labels = data.test_batch(slice(start, start + size))
         yield backend.put(images=images, labels=labels)[0], labels
 
 
@@ -136,6 +191,11 @@ def collect_garbage() -> None:
     """Collect now, and let later collections pass over what the harness holds: they belong to the framework."""
     gc.collect()
     gc.freeze()
+
+
+def rss_bytes() -> int:
+    """Resident set of this process now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_rss_bytes() -> int:

@@ -59,7 +59,13 @@ Layer = Conv | Relu | MaxPool | Flatten | Dense
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer with what follows from its place: shapes without the batch axis, parameters, operations."""
+    """One layer with what follows from its place.
+
+    Attributes:
+        input_shape: without the batch axis, as `output_shape`.
+        parameters: number of trainable values.
+        multiply_adds: of the forward pass for one image, without the bias; harness.operations goes on from here.
+    """
 
     layer: Layer
     input_shape: Shape
@@ -162,6 +168,7 @@ def _parameter_shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
 
 
 def _multiply_adds(layer: Layer, shape: Shape, output: Shape) -> int:
+    # Products with zeros of the padding are counted, as is usual: a matrix product of patches (im2col) does them.
     match layer:
         case Conv(kernel=kernel):
             return math.prod(output) * shape[0] * kernel * kernel

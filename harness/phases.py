@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import catalogue, controls, measure, training
+from harness import catalogue, controls, measure, peak, training
 from harness.batches import Data, batches_digest
+from harness.handicap import Slowed
 from harness.job import Entrant, Job
 from harness.measure import Row
 from harness.network import get_network
@@ -23,24 +24,29 @@ Tell = Callable[..., None]
 
 
 def run(job: Job, tell: Tell) -> None:
-    """Build the backend and do what the job's kind says; the last thing told is the result.
+    """Do what the job's kind says; the last thing told is the result.
 
     Raises:
         Exception: whatever goes wrong; the caller reports it.
     """
+    if job.kind == "peak":
+        rate = peak.matmul_gflops(job.entrant.dtype)
+        tell("result", peak_gflops=rate, peak_source=peak.describe())
+        return
     network = get_network(job.entrant.network)
     with np.load(job.weights, allow_pickle=False) as archive:
         weights = {name: archive[name] for name in network.parameter_shapes()}
     backend, row = _build(job, weights, tell)
     if job.kind == "verify":
         write_quantities(backend, weights, source=Path(job.data), target=Path(job.output))
+    if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
         return
     data = Data(Path(job.data), input_shape=network.input_shape, dtype=job.entrant.dtype)
     if job.entrant.feed == "device":
         _make_resident(backend, data)
     if job.kind == "measure":
-        row |= _measure(job, backend, data, tell)
+        row = _measure(job, backend, data, row, tell)
     row["peak_rss_bytes"] = measure.peak_rss_bytes()
     row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
     row |= _description(backend, job.entrant)
@@ -56,7 +62,7 @@ def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
     tell("phase", name="import")
     start = time.perf_counter()
     backend_class = catalogue.backend_class(entrant.backend)
-    row: Row = {"import_s": time.perf_counter() - start}
+    row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": measure.rss_bytes()}
     # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
     if entrant.device != "cpu" and entrant.device not in backend_class.devices():
         available = ", ".join(backend_class.devices())
@@ -71,7 +77,7 @@ def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
     backend.load_weights(weights)
     backend.synchronize()
     row["build_s"] = time.perf_counter() - start
-    return backend, row
+    return (Slowed(backend, entrant.slowdown) if entrant.slowdown else backend), row
 
 
 def _make_resident(backend: Any, data: Data) -> None:
@@ -80,14 +86,19 @@ def _make_resident(backend: Any, data: Data) -> None:
     backend.synchronize()
 
 
-def _measure(job: Job, backend: Any, data: Data, tell: Tell) -> Row:
+def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell) -> Row:
+    """Columns of what is timed; `row` has those of import and build."""
     source = measure.blocks(job, data)
     tell("phase", name="first step")
     first_step = measure.timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
     tell("phase", name="train")
-    row: Row = {"first_step_s": first_step} | measure.training(job, backend, source)
-    tell("phase", name="infer")
-    return row | measure.inference(backend, data) | measure.latency(backend, data)
+    row = row | {"first_step_s": first_step} | measure.training(job, backend, source, tell)
+    images, batch_size = len(data.train_labels), job.entrant.batch_size
+    row |= measure.cold_start(row, images=images, batch_size=batch_size)
+    if job.inference_sizes:
+        tell("phase", name="infer")
+        row |= measure.inference(job, backend, data) | measure.latency(backend, data)
+    return row
 
 
 def _description(backend: Any, entrant: Entrant) -> Row:

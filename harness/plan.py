@@ -1,4 +1,4 @@
-"""What a run will do: its entrants, its rounds, their order. Decided before the first launch, kept for --resume."""
+"""What a run will do: entrants, rounds, their order. Decided before the first launch, kept for --resume."""
 
 from __future__ import annotations
 
@@ -7,8 +7,36 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.errors import InputError
-from harness.job import Entrant
+from harness.job import INFERENCE_SIZES, Entrant
 from harness.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How long a run goes on.
+
+    Attributes:
+        rounds: that there are at the least.
+        precision: rounds are added until the interval of every comparison is narrower, as a share of the ratio.
+        budget_s: or until so many seconds are over.
+        steady_s: of steady training that a launch times, at least.
+        epochs: that the first round trains, for the accuracy.
+    """
+
+    rounds: int
+    precision: float
+    budget_s: float
+    steady_s: float
+    epochs: int
+
+
+PRESETS = {
+    "quick": Preset(rounds=4, precision=0.05, budget_s=180, steady_s=1.0, epochs=1),
+    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=2.0, epochs=5),
+    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=3.0, epochs=5),
+}
+# A run that neither precision nor budget ends: nobody waits for more.
+MOST_ROUNDS = 1000
 
 
 @dataclass(frozen=True)
@@ -16,10 +44,17 @@ class Plan:
     """A run.
 
     Attributes:
-        rounds: each launches every entrant once, in random order.
+        rounds: at least; each launches every entrant once, in random order.
+        most_rounds: at most; equal to `rounds` where their number was given.
+        precision: width of an interval, as a share of the ratio, at which no rounds are added; 0 for never.
+        budget_s: seconds after which no round is begun, but for the first; 0 for none.
+        base: label of the entrant that all others are compared with; empty for the fastest.
         seeds: the first so many rounds train epochs, each from a seed of its own: seed, seed + 1, ...
         seed: of the first round, and of every round that only times.
+        until: test accuracy (0..1) that ends a training before its epochs are over; 0 for never.
         timing: whether launches are timed, or only train (the gate).
+        inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
+            machine's peak too.
     """
 
     entrants: tuple[Entrant, ...]
@@ -30,7 +65,13 @@ class Plan:
     seeds: int
     seed: int
     epochs: int
+    most_rounds: int = MOST_ROUNDS
+    precision: float = 0.0
+    budget_s: float = 0.0
+    base: str = ""
+    until: float = 0.0
     timing: bool = True
+    inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     steady_s: float = 2.0
     launch_timeout_s: float = 900.0
 
@@ -60,7 +101,11 @@ class Plan:
             InputError: the values are not a plan.
         """
         try:
-            entrants = tuple(Entrant(**entrant) for entrant in values["entrants"])
-            return cls(**(values | {"entrants": entrants, "recipe": Recipe(**values["recipe"])}))
-        except (KeyError, TypeError) as error:
+            read = {
+                "entrants": tuple(Entrant(**entrant) for entrant in values["entrants"]),
+                "recipe": Recipe(**values["recipe"]),
+                "inference_sizes": tuple(values["inference_sizes"]),
+            }
+            return cls(**(values | read))
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"The plan in environment.json cannot be read ({error}). Start a new run.") from None

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from harness import asynchrony
+
 # Weights are compared after these numbers of steps.
 STEPS = (1, 20)
 
@@ -48,7 +50,8 @@ def quantities(backend: Any, weights: dict[str, np.ndarray], *, images: np.ndarr
 
 
 def write_quantities(backend: Any, weights: dict[str, np.ndarray], *, source: Path, target: Path) -> None:
-    """Compute the quantities on the batches in the archive `source` and write them to `target`."""
+    """Compute the quantities on the batches in the archive `source`, then time some; write all to `target`."""
     with np.load(source, allow_pickle=False) as archive:
-        found = quantities(backend, weights, images=archive["images"], labels=archive["labels"])
+        batches = {name: archive[name] for name in ("images", "labels")}
+    found = quantities(backend, weights, **batches) | asynchrony.measure(backend, weights, **batches)
     np.savez(target, **found)  # type: ignore[arg-type]

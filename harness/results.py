@@ -7,17 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.errors import InputError
 from harness.files import write_text_atomically
-from harness.schema import EPOCHS, LAUNCHES, SCHEMA_VERSION, SUMMARY, Column
+from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION, SUMMARY, Column
 
-TABLES = {"launches": LAUNCHES, "epochs": EPOCHS, "summary": SUMMARY}
+TABLES = {"launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY}
+# What a launch writes beside its own row.
+OF_LAUNCHES = ("epochs", "blocks", "inference")
 
 
 class RunFolder:
-    """One run: launches.csv, epochs.csv, summary.csv, environment.json under results/<run>."""
+    """One run: launches, epochs, blocks, inference and summary.csv, and environment.json, under results/<run>."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,24 +46,26 @@ class RunFolder:
 
     def append(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Add rows to a table; the file on disk is the old one or the new one, never between."""
-        columns = TABLES[table]
-        frame = frame_of(rows, columns)
         path = self.path / f"{table}.csv"
+        frame = frame_of(rows, TABLES[table])
         if path.exists():
-            frame = pd.concat([read_table(path, columns), frame], ignore_index=True)
-        write_table(path, frame)
+            # As text: a run of an hour has too many rows to read them all again after every launch.
+            write_text_atomically(path, path.read_text(encoding="utf-8") + csv_of(frame, header=False))
+        else:
+            write_table(path, frame)
 
     def drop_failed_launches(self) -> None:
-        """Forget launches that failed, and epochs whose launch never ended, so that a resumed run does them again."""
+        """Forget launches that failed, and rows of launches that never ended, so that they are done again."""
         launches = self.read("launches")
         launches = launches[launches["status"] == "ok"]
-        key = [name for name in EPOCHS if name in LAUNCHES and name not in ("test_accuracy", "position")]
-        ended = set(map(tuple, launches[key].astype("string").fillna("").to_numpy()))
-        epochs = self.read("epochs")
-        rows = epochs[key].astype("string").fillna("").to_numpy()
-        kept = [number for number, row in enumerate(rows) if tuple(row) in ended]
         write_table(self.path / "launches.csv", launches)
-        write_table(self.path / "epochs.csv", epochs.iloc[kept])
+        ended = set(zip(launches["round"], launches["position"]))
+        for table in OF_LAUNCHES:
+            if not (self.path / f"{table}.csv").exists():
+                continue
+            rows = self.read(table)
+            kept = [key in ended for key in zip(rows["round"], rows["position"])]
+            write_table(self.path / f"{table}.csv", rows[np.array(kept, dtype=bool)])
 
     def write_summary(self, frame: pd.DataFrame) -> None:
         """Write summary.csv anew."""
@@ -108,16 +113,23 @@ def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataF
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        # Neither csv nor read_text keeps a carriage return apart from the end of a line.
+        return value.replace("\r\n", "\n").replace("\r", "\n")
     return pd.NA if value is None else value
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Write a CSV atomically; real numbers have the digits that give the same bits back."""
-    text = frame.to_csv(index=False, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
-    write_text_atomically(path, text)
+    write_text_atomically(path, csv_of(frame))
 
 
-def read_table(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
+def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
+    """The rows as CSV, the header before them where it is wanted."""
+    return frame.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+
+
+def read_table(path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote.
 
     Raises:
@@ -132,14 +144,16 @@ def read_table(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
     missing = [name for name in columns if name not in raw.columns]
+    if missing and "schema_version" in raw and set(raw["schema_version"].dropna()) - {str(version)}:
+        found = ", ".join(sorted(set(raw["schema_version"].dropna())))
+        raise InputError(f"{path} has schema_version {found}; this lenet-bench reads {version}. Measure again.")
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
     frame = pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
     versions = set(frame["schema_version"].dropna())
-    if len(frame) and versions != {SCHEMA_VERSION}:
-        raise InputError(
-            f"{path} has schema_version {sorted(map(int, versions))}; this lenet-bench reads {SCHEMA_VERSION}."
-        )
+    if len(frame) and versions != {version}:
+        found = ", ".join(str(int(each)) for each in sorted(versions))
+        raise InputError(f"{path} has schema_version {found}; this lenet-bench reads {version}. Measure again.")
     return frame
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from harness import controls
 from harness.batches import PARTS
@@ -21,13 +23,23 @@ from harness.display import Display
 from harness.errors import LenetBenchError, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
-from harness.launch import launch
-from harness.machine import this_machine
+from harness.launch import Listener, launch
 from harness.network import get_network
+from harness.pace import Pace
 from harness.plan import Plan
 from harness.results import RunFolder
-from harness.schema import ENTRANT, EPOCHS, LAUNCHES, SCHEMA_VERSION
+from harness.rows import LaunchRows, identity
+from harness.standings import standings
 from harness.start import initial_weights, weights_digest
+
+
+@dataclass(frozen=True)
+class Place:
+    """One launch of a run: its round, its place in it, its entrant."""
+
+    round: int
+    position: int
+    entrant: Entrant
 
 
 class Rounds:
@@ -35,6 +47,7 @@ class Rounds:
 
     Attributes:
         failures: entrant label -> why it left the run.
+        ending: why there were no more rounds, a sentence; empty until `execute` has returned.
     """
 
     def __init__(
@@ -53,117 +66,132 @@ class Rounds:
         self.display = display
         self.failures: dict[str, WorkerFailed] = {}
         self.packages: dict[str, list[str]] = {}
+        self.ending = ""
         self._digests: dict[tuple[int, int], str] = {}
+        self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
 
     def execute(self) -> None:
         """Launch whatever the folder does not have yet. An entrant that fails leaves the run; the others go on."""
-        done = self._done()
-        network = get_network(self.plan.entrants[0].network)
+        rows = self.folder.read("launches")
+        done = set(zip(rows["round"], rows["position"]))
+        spent_s = float(rows["launch_s"].fillna(0).sum())
+        begun = int(rows["round"].max()) if len(rows) else 0
+        pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
         with scratch_folder() as scratch:
             write_dataset(self.dataset, scratch)
-            self.display.start(self.plan.rounds * len(self.plan.entrants) - len(done))
-            for number in range(1, self.plan.rounds + 1):
-                seed = self.plan.seed_of(number)
-                weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
-                weights_file = scratch / f"weights-{seed}.npz"
-                np.savez(weights_file, **weights)  # type: ignore[arg-type]
-                for position, entrant in enumerate(self.plan.order(number), start=1):
-                    if entrant.label in self.failures or (number, entrant) in done:
-                        continue
-                    self._launch(number, position, entrant, scratch, weights_file, weights_digest(weights))
+            self.display.start(len(self.plan.entrants))
+            number = 1
+            while pace.wants_round(number):
+                self.display.round_started(number)
+                trained_s = self._round(number, done, scratch)
+                pace.round_ended(standings(self._rows_left(), base=self.base), trained_s=trained_s)
+                self.display.round_ended(pace)
+                number += 1
+                if len(self.failures) == len(self.plan.entrants):
+                    break
+        self.ending = pace.ending
 
-    def _done(self) -> set[tuple[int, Entrant]]:
-        """Launches that the folder has already, of a run that is resumed."""
+    @property
+    def base(self) -> str:
+        """The base that was asked for, unless it failed or has not been timed: there is nothing to compare with."""
+        rows = self._rows_left()
+        timed = rows[(rows["status"] == "ok") & rows["train_images_per_s"].notna()]
+        return self.plan.base if self.plan.base in self._labels(timed) else ""
+
+    def _labels(self, rows: pd.DataFrame) -> list[str]:
+        return [self.plan.order(number)[place - 1].label for number, place in zip(rows["round"], rows["position"])]
+
+    def _rows_left(self) -> pd.DataFrame:
+        """Launches of the entrants that have not left the run."""
         rows = self.folder.read("launches")
-        have = set(zip(rows["round"], rows["backend"], rows["mode"], rows["threads"].fillna(0), rows["batch_size"]))
-        return {
-            (number, entrant)
-            for number in range(1, self.plan.rounds + 1)
-            for entrant in self.plan.entrants
-            if (number, entrant.backend, entrant.mode, entrant.threads, entrant.batch_size) in have
-        }
+        return rows[np.array([label not in self.failures for label in self._labels(rows)], dtype=bool)]
 
-    def _launch(
-        self,
-        number: int,
-        position: int,
-        entrant: Entrant,
-        scratch: Path,
-        weights_file: Path,
-        weights_sha256: str,
-    ) -> None:
-        self.display.launch_started(entrant.label, number, self.plan.rounds)
-        row = self._identity(number, position, entrant)
-        launch_folder = scratch / f"{number}-{position}"
-        job = self._job(number, entrant, scratch, weights_file, launch_folder)
-        epochs: list[dict[str, Any]] = []
+    def _round_s(self, spent_s: float, launches: int) -> float:
+        """Seconds of a round without its epochs, from the launches that there are; 0 without any."""
+        epochs = self.folder.read("epochs")
+        trained_s = float(epochs["train_s"].sum() + epochs["evaluate_s"].sum())
+        return (spent_s - trained_s) / launches * len(self.plan.entrants) if launches else 0.0
 
-        def listen(message: dict[str, Any]) -> None:
-            if message["event"] == "epoch":
-                message.pop("event")
-                epochs.append(message)
-                self.display.epoch(entrant.label, message)
-            else:
-                self.display.message(entrant.label, message)
+    def _round(self, number: int, done: set[tuple[int, int]], scratch: Path) -> float:
+        """Launch what is left of a round; return the seconds of it that went into training epochs."""
+        network = get_network(self.plan.entrants[0].network)
+        seed = self.plan.seed_of(number)
+        weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
+        weights_file = scratch / f"weights-{seed}.npz"
+        np.savez(weights_file, **weights)  # type: ignore[arg-type]
+        self._peaks.clear()
+        trained_s = 0.0
+        for position, entrant in enumerate(self.plan.order(number), start=1):
+            if entrant.label not in self.failures and (number, position) not in done:
+                place = Place(number, position, entrant)
+                trained_s += self._launch(place, scratch, weights_file, weights_digest(weights))
+        return trained_s
 
+    def _launch(self, place: Place, scratch: Path, weights_file: Path, weights_sha256: str) -> float:
+        """Launch one entrant and write its rows; return the seconds that it trained epochs."""
+        entrant, interpreter = place.entrant, self.interpreters[place.entrant.backend]
+        self.display.launch_started(entrant.label)
+        row = identity(
+            self.plan, entrant, run=self.folder.name, number=place.round, position=place.position,
+            dataset=self.dataset, interpreter=interpreter,
+        )  # fmt: skip
+        rows = LaunchRows(row, label=entrant.label, display=self.display)
+        folder = scratch / f"{place.round}-{place.position}"
+        row |= self._peak(entrant, scratch)
         start = time.monotonic()
         try:
-            result = launch(
-                job,
-                interpreter=self.interpreters[entrant.backend].path,
-                folder=launch_folder,
-                timeout_s=self.plan.launch_timeout_s,
-                listen=listen,
-            )
+            job = self._job(place, scratch, weights_file, folder)
+            result = self._run(job, interpreter.path, folder, rows.listen)
             self.packages[entrant.backend] = result.pop("packages")
-            self._check_digests(row["seed"], entrant.batch_size, result, weights_sha256)
-            row |= {"status": "ok"} | {key: value for key, value in result.items() if key in LAUNCHES}
+            self._check_digests(job.seed, entrant.batch_size, result, weights_sha256)
+            rows.succeeded(result)
         except WorkerFailed as error:
             self.failures[entrant.label] = error
-            row |= {"status": "failed", "error": str(error).splitlines()[0][:500]}
+            rows.failed(error)
+        rows.write(self.folder, launch_s=time.monotonic() - start)
+        self.display.launch_finished(rows.row, self.failures.get(entrant.label))
+        return rows.trained_s
+
+    def _run(self, job: Job, interpreter: str, folder: Path, listen: Listener) -> dict[str, Any]:
+        try:
+            timeout_s = self.plan.launch_timeout_s
+            return launch(job, interpreter=interpreter, folder=folder, timeout_s=timeout_s, listen=listen)
         finally:
-            shutil.rmtree(launch_folder, ignore_errors=True)
-        self._keep(row | {"launch_s": time.monotonic() - start}, epochs)
-        self.display.launch_finished(entrant.label, row, self.failures.get(entrant.label))
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _keep(self, row: dict[str, Any], epochs: list[dict[str, Any]]) -> None:
-        """Write the rows of one launch to the disk."""
-        shared = {key: row[key] for key in EPOCHS if key in row and key != "test_accuracy"}
-        if epochs:
-            self.folder.append("epochs", [shared | epoch for epoch in epochs])
-        self.folder.append("launches", [row])
+    def _peak(self, entrant: Entrant, scratch: Path) -> dict[str, Any]:
+        """NumPy's matrix multiplication in this round, on the same CPUs and threads; empty where it says nothing.
 
-    def _identity(self, number: int, position: int, entrant: Entrant) -> dict[str, Any]:
-        machine = this_machine()
-        interpreter = self.interpreters[entrant.backend]
-        fields = {key: getattr(entrant, key) for key in ENTRANT if hasattr(entrant, key)}
-        return fields | {
-            "schema_version": SCHEMA_VERSION,
-            "run": self.folder.name,
-            "round": number,
-            "position": position,
-            "framework_version": interpreter.version,
-            "data_set": self.dataset.name,
-            "data_sha256": self.dataset.sha256,
-            "threads": entrant.threads or None,
-            "recipe": self.plan.recipe.name,
-            "seed": self.plan.seed_of(number),
-            "machine": machine.text,
-            "machine_sha256": machine.sha256,
-            "started_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
+        Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
+        """
+        if not self.plan.timing or not self.plan.inference_sizes or entrant.device != "cpu":
+            return {}
+        key = (entrant.threads, entrant.dtype)
+        if key not in self._peaks:
+            folder = scratch / "peak"
+            asked = asked_controls(entrant, folder)
+            job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
+            self._peaks[key] = {}
+            try:
+                self._peaks[key] = self._run(job, sys.executable, folder, lambda message: None)
+            except WorkerFailed as error:
+                self.display.note(f"The peak of matrix multiplication could not be measured: {error}", "yellow")
+        return self._peaks[key]
 
-    def _job(self, number: int, entrant: Entrant, scratch: Path, weights_file: Path, folder: Path) -> Job:
+    def _job(self, place: Place, scratch: Path, weights_file: Path, folder: Path) -> Job:
+        plan = self.plan
         return Job(
-            kind="measure" if self.plan.timing else "train",
-            entrant=entrant,
-            recipe=self.plan.recipe.as_dict(),
-            seed=self.plan.seed_of(number),
+            kind="measure" if plan.timing else "train",
+            entrant=place.entrant,
+            recipe=plan.recipe.as_dict(),
+            seed=plan.seed_of(place.round),
             data=str(scratch),
             weights=str(weights_file),
-            epochs=self.plan.epochs_of(number),
-            asked=asked_controls(entrant, folder),
-            steady_s=self.plan.steady_s,
+            epochs=plan.epochs_of(place.round),
+            asked=asked_controls(place.entrant, folder),
+            steady_s=plan.steady_s,
+            inference_sizes=plan.inference_sizes,
+            until=plan.until,
         )
 
     def _check_digests(self, seed: int, batch_size: int, result: dict[str, Any], weights_sha256: str) -> None:

@@ -1,10 +1,11 @@
-"""The columns of the result files: name, dtype, unit, meaning. The README's table and the readers come from here."""
+"""The columns of the result files: name, dtype, unit, meaning. docs/columns.md and the readers come from here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+BASELINE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ dtype             | text |  | precision of weights, activations and images
 threads           | int  | threads | asked for; empty under environment=native
 batch_size        | int  | images | of training
 environment       | text |  | controlled or native
+variant           | text |  | tells two otherwise equal entrants apart (self-test); empty for all others
+slowdown          | real | 1 | share by which every timed step was made slower on purpose (self-test); else 0
 """)
 
 _IDENTITY = _columns("""
@@ -68,26 +71,44 @@ _MEASURED = _columns("""
 import_s          | real | s | import of the backend and its framework, NumPy already loaded
 build_s           | real | s | model, optimizer, initial weights
 first_step_s      | real | s | first training step; compilation included, caches empty
+start_up_s        | real | s | import, build, and what first step and warm-up took beyond the steady median
+first_epoch_s     | real | s | start-up, and all images of an epoch at the steady median
+block_steps       | int  | steps | of a block, which one timed call trains; their times are in blocks.csv
 warmup_steps      | int  | steps | until steady
+warmup_s          | real | s | that they took
 steady            | bool |  | whether steadiness was reached within the limit
 steady_steps      | int  | steps | that the next columns were measured over
+steady_drift      | real | 1 | median block of their second half over that of the first, less 1
 train_images_per_s | real | images/s | steady training: batch size over median step time
-step_us_median    | real | us | training step, median over blocks of 20 steps
-step_us_p95       | real | us | training step, 95th percentile over blocks of 20 steps
+step_us_median    | real | us | training step, median over blocks
+step_us_p95       | real | us | training step, 95th percentile over blocks
+train_gflops      | real | GFLOP/s | operations of the layer table (docs/operations.md) at that speed
+peak_gflops       | real | GFLOP/s | NumPy's matrix multiplication, same CPUs, threads, precision and round
+peak_share        | real | 1 | the one over the other; summary.csv divides by the largest peak
+peak_source       | text |  | the library that reached it
 page_faults_per_step | real | faults | minor and major, in steady training
 context_switches_per_step | real | switches | voluntary and not, in steady training
+preemptions_per_step | real | switches | not voluntary: something else wanted the CPU
 cpu_s_user        | real | s | processor time in user mode, in steady training
 cpu_s_system      | real | s | processor time in the kernel, in steady training
-inference_batch_size | int | images | of the next column
+steal_share       | real | 1 | share of the CPUs' time that the hypervisor gave to others, in steady training
+other_load        | real | CPUs | that everything else on the machine used, in steady training
+frequency_mhz     | real | MHz | of the CPUs, as the kernel says, around steady training
+harness_cpu_share | real | CPUs | that the harness itself used, in steady training
+energy_j          | real | J | of steady training; empty where no meter can be read
+energy_source     | text |  | who said so
+inference_batch_size | int | images | of the next column; other sizes are in inference.csv
 inference_images_per_s | real | images/s | inference, images on the device, median batch
 latency_ms_p50    | real | ms | inference of one image on the device, 1,024 queries, median
 latency_ms_p95    | real | ms | the same, 95th percentile
 latency_ms_p99    | real | ms | the same, 99th percentile
+rss_import_bytes  | int  | bytes | resident set of the worker once its framework is imported
 peak_rss_bytes    | int  | bytes | largest resident set of the worker before it trains epochs
 device_memory_bytes | int | bytes | peak, of a GPU; empty on a CPU
 device_memory_source | text |  | who said so
 epochs            | int  | epochs | trained in this launch after it was timed
 test_accuracy     | real | 1 | share of test images classified right after the last epoch; empty if none was trained
+until             | real | 1 | test accuracy that was to end training (--until); empty if none was asked for
 """)
 
 _FOUND = _columns("""
@@ -116,6 +137,32 @@ evaluate_s        | real | s | the evaluation, with preparation of batches
 """)
 )
 
+_LAUNCH_OF = _columns("""
+backend           | text |  | folder under backends/
+mode              | text |  | how the backend executes
+variant           | text |  | tells two otherwise equal entrants apart
+""")
+
+BLOCKS = (
+    _IDENTITY
+    | _LAUNCH_OF
+    | _columns("""
+phase             | text |  | warmup or steady
+block             | int  |  | counted from 1 in each phase
+steps             | int  | steps | of the block
+seconds           | real | s | that the block took
+""")
+)
+
+INFERENCE = (
+    _IDENTITY
+    | _LAUNCH_OF
+    | _columns("""
+inference_batch_size | int | images | of a call
+inference_images_per_s | real | images/s | images on the device, of the median call
+""")
+)
+
 SUMMARY = (
     _columns("""
 schema_version    | int  |  | of these columns
@@ -131,23 +178,63 @@ unsteady          | int  | launches | among them that never became steady; kept
 train_images_per_s | real | images/s | geometric mean of the launches
 train_images_per_s_low | real | images/s | 95 % interval from launches
 train_images_per_s_high | real | images/s | 95 % interval from launches
-ratio             | real | 1 | of its training speed to the fastest entrant's, paired by round
-ratio_low         | real | 1 | 95 % interval
-ratio_high        | real | 1 | 95 % interval
-verdict           | text |  | against the fastest: faster, slower, equivalent, cannot tell; empty for the fastest itself
-import_s          | real | s | median of launches, as all that follow
+train_images_per_s_cv | real | 1 | standard deviation over mean of the launches
+base              | text |  | entrant that the next columns compare with: --base, else the fastest
+ratio             | real | 1 | of its training speed to the base's, paired by round
+ratio_low         | real | 1 | interval; all comparisons of the table hold together with 95 %
+ratio_high        | real | 1 | interval
+verdict           | text |  | against the base: faster, slower, equivalent, cannot tell; empty for the base itself
+import_s          | real | s | import of the framework; geometric mean of the launches, as of the four that follow
+import_s_low      | real | s | 95 % interval
+import_s_high     | real | s | 95 % interval
 build_s           | real | s | model, optimizer, initial weights
+build_s_low       | real | s | 95 % interval
+build_s_high      | real | s | 95 % interval
 first_step_s      | real | s | first training step; compilation included
-inference_images_per_s | real | images/s | inference, median batch
+first_step_s_low  | real | s | 95 % interval
+first_step_s_high | real | s | 95 % interval
+start_up_s        | real | s | import, build, compiling, warming up
+start_up_s_low    | real | s | 95 % interval
+start_up_s_high   | real | s | 95 % interval
+first_epoch_s     | real | s | start-up, and all images of an epoch at the steady speed
+first_epoch_s_low | real | s | 95 % interval
+first_epoch_s_high | real | s | 95 % interval
+break_even_images | real | images | after so many it has overtaken the entrant with the shortest start-up; inf for never
+inference_images_per_s | real | images/s | inference, largest batch size of the sweep; median of launches, as below
 latency_ms_p50    | real | ms | inference of one image, median
 latency_ms_p95    | real | ms | the same, 95th percentile
 latency_ms_p99    | real | ms | the same, 99th percentile
+train_gflops      | real | GFLOP/s | operations of the layer table at the training speed
+peak_share        | real | 1 | of the largest matrix multiplication peak of its rounds
+rss_import_bytes  | int  | bytes | resident set after import
 peak_rss_bytes    | int  | bytes | largest resident set
 device_memory_bytes | int | bytes | peak, of a GPU
-epochs            | int  | epochs | that the next column is after
+energy_j_per_image | real | J/image | of steady training
+epochs            | int  | epochs | that the next column is after; the most, where training ended at a target
 test_accuracy     | real | 1 | mean over the seeds that were trained
+until             | real | 1 | test accuracy at which training ended (--until)
+seeds             | int  | seeds | that were trained
+seeds_reached     | int  | seeds | that reached it
+until_epochs      | real | epochs | median over seeds until it was reached; inf where half of them did not
+until_train_s     | real | s | median over seeds of training alone; inf where half of them did not reach it
+until_total_s     | real | s | the same with the evaluations
 """)
 )
+
+DUELS = _columns("""
+schema_version    | int  |  | of these columns
+run               | text |  | folder of the duel
+backend           | text |  | that was entered twice
+duel              | int  |  | counted from 1 for each slowdown
+slowdown          | real | 1 | share by which the twin's steps were made slower; 0 for an honest twin
+rounds            | int  | rounds | until the interval was narrow enough, or the budget ended
+duel_s            | real | s | of all its launches
+ratio             | real | 1 | of the twin's training speed to the other's
+ratio_low         | real | 1 | 95 % interval
+ratio_high        | real | 1 | 95 % interval
+verdict           | text |  | of the twin
+covered           | bool |  | whether the interval holds the true ratio, 1 / (1 + slowdown)
+""")
 
 BASELINE = _columns("""
 schema_version    | int  |  | of these columns
@@ -167,8 +254,34 @@ test_accuracy_min | real | 1 | smallest
 """)
 
 
+FILES = {
+    "launches.csv": (LAUNCHES, "a row a launch"),
+    "blocks.csv": (BLOCKS, "a row a timed block: redo the statistics; joins launches by run, round, position"),
+    "inference.csv": (INFERENCE, "a row a launch and batch size"),
+    "epochs.csv": (EPOCHS, "a row an epoch"),
+    "summary.csv": (SUMMARY, "a row an entrant"),
+    "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),
+    "results/baselines/accuracy.csv": (BASELINE, "what the gate holds accuracies against; schema_version 1"),
+}
+
+
 def as_markdown(columns: dict[str, Column]) -> str:
-    """The columns as a Markdown table; the README's copies are tested against this."""
+    """The columns as a Markdown table."""
     kinds = {"string": "text", "Int64": "integer", "Float64": "real", "boolean": "True/False"}
     rows = [f"| `{c.name}` | {kinds[c.dtype]} | {c.unit} | {c.meaning} |" for c in columns.values()]
     return "\n".join(["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows])
+
+
+def document() -> str:
+    """All files with their columns, as docs/columns.md has them (a test holds the two together)."""
+    parts = [f"## `{name}`: {what}\n\n{as_markdown(columns)}\n" for name, (columns, what) in FILES.items()]
+    intro = f"""# Columns of the result files
+
+Written by `python -m harness.schema > docs/columns.md`; schema_version {SCHEMA_VERSION}. CSV with a header, `.` as
+decimal point, an empty cell where there is no value, `inf` for never.
+"""
+    return "\n".join([intro, *parts])
+
+
+if __name__ == "__main__":
+    print(document(), end="")

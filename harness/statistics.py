@@ -7,6 +7,7 @@ arithmetic is on logarithms, because speeds are compared as ratios.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from scipy import stats
 LEVEL = 0.95
 LEAST_ROUNDS = 4
 MARGIN = 0.02
+PRECISION = 0.02
+GUARD_ROUNDS = 7  # see precise_enough
 
 
 Values = Sequence[float] | NDArray[np.float64]
@@ -71,6 +74,79 @@ def unpaired_ratio(values: Values, others: Values, *, level: float = LEVEL) -> I
         return Interval(estimate, estimate, estimate, count)
     found = stats.ttest_ind(a, b, equal_var=False).confidence_interval(level)
     return Interval(estimate, float(np.exp(found.low)), float(np.exp(found.high)), count)
+
+
+def pairs(entrants: int, *, base_chosen: bool) -> int:
+    """Number of comparisons that must hold together.
+
+    Against a base named beforehand these are all others. A base chosen because it came out fastest could have
+    been any entrant, so every pair counts.
+    """
+    return math.comb(entrants, 2) if base_chosen else max(entrants - 1, 0)
+
+
+def family_level(comparisons: int, *, level: float = LEVEL) -> float:
+    """Level of each interval, so that all of them cover together with at least `level`.
+
+    Source: Bonferroni's inequality, 1 - (1 - level) / m (Dunn 1961). It asks for neither equal variances nor
+    independence, which frameworks compared on one machine do not have.
+    """
+    return level if comparisons <= 1 else 1 - (1 - level) / comparisons
+
+
+def width(interval: Interval) -> float:
+    """Full width as a share of the estimate, (high - low) / estimate; infinite where there is no interval."""
+    share = (interval.high - interval.low) / interval.estimate
+    return share if math.isfinite(share) else math.inf
+
+
+def precise_enough(intervals: Sequence[Interval], *, precision: float = PRECISION) -> bool:
+    """Whether no further round is needed: every width, times 1 + (7 / rounds)^4, is at most `precision`.
+
+    Stopping as soon as the width itself is small stops too often where the spread happens to come out small, and
+    the interval then covers less than it says (Anscombe 1953, Chow & Robbins 1965, Starr 1966). The factor makes
+    early stops rare near the limit: it is 4.8 at 5 rounds, 2 at 7, 1.24 at 10, 1.05 at 15.
+
+    Found by simulation, of two entrants with normal launches, looked at after every round, up to 60 rounds:
+    least coverage of the plain 95 % interval over all spreads, and rounds needed where the standard deviation of
+    the paired log ratio is 0.1, 0.25, 0.5, 1, 1.5 times the precision.
+
+        rule                            coverage   rounds
+        width, from 4 rounds on         91.4 %      4.0   4.2   6.3  16.2  34.9
+        width, from 5 rounds on         92.1 %      5.0   5.0   6.6  16.4  35.1
+        width, from 10 rounds on        93.5 %     10.0  10.0  10.1  17.2  35.5
+        width, then 3 rounds more       93.6 %      7.0   7.2   9.3  19.2  37.9
+        this one                        93.6 %      5.6   7.1   9.6  18.2  35.9
+
+    Two looks in a row, looks at growing rounds, an upper bound of the spread and quantiles of fewer degrees of
+    freedom stay under 93.5 % or cost more. Two equal entrants are called different in 5.1 % of runs at most where
+    2 % or less is asked for, in 6.3 % where more is. Five entrants would need no guard: the widest interval decides,
+    and with or without it all cover together in 94 % or more.
+
+    Args:
+        intervals: of the comparisons shown, at the level of their family. None at all are precise enough.
+        precision: as of `width`.
+    """
+    return all(
+        interval.count >= LEAST_ROUNDS and width(interval) * (1 + (GUARD_ROUNDS / interval.count) ** 4) <= precision
+        for interval in intervals
+    )
+
+
+def median_of_times(values: Values) -> float:
+    """Median of times to a target in seconds, where infinity stands for a target that was not reached.
+
+    Source: the score of AlgoPerf (Dahl et al. 2023). Infinite if more than half did not reach the target, or
+    just half of an even number.
+
+    Raises:
+        ValueError: if there are no values, or one is NaN.
+    """
+    times = sorted(float(value) for value in values)
+    if not times or any(math.isnan(time) for time in times):
+        raise ValueError(f"A median needs times, or infinity for a target not reached, got {times}.")
+    half = len(times) // 2
+    return times[half] if len(times) % 2 else (times[half - 1] + times[half]) / 2
 
 
 def verdict(ratio: Interval, *, margin: float = MARGIN) -> str:

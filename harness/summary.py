@@ -1,4 +1,4 @@
-"""From launches to one row an entrant: estimate, interval, ratio to the fastest, medians of the rest."""
+"""From launches to one row an entrant: estimate, interval, ratio to the base, start-up, medians of the rest."""
 
 from __future__ import annotations
 
@@ -9,64 +9,101 @@ import numpy as np
 import pandas as pd
 
 from harness.results import frame_of
-from harness.schema import ENTRANT, SCHEMA_VERSION, SUMMARY
-from harness.statistics import Interval, mean_of_logs, paired_ratio, unpaired_ratio, verdict
+from harness.schema import EPOCHS, SCHEMA_VERSION, SUMMARY
+from harness.standings import KEY, SPEED, Standing, standings
+from harness.statistics import mean_of_logs
+from harness.target import LAUNCH, time_to_target
 
-KEY = list(ENTRANT)
-SPEED = "train_images_per_s"
+STARTS = ("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s")
 MEDIANS = (
-    "import_s", "build_s", "first_step_s", "inference_images_per_s",
-    "latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "peak_rss_bytes", "device_memory_bytes",
+    "inference_images_per_s", "latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "train_gflops",
+    "rss_import_bytes", "peak_rss_bytes", "device_memory_bytes",
 )  # fmt: skip
 
 
-def summarise(launches: pd.DataFrame) -> pd.DataFrame:
+def summarise(launches: pd.DataFrame, epochs: pd.DataFrame | None = None, *, base: str = "") -> pd.DataFrame:
     """Summarise launches of one or more comparable runs, fastest entrant first.
 
-    Ratios are paired by round within a run, and unpaired between runs.
+    Args:
+        epochs: rows of epochs.csv, for the time to accuracy.
+        base: what all others are compared with (see `standings`).
     """
-    good = launches[(launches["status"] == "ok") & launches[SPEED].notna()]
-    groups = dict(iter(good.groupby(["run", *KEY], dropna=False, sort=False)))
-    speeds = {key: mean_of_logs(group[SPEED].to_numpy(float)) for key, group in groups.items()}
-    ranked = sorted(groups, key=lambda key: -speeds[key].estimate)
-    rows = []
-    for key in ranked:
-        row = _figures(groups[key], speeds[key])
-        ratio = ratio_of(groups[key], groups[ranked[0]])
-        row |= {"ratio": ratio.estimate, "verdict": None if key == ranked[0] else verdict(ratio)}
-        row |= {} if key == ranked[0] else {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
-        rows.append(row)
-    return frame_of(rows, SUMMARY)
+    found = standings(launches, base=base)
+    epochs = frame_of([], EPOCHS) if epochs is None else epochs
+    rows = [_row(each, found) | time_to_target(each.launches, epochs) for each in found]
+    start = min(rows, key=lambda row: row.get("start_up_s", np.inf), default={})
+    return frame_of([row | {"break_even_images": break_even_images(row, start)} for row in rows], SUMMARY)
 
 
-def ratio_of(group: pd.DataFrame, base: pd.DataFrame) -> Interval:
-    """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
-    if group["run"].iloc[0] != base["run"].iloc[0]:
-        return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float))
-    both = group[["round", SPEED]].merge(base[["round", SPEED]], on="round", suffixes=("", "_base"))
-    if both.empty:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    return paired_ratio(both[SPEED].to_numpy(float), both[f"{SPEED}_base"].to_numpy(float))
+def inference_sweep(summary: pd.DataFrame, launches: pd.DataFrame, inference: pd.DataFrame) -> pd.DataFrame:
+    """Median images per second of each entrant (rows as in `summary`) at each batch size of the sweep (columns).
+
+    Args:
+        launches: the rows that `summary` is of.
+        inference: rows of inference.csv of the same runs.
+    """
+    entrant = ["run", *KEY]
+    rates = inference[[*LAUNCH, "inference_batch_size", "inference_images_per_s"]]
+    rows = rates.merge(launches[[*LAUNCH, *KEY]], on=LAUNCH)
+    rows[entrant] = rows[entrant].astype("string").fillna("")
+    wide = rows.pivot_table(
+        index=entrant, columns="inference_batch_size", values="inference_images_per_s", aggfunc="median"
+    )
+    places = pd.MultiIndex.from_frame(summary[entrant].astype("string").fillna(""))
+    return wide.reindex(places).set_index(summary.index)
 
 
-def _figures(group: pd.DataFrame, speed: Interval) -> dict[str, Any]:
-    first = group.iloc[0]
+def _row(standing: Standing, found: list[Standing]) -> dict[str, Any]:
+    row = _figures(standing)
+    row["base"] = next(each.label for each in found if each.ratio is None)
+    ratio = standing.ratio
+    if ratio is None:
+        return row | {"ratio": 1.0}
+    limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
+    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits
+
+
+def _figures(standing: Standing) -> dict[str, Any]:
+    group, first = standing.launches, standing.launches.iloc[0]
     row: dict[str, Any] = {key: first[key] for key in [*KEY, "run", "machine", "machine_sha256", "data_sha256"]}
+    speeds = group[SPEED].to_numpy(float)
     row |= {
         "schema_version": SCHEMA_VERSION,
         "launches": len(group),
         "unsteady": int((~group["steady"].astype(bool)).sum()),
-        SPEED: speed.estimate,
-        f"{SPEED}_low": _finite(speed.low),
-        f"{SPEED}_high": _finite(speed.high),
+        f"{SPEED}_cv": speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None,
     }
+    intervals = {SPEED: standing.speed} | {
+        name: mean_of_logs(group[name].dropna().to_numpy(float)) for name in STARTS if group[name].notna().any()
+    }
+    for name, interval in intervals.items():
+        row |= {name: interval.estimate, f"{name}_low": _finite(interval.low), f"{name}_high": _finite(interval.high)}
     for name in MEDIANS:
         median = group[name].median()
         row[name] = int(median) if name.endswith("_bytes") and pd.notna(median) else median
+    # The largest: a peak is what can be reached; a disturbed one, with a thread kept waiting, says little.
+    row["peak_share"] = group["train_gflops"].median() / group["peak_gflops"].max()
+    images = group["steady_steps"] * group["batch_size"]
+    row["energy_j_per_image"] = (group["energy_j"] / images).median()
     trained = group[group["test_accuracy"].notna()]
     if len(trained):
-        row |= {"epochs": trained["epochs"].iloc[0], "test_accuracy": trained["test_accuracy"].mean()}
+        row |= {"epochs": trained["epochs"].max(), "test_accuracy": trained["test_accuracy"].mean()}
     return row
+
+
+def break_even_images(row: dict[str, Any], start: dict[str, Any]) -> float | None:
+    """After how many images an entrant has overtaken the one with the shortest start-up.
+
+    Both train at their steady speeds once they have started: the n at which start-up + n / speed is the same.
+
+    Returns:
+        infinity where it is not the faster one; None for the one with the shortest start-up.
+    """
+    if row is start or "start_up_s" not in row:
+        return None
+    saved_per_image = 1 / start[SPEED] - 1 / row[SPEED]
+    late = row["start_up_s"] - start["start_up_s"]
+    return float(late / saved_per_image) if saved_per_image > 0 else float("inf")
 
 
 def _finite(value: float) -> float | None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.network import Network
+from harness.statistics import LEAST_ROUNDS
 from harness.summary import AccuracySpread
 from harness.verification import Check
 
 WIDTH = 80
+START_FORMS = {"import_s": ".2f", "build_s": ".2f", "first_step_s": ".3f", "first_epoch_s": ".2f"}
+UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2f"}
 
 
 def stdout() -> Console:
@@ -22,19 +25,33 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def show_summary(console: Console, summary: pd.DataFrame) -> None:
-    """Print speed and ratio, then start-up, inference and accuracy: two tables that each fit 80 columns.
+def show_summary(console: Console, summary: pd.DataFrame, sweep: pd.DataFrame) -> None:
+    """Print training, start-up, inference, machine and memory: tables that each fit 80 columns.
 
     Several runs get a letter each, which stands behind the backend and is explained below.
+
+    Args:
+        sweep: images per second of each entrant (rows as in `summary`) at each batch size (columns).
     """
     runs = list(dict.fromkeys(sorted(summary["run"])))
     letters = {run: f" {chr(ord('A') + number % 26)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
-    summary = summary.assign(backend=summary["backend"] + summary["run"].map(letters), mode=_modes(summary))
-    console.print(Text(_title("Training, steady", summary), style="bold"), soft_wrap=True)
-    console.print(speed_table(summary))
-    console.print(Text("\nStart-up, inference, memory, accuracy (n launches, medians)", style="bold"))
-    console.print(other_table(summary))
-    _footnotes(console, summary)
+    named = summary.assign(backend=summary["backend"] + summary["run"].map(letters), mode=_modes(summary))
+    console.print(Text(_title("Training, steady", named), style="bold"), soft_wrap=True)
+    console.print(speed_table(named))
+    _footnotes(console, named)
+    console.print(Text("\nStart-up, seconds: mean and half of its 95 % interval", style="bold"))
+    console.print(start_table(named))
+    if named["latency_ms_p50"].notna().any():
+        console.print(Text("\nInference, images already on the device; medians of launches", style="bold"))
+        console.print(inference_table(named, sweep))
+    console.print(Text("\nShare of the machine, memory, accuracy; medians of launches", style="bold"))
+    console.print(machine_table(named))
+    versions = dict.fromkeys(f"{row['backend']} {row['framework_version']}" for _, row in named.iterrows())
+    console.print(", ".join(versions) + ".")
+    if named["until"].notna().any():
+        for until, group in named.groupby("until"):
+            console.print(Text(f"\nTime to {until:.2%} test accuracy, median of seeds", style="bold"))
+            console.print(target_table(group))
     for run, letter in letters.items():
         if letter:
             console.print(Text(f"{letter.strip()}: {run}"), soft_wrap=True)
@@ -43,9 +60,9 @@ def show_summary(console: Console, summary: pd.DataFrame) -> None:
 
 
 def speed_table(summary: pd.DataFrame) -> Table:
-    """Training speed with its interval, the ratio to the fastest with its interval, the verdict."""
-    table = _table()
-    _columns(table, ["backend", "mode"], ["images/s", "interval", "ratio", "interval"], "verdict")
+    """Training speed with its interval, the ratio to the base with its interval, the verdict."""
+    table = make_table()
+    make_columns(table, ["backend", "mode"], ["images/s", "interval", "ratio", "interval"], "verdict")
     for _, row in summary.iterrows():
         table.add_row(
             _text(row["backend"]),
@@ -59,31 +76,71 @@ def speed_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-def other_table(summary: pd.DataFrame) -> Table:
-    """Start-up, inference, memory and accuracy."""
-    table = _table()
-    headers = ["import s", "first step s", "infer images/s", "p50 ms", "peak MiB", "test acc %", "n"]
-    _columns(table, ["backend", "version"], headers, None)
+def start_table(summary: pd.DataFrame) -> Table:
+    """Import, build, first step and first epoch with intervals, and the images after which a late start is made up."""
+    table = make_table()
+    headers = ["import", "build", "first step", "first epoch", "break-even"]
+    make_columns(table, ["backend", "mode"], headers, None)
     for _, row in summary.iterrows():
-        table.add_row(
+        seconds = [_with_half(row, name, form) for name, form in START_FORMS.items()]
+        table.add_row(_text(row["backend"]), _text(row["mode"]), *seconds, _break_even(row["break_even_images"]))
+    return table
+
+
+def inference_table(summary: pd.DataFrame, sweep: pd.DataFrame) -> Table:
+    """Latency of one image, and images per second by batch size."""
+    table = make_table()
+    sizes = [f"b{size} img/s" for size in sweep.columns]
+    make_columns(table, ["backend", "mode"], ["p50 ms", "p95 ms", "p99 ms", *sizes], None)
+    for (_, row), (_, speeds) in zip(summary.iterrows(), sweep.iterrows()):
+        latencies = [_number(row[f"latency_ms_{name}"], ".3f") for name in ("p50", "p95", "p99")]
+        rates = [_number(value, ",.0f") for value in speeds]
+        table.add_row(_text(row["backend"]), _text(row["mode"]), *latencies, *rates)
+    return table
+
+
+def machine_table(summary: pd.DataFrame) -> Table:
+    """Operations per second, share of the peak, memory, energy, accuracy, launches and their spread."""
+    table = make_table()
+    headers = ["GFLOP/s", "of peak", "over import", "peak MiB", "acc %", "cv %", "n"]
+    if summary["energy_j_per_image"].notna().any():
+        headers.insert(4, "mJ/image")
+    make_columns(table, ["backend", "mode"], headers, None)
+    for _, row in summary.iterrows():
+        cells: list[Text | str] = [
             _text(row["backend"]),
-            _text(row["framework_version"]),
-            _number(row["import_s"], ".2f"),
-            _number(row["first_step_s"], ".3f"),
-            _number(row["inference_images_per_s"], ",.0f"),
-            _number(row["latency_ms_p50"], ".3f"),
+            _text(row["mode"]),
+            _number(row["train_gflops"], ".1f"),
+            _number(row["peak_share"], ".1%"),
+            _number((row["peak_rss_bytes"] - row["rss_import_bytes"]) / 2**20, "+,.0f"),
             _number(row["peak_rss_bytes"] / 2**20, ",.0f"),
             _number(row["test_accuracy"] * 100, ".2f"),
+            _number(row["train_images_per_s_cv"] * 100, ".1f"),
             str(row["launches"]),
-        )
+        ]
+        if "mJ/image" in headers:
+            cells.insert(6, _number(row["energy_j_per_image"] * 1e3, ".2f"))
+        table.add_row(*cells)
+    return table
+
+
+def target_table(summary: pd.DataFrame) -> Table:
+    """How many seeds reached the target, and the clock without and with the evaluations."""
+    table = make_table()
+    make_columns(table, ["backend", "mode"], ["reached", "epochs", "training s", "with evaluation s"], None)
+    for _, row in summary[summary["until"].notna()].iterrows():
+        times = [_reached(row[name], form) for name, form in UNTIL_FORMS.items()]
+        table.add_row(
+            _text(row["backend"]), _text(row["mode"]), f"{row['seeds_reached']} of {row['seeds']}", *times
+        )  # fmt: skip
     return table
 
 
 def show_accuracy(console: Console, spread: AccuracySpread) -> None:
     """Print final accuracies by seed and backend, and whether backends differ by more than seeds do."""
     console.print(Text("\nTest accuracy after the last epoch, %", style="bold"))
-    table = _table()
-    _columns(table, ["seed"], list(spread.by_seed.columns), None)
+    table = make_table()
+    make_columns(table, ["seed"], list(spread.by_seed.columns), None)
     for seed, row in spread.by_seed.iterrows():
         table.add_row(str(seed), *(_number(value * 100, ".2f") for value in row))
     for name, figures in (("mean", spread.by_seed.mean()), ("sd", spread.by_seed.std(ddof=1))):
@@ -99,10 +156,11 @@ def show_accuracy(console: Console, spread: AccuracySpread) -> None:
 def _modes(summary: pd.DataFrame) -> pd.Series:
     """The mode, and behind it whatever else tells these entrants apart: `eager 2t b256 device`."""
     modes = summary["mode"]
-    for name, form in (("threads", "{}t"), ("batch_size", "b{}"), ("feed", "{}")):
+    for name, form in (("threads", "{}t"), ("batch_size", "b{}"), ("feed", "{}"), ("variant", "{}")):
         if summary[name].nunique(dropna=False) > 1:
-            modes = modes + " " + summary[name].map(form.format, na_action="ignore").astype("string").fillna("native")
-    return modes
+            missing = "native" if name == "threads" else ""
+            modes = modes + " " + summary[name].map(form.format, na_action="ignore").astype("string").fillna(missing)
+    return modes.str.strip()
 
 
 def _title(what: str, summary: pd.DataFrame) -> str:
@@ -110,32 +168,39 @@ def _title(what: str, summary: pd.DataFrame) -> str:
     for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads"):
         values = summary[name].dropna().unique()
         if len(values) == 1:
-            labels = {"batch_size": f"batch {values[0]}", "threads": f"{values[0]} thread(s)"}
+            labels = {
+                "batch_size": f"batch {values[0]}",
+                "threads": f"{values[0]} thread{'' if values[0] == 1 else 's'}",
+            }
             parts.append(labels.get(name, str(values[0])))
     return ", ".join(parts)
 
 
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
     console.print("Intervals are 95 %, of launches; ratios are paired by round.")
-    if (summary["launches"] < 4).any():
-        console.print("Under four rounds the verdict is always 'cannot tell': give --rounds 4 or more.")
+    if len(summary) > 2:
+        console.print("Those of the ratios are wider, so that all hold together with 95 % (Bonferroni).")
+    if (summary["launches"] < LEAST_ROUNDS).any():
+        console.print(f"Under {LEAST_ROUNDS} rounds the verdict is always 'cannot tell'.")
     for _, row in summary[summary["unsteady"] > 0].iterrows():
         console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")
     if (summary["data_set"] == "drawn-digits").any():
         console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (README, Data).", style="bold")
 
 
-def _table() -> Table:
+def make_table() -> Table:
+    """A table without lines, as all of ours are."""
     return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
 
 
-def _columns(table: Table, left: list[str], right: list[str], last: str | None) -> None:
+def make_columns(table: Table, left: list[str], right: list[str], last: str | None) -> None:
+    """Add columns: names to the left, figures to the right, and one of words at the end."""
     for header in left:
         table.add_column(header, overflow="fold", no_wrap=header == "version")
     for header in right:
         # An interval that is folded in two cannot be read; names can.
         table.add_column(header, justify="right", overflow="fold", no_wrap=header == "interval")
-    if last:
+    if last is not None:
         table.add_column(last, overflow="fold")
 
 
@@ -152,11 +217,28 @@ def _interval(low: Any, high: Any, form: str) -> str:
     return "-" if pd.isna(low) or pd.isna(high) else f"{float(low):{form}}..{float(high):{form}}"
 
 
+def _with_half(row: pd.Series, name: str, form: str) -> str:
+    """A mean with half of its interval: `0.68 ±0.02`."""
+    if pd.isna(row[name]) or pd.isna(row[f"{name}_low"]):
+        return _number(row[name], form)
+    return f"{row[name]:{form}} ±{(row[f'{name}_high'] - row[f'{name}_low']) / 2:{form}}"
+
+
+def _break_even(images: Any) -> str:
+    if pd.isna(images):
+        return "-"
+    return f"{images:,.0f}" if np.isfinite(images) else "never"
+
+
+def _reached(value: Any, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else "not reached"
+
+
 def show_checks(console: Console, title: str, checks: list[Check]) -> None:
     """Print a verification: error, tolerance and outcome of every quantity."""
     console.print(Text(f"{title} against the float64 reference", style="bold"))
-    table = _table()
-    _columns(table, ["quantity"], ["error", "tolerance"], "outcome")
+    table = make_table()
+    make_columns(table, ["quantity"], ["error", "tolerance"], "outcome")
     for check in checks:
         outcome = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
         table.add_row(check.quantity, f"{check.error:.1e}", f"{check.tolerance:.1e}", outcome)
@@ -166,23 +248,3 @@ def show_checks(console: Console, title: str, checks: list[Check]) -> None:
         console.print(f"{len(failed)} of {len(checks)} failed, first: {failed[0].quantity}.", style="bold red")
     else:
         console.print(f"all {len(checks)} passed")
-
-
-def show_network(console: Console, network: Network) -> None:
-    """Print a layer table with shapes, parameters and multiply-adds."""
-    console.print(Text(f"{network.name}: {network.source}", style="bold"), soft_wrap=True)
-    table = _table()
-    _columns(table, ["layer", "kind", "output"], ["parameters", "multiply-adds"], None)
-    table.add_row("input", "", " x ".join(map(str, network.input_shape)), "", "")
-    total = 0
-    for row in network.summary():
-        total += row.multiply_adds
-        table.add_row(
-            row.layer.name,
-            type(row.layer).__name__,
-            " x ".join(map(str, row.output_shape)),
-            f"{row.parameters:,}" if row.parameters else "",
-            f"{row.multiply_adds:,}" if row.multiply_adds else "",
-        )
-    table.add_row("total", "", "", f"{network.parameters:,}", f"{total:,}", style="bold")
-    console.print(table)

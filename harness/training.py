@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.batches import Data
 from harness.job import Job
-from harness.measure import Row, collect_garbage, test_batches, timed
+from harness.measure import Row, collect_garbage, evaluation_batches, timed
 from harness.recipe import Recipe
 
 # Batches that are prepared, and then trained on in one timed call: 25 MB of them, not a whole epoch.
@@ -18,7 +18,9 @@ CHUNK = 100
 
 
 def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarray], tell: Callable[..., None]) -> Row:
-    """Train from the initial weights; tell of every epoch; return the last accuracy.
+    """Train from the initial weights; tell of every epoch; return how many they were and the last accuracy.
+
+    Ends before `job.epochs` with the first epoch that reaches `job.until`.
 
     Raises:
         FloatingPointError: the loss is no longer a finite number.
@@ -36,13 +38,15 @@ def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarr
         tell("epoch", **row)
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(f"The training loss became {row['train_loss']} in epoch {epoch + 1}.")
-    return {"epochs": job.epochs, "test_accuracy": row.get("test_accuracy")}
+        if job.until and row["test_accuracy"] >= job.until:
+            break
+    return {"epochs": row.get("epoch", 0), "test_accuracy": row.get("test_accuracy")}
 
 
 def accuracy(backend: Any, data: Data) -> float:
     """Share of test images whose largest logit is their label, in 0..1."""
     right = 0
-    for images, labels in test_batches(backend, data):
+    for images, labels in evaluation_batches(backend, data):
         right += int((backend.to_numpy(backend.logits(images)).argmax(axis=1) == labels).sum())
     return right / len(data.test_labels)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import asynchrony
 from harness.batches import prepare
 from harness.data import Dataset
 from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
@@ -37,7 +38,7 @@ EXACT_TIE = 1e-12
 
 @dataclass(frozen=True)
 class Check:
-    """One quantity: largest error over largest value, and what rounding allows."""
+    """One quantity: largest error over largest value, and what rounding allows; or what a busy machine allows."""
 
     quantity: str
     error: float
@@ -67,15 +68,19 @@ class Problem:
     tolerances: dict[str, float]
 
     def check(self, found: Quantities, *, allowance: float = 1.0) -> list[Check]:
-        """Compare a backend's quantities with the reference's, in the order of computation.
+        """Compare a backend's quantities with the reference's, in the order of computation, then its times.
 
         Args:
+            found: what `harness.quantities.write_quantities` wrote.
             allowance: the backend's ROUNDING factor (see harness/protocol.py).
         """
-        return [
+        numbers = [
             Check(name, relative_error(found[name], value), allowance * self.tolerances[name])
             for name, value in self.expected.items()
         ]
+        # Rounding is no excuse here. What was not measured is NaN, which does not pass.
+        times = [Check(name, error, asynchrony.TOLERANCES[name]) for name, error in asynchrony.errors(found).items()]
+        return numbers + times
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness import commands, drawn_digits, rounds
+from harness import checks, commands, drawn_digits, rounds
 from harness.controls import THREAD_VARIABLES
 from harness.data import Dataset, load_dataset
+from harness.errors import WorkerFailed
 from harness.job import Entrant, Job
 from harness.launch import launch
 from harness.network import get_network
+from harness.pace import Pace
 from harness.plan import Plan
 from harness.recipe import LENET5
 from harness.rounds import write_dataset
-from harness.start import initial_weights
+from harness.start import initial_weights, weights_digest
 
 ROOT = Path(__file__).parents[2]
 MUTANTS = ROOT / "tests" / "mutants"
@@ -153,15 +158,18 @@ def make_entrant_fixture() -> Callable[..., Entrant]:
 
 @pytest.fixture
 def make_plan() -> Callable[..., Plan]:
-    """Return a function that makes a plan of some backends, which trains one epoch and times nothing."""
+    """Return a function that makes a plan of some backends, which trains one epoch and times nothing.
+
+    It has as many rounds as `rounds` says, unless `most_rounds` is given.
+    """
 
     def make(*backends: str | Entrant, **changes: Any) -> Plan:
         entrants = tuple(make_entrant(each) if isinstance(each, str) else each for each in backends)
         options = {
             "recipe": LENET5, "data_set": "drawn-digits", "data_dir": None, "rounds": 2, "seeds": 2, "seed": 0,
-            "epochs": 1, "timing": False, "steady_s": 0.1,
-        }  # fmt: skip
-        return Plan(entrants=entrants, **(options | changes))
+            "epochs": 1, "timing": False, "inference_sizes": (1, 8), "steady_s": 0.1,
+        } | changes  # fmt: skip
+        return Plan(entrants=entrants, **({"most_rounds": options["rounds"]} | options))
 
     return make
 
@@ -194,8 +202,91 @@ def launch_one(mutants: Path, tiny_dataset: Dataset, tmp_path: Path) -> Callable
 @pytest.fixture
 def tiny_commands(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands called in this process load the tiny data, and give up early on steadiness."""
-    monkeypatch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+    for module in (commands, checks):
+        monkeypatch.setattr(module, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
+
+
+class MadeUpLaunches:
+    """Stands in for `launch`: workers that answer at once with speeds made up, while a clock of their own goes on.
+
+    Attributes:
+        jobs: that were launched, in their order.
+        interpreters: that were to run them.
+        now: what the clock says, s.
+        launch_s: that a launch takes, without its epochs of 5 s each.
+        speeds: label of an entrant -> images per second, 1,000 where it is not named.
+        spread: standard deviation of a launch, as a share of its speed.
+        failing: label of an entrant, or `peak` -> which of its launches fails, counted from 1.
+        interrupted: before which launch Ctrl-C is pressed, counted from 1 over all entrants; 0 for never.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.interpreters: list[str] = []
+        self.now = 0.0
+        self.launch_s = 10.0
+        self.speeds: dict[str, float] = {}
+        self.spread = 0.0005
+        self.failing: dict[str, int] = {}
+        self.interrupted = 0
+
+    @property
+    def launched(self) -> list[str]:
+        """Labels of the entrants that were launched, in their order."""
+        return [job.entrant.label for job in self.jobs if job.kind != "peak"]
+
+    @property
+    def peaks(self) -> list[tuple[int, str]]:
+        """Threads and precision of the peaks that were measured, in their order."""
+        return [(job.entrant.threads, job.entrant.dtype) for job in self.jobs if job.kind == "peak"]
+
+    def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:
+        """Answer as `harness.launch.launch` does."""
+        self.jobs.append(job)
+        self.interpreters.append(interpreter)
+        if job.kind == "peak":
+            if len(self.peaks) == self.failing.get("peak"):
+                raise WorkerFailed("no BLAS today")
+            return {"peak_gflops": 100.0 + len(self.peaks), "peak_source": "made up"}
+        if len(self.launched) == self.interrupted:
+            raise KeyboardInterrupt
+        self.now += self.launch_s
+        label = job.entrant.label
+        number = self.launched.count(label)
+        if number == self.failing.get(label):
+            raise WorkerFailed(f"{label} has had enough")
+        for epoch in range(1, job.epochs + 1):
+            self.now += 5
+            listen({"event": "epoch", "epoch": epoch, "train_s": 4.0, "train_loss": 1 / epoch, "test_accuracy": 0.9,
+                    "evaluate_s": 1.0})  # fmt: skip
+        noise = random.Random(f"{label}/{number}").gauss(0, self.spread)
+        return self._result(job, self.speeds.get(label, 1000.0) * math.exp(noise))
+
+    def _result(self, job: Job, speed: float) -> dict[str, Any]:
+        with np.load(job.weights) as archive:
+            digest = weights_digest(dict(archive))
+        result: dict[str, Any] = {"packages": ["made-up==1.0"], "weights_sha256": digest, "batches_sha256": "bb"}
+        if job.kind == "measure":
+            result |= dict.fromkeys(("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s"), 0.5)
+            result |= {"steady": True, "steady_steps": 100, "train_images_per_s": speed, "block_steps": 20}
+            result |= {"blocks": {"warmup": [0.02] * 2, "steady": [0.01] * 3}}
+            result |= {"rss_import_bytes": 1 << 20, "peak_rss_bytes": 2 << 20}
+        if job.kind == "measure" and job.inference_sizes:
+            result |= {"inference": [(size, 1e4) for size in job.inference_sizes], "inference_images_per_s": 1e4}
+            result |= {"inference_batch_size": job.inference_sizes[-1], "latency_ms_p50": 0.1}
+        return result | ({"epochs": job.epochs, "test_accuracy": 0.9} if job.epochs else {})
+
+
+@pytest.fixture
+def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> MadeUpLaunches:
+    """Runs launch no worker, their clock goes on by itself, and commands load the tiny data."""
+    launches = MadeUpLaunches()
+    monkeypatch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+    monkeypatch.setattr(rounds, "launch", launches.launch)
+    monkeypatch.setattr(rounds, "time", SimpleNamespace(monotonic=lambda: launches.now))
+    monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
+    return launches
 
 
 @pytest.fixture(scope="session")
@@ -212,8 +303,9 @@ def finished_run(
         patch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
         entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
         plan = commands.default_plan(
-            entrants, data_set="drawn-digits", data_dir=None, rounds=2, seeds=1, seed=0, epochs=1, steady_s=0.1
-        )
+            entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
+            inference_sizes=(1, 8), steady_s=0.1,
+        )  # fmt: skip
         code = commands.new_run(plan, results=results, name="first", pythons={})
     assert code == 0
     return results / "first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,20 +16,49 @@ from harness.job import Entrant
 
 
 @pytest.fixture
-def three_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def three_cpus(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Three CPUs may be used; returns what the affinity was set to, which changes nothing."""
+    chosen: list[Any] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {1, 4, 2})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: chosen.append((pid, list(cpus))))
+    return chosen
 
 
 @pytest.mark.parametrize(("threads", "expected"), [(1, [4]), (2, [2, 4]), (3, [1, 2, 4])])
-def test_last_cpus_are_chosen(three_cpus: None, threads: int, expected: list[int]) -> None:
-    """As many CPUs as threads, the last of those that this process may use."""
+def test_last_cpus_are_chosen(three_cpus: list[Any], threads: int, expected: list[int]) -> None:
+    """As many CPUs as threads, the last of those that this process may use; itself it keeps all that it had."""
     assert controls.choose_cpus(threads) == expected
+    assert three_cpus in ([], [(0, [1, 2, 4])])
 
 
-def test_too_many_threads_are_refused(three_cpus: None) -> None:
+def test_process_that_may_not_choose_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel forbids setting the affinity, a sentence with its reason and with what still works."""
+
+    def forbidden(pid: int, cpus: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+
+    with pytest.raises(InputError, match=r"may not set its CPU affinity \(Operation not permitted\).*native"):
+        controls.choose_cpus(1)
+
+
+def test_too_many_threads_are_refused(three_cpus: list[Any]) -> None:
     """More threads than CPUs: a sentence with what was asked, what there is, and what to give."""
     with pytest.raises(InputError, match=r"--threads 4 asks for more CPUs .*3: \[1, 2, 4\].*Give --threads 3"):
         controls.choose_cpus(4)
+
+
+def test_affinity_that_may_not_be_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel forbids pinning, a sentence says so and what to do, before anything is launched."""
+
+    def forbid(pid: int, cpus: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbid)
+
+    with pytest.raises(InputError, match=r"Operation not permitted.*--environment native"):
+        controls.choose_cpus(1)
 
 
 def test_users_variables_are_set_aside_and_named(tmp_path: Path) -> None:
@@ -97,7 +127,7 @@ def test_variable_that_did_not_take_is_an_error(monkeypatch: pytest.MonkeyPatch)
     controls.check_found({})
 
 
-def test_affinity_that_did_not_take_is_an_error(three_cpus: None) -> None:
+def test_affinity_that_did_not_take_is_an_error(three_cpus: list[Any]) -> None:
     """Other CPUs than those asked for raise with both lists."""
     with pytest.raises(RuntimeError, match=r"affinity: asked for \[4\], found \[1, 2, 4\]"):
         controls.check_found({"cpus": [4]})

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import cli, commands, gate
+from harness import checks, cli, commands, gate
 from harness.data import Dataset
 from harness.errors import InputError, Regression, WorkerFailed
 from harness.job import Entrant
 from harness.plan import Plan
 from harness.results import frame_of, read_table, write_table
-from harness.schema import BASELINE, EPOCHS, SCHEMA_VERSION
+from harness.schema import BASELINE, BASELINE_VERSION, EPOCHS, SCHEMA_VERSION
 
 WANTED = {
     "network": "lenet5", "data_set": "mnist", "recipe": "lenet5", "batch_size": 64, "dtype": "float32", "epoch": 1,
@@ -64,7 +64,7 @@ def test_baseline_file_replaces_its_own_rows_only(baseline: pd.DataFrame, tmp_pa
     assert list(found["backend"]) == ["jax", "torch"]
     assert list(found["seeds"]) == [2, 3]
     assert list(found["test_accuracy_mean"]) == pytest.approx([0.55, 0.8])
-    pd.testing.assert_frame_equal(read_table(path, BASELINE), found)
+    pd.testing.assert_frame_equal(read_table(path, BASELINE, version=BASELINE_VERSION), found)
 
 
 def test_empty_baseline_file_can_be_written_to(baseline: pd.DataFrame, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_backend_without_rows_has_not_passed(baseline: pd.DataFrame) -> None:
     assert not outcomes[0].passed
     assert "its launch failed" in outcomes[0].sentence
     with pytest.raises(WorkerFailed, match="could not measure: torch"):
-        commands.stop_if_failed(outcomes)
+        checks.stop_if_failed(outcomes)
 
 
 @pytest.fixture(scope="module")
@@ -135,17 +135,17 @@ def measured(
             Entrant(each, "lenet5", "eager", "host", "cpu", "float32", 1, 8, "controlled") for each in backends
         )
         plan: Plan = commands.default_plan(
-            list(entrants), data_set="drawn-digits", data_dir=None, rounds=seeds, seeds=seeds, seed=seed, epochs=6,
-            timing=False,
+            list(entrants), data_set="drawn-digits", data_dir=None, rounds=seeds, most_rounds=seeds, seeds=seeds,
+            seed=seed, epochs=3, timing=False,
         )  # fmt: skip
         results = folder / f"{seed}-{'-'.join(backends)}"
-        return commands.run_gate(plan, results=results, baseline=path, write=write, pythons={})
+        return checks.run_gate(plan, results=results, baseline=path, write=write, pythons={})
 
     with pytest.MonkeyPatch.context() as patch:
         for name, value in session_environment.items():
             if name.startswith("LENET_BENCH_"):
                 patch.setenv(name, value)
-        patch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+        patch.setattr(checks, "load", lambda name, data_dir, display: tiny_dataset)
         assert run("numpy", seed=0, seeds=5, write=True) == []
         known = gate.read_baseline(path)
         for name in ("slow_learner", "crashing"):
@@ -165,15 +165,15 @@ def test_gate_tells_a_slow_learner(measured: Callable[..., list[gate.Outcome]]) 
     assert bad.sentence.startswith(f"FAILED: slow_learner reached {bad.measured:.2%}")
     assert f"BELOW its bound {bad.bound:.2%}" in bad.sentence
     with pytest.raises(Regression, match=r"Accuracy gate failed for slow_learner\.") as caught:
-        commands.stop_if_failed(list(outcomes.values()))
+        checks.stop_if_failed(list(outcomes.values()))
     assert caught.value.exit_code == 1
-    commands.stop_if_failed([good])
+    checks.stop_if_failed([good])
 
 
 def test_gate_that_cannot_measure_has_not_passed(measured: Callable[..., list[gate.Outcome]]) -> None:
     """A backend that crashes in the gate ends it with exit code 3."""
     with pytest.raises(WorkerFailed) as caught:
-        commands.stop_if_failed(measured("crashing", seed=1000, seeds=1))
+        checks.stop_if_failed(measured("crashing", seed=1000, seeds=1))
 
     assert caught.value.exit_code == 3
 
@@ -182,7 +182,7 @@ def test_half_a_gate_is_not_a_pass(
     measured: Callable[..., list[gate.Outcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where one of two seeds was measured and the other launch failed, the gate does not pass."""
-    real, calls = commands.rounds.launch, []
+    real, calls = checks.rounds.launch, []
 
     def second_fails(*arguments: Any, **keywords: Any) -> dict[str, Any]:
         calls.append(arguments)
@@ -190,7 +190,7 @@ def test_half_a_gate_is_not_a_pass(
             raise WorkerFailed("no luck")
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(commands.rounds, "launch", second_fails)
+    monkeypatch.setattr(checks.rounds, "launch", second_fails)
     (outcome,) = measured("numpy", seed=2000, seeds=2)
 
     assert len(calls) == 2
@@ -205,7 +205,7 @@ def test_gate_command_without_baseline_ends_with_2(
     path = tmp_path / "accuracy.csv"
     if exists:
         write_table(path, frame_of([], BASELINE))
-    monkeypatch.setattr(commands.rounds, "launch", None)
+    monkeypatch.setattr(checks.rounds, "launch", None)
     arguments = ["gate", "-b", "numpy", "--baseline", str(path), "--results-dir", str(tmp_path / "results")]
     monkeypatch.setattr("sys.argv", ["lenet-bench", *arguments])
     with pytest.raises(SystemExit) as caught:

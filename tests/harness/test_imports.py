@@ -14,8 +14,10 @@ from harness import catalogue
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "optax", "mxnet", "paddle"}
 HARNESS_SIDE = {"pandas", "rich", "typer", "scipy", "requests", "pooch", "platformdirs", "cpuinfo"}
 WORKER_SIDE = (
-    "harness.worker", "harness.batches", "harness.catalogue", "harness.measure", "harness.training",
-    "harness.packages", "harness.quantities", "harness.recipe", "harness.start",
+    "harness.worker", "harness.phases", "harness.measure", "harness.training", "harness.handicap", "harness.peak",
+    "harness.counters", "harness.energy", "harness.host", "harness.asynchrony", "harness.batches", "harness.catalogue",
+    "harness.controls", "harness.errors", "harness.job", "harness.network", "harness.packages", "harness.quantities",
+    "harness.recipe", "harness.start",
 )  # fmt: skip
 # Stands in for every framework: importing one is an error, although none is installed here.
 GUARD = """

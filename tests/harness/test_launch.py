@@ -1,4 +1,4 @@
-"""Launches that go wrong: what is said, and that nothing is left behind."""
+"""What a worker is told and answers; launches that go wrong: what is said, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from harness.data import Dataset
 from harness.errors import WorkerFailed
-from harness.job import Entrant, Job
+from harness.job import INFERENCE_SIZES, Entrant, Job
 from harness.launch import LOG_LINES, launch
 from harness.recipe import LENET5
 
@@ -42,6 +42,34 @@ def assert_gone(pids: list[int]) -> None:
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"inference_sizes": (8, 64, 2), "until": 0.985, "epochs": 7, "steady_s": 0.1, "warmup_limit_s": 1 / 3},
+        {"inference_sizes": (), "asked": {"environment": {"OMP_NUM_THREADS": "1"}, "cpus": [0, 2]}, "output": "x.npz"},
+    ],
+)
+def test_job_survives_its_file(make_entrant: Callable[..., Entrant], tmp_path: Path, changes: dict[str, Any]) -> None:
+    """What is read is equal to what was written, sizes of the sweep included, which JSON makes a list of."""
+    entrant = make_entrant(variant="twin", slowdown=0.03)
+    job = Job(kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=5, data="d", weights="w.npz", **changes)
+
+    job.write(tmp_path / "job.json")
+    found = Job.read(tmp_path / "job.json")
+
+    assert found == job
+    assert found.entrant.slowdown == 0.03
+    assert found.inference_sizes == changes.get("inference_sizes", INFERENCE_SIZES)
+
+
+def test_label_is_backend_mode_and_variant(make_entrant: Callable[..., Entrant]) -> None:
+    """The label has the variant only where there is one, and nothing of the slowdown, which a blind test hides."""
+    assert make_entrant("torch").label == "torch eager"
+    assert make_entrant("torch", slowdown=0.03).label == "torch eager"
+    assert make_entrant("torch", variant="twin").label == "torch eager twin"
+
+
 def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:
     """A launch returns its row, tells its phases in order, and leaves no process."""
     result = launch_one("well", epochs=1)
@@ -53,6 +81,80 @@ def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:
     assert result["build_s"] > 0
     assert "event" not in result
     assert children() == []
+
+
+@pytest.fixture
+def measure_one(launch_one: LaunchOne, make_entrant: Callable[..., Entrant], tmp_path: Path) -> LaunchOne:
+    """Return a function that measures the reference on tiny data, which `launch_one` has written, in small batches."""
+
+    def run(*, feed: str = "host", **changes: Any) -> dict[str, Any]:
+        job = Job(
+            kind="measure", entrant=make_entrant(batch_size=8, feed=feed), recipe=LENET5.as_dict(), seed=0,
+            data=str(tmp_path), weights=str(tmp_path / "weights.npz"), steady_s=0.1, warmup_limit_s=0.3, **changes,
+        )  # fmt: skip
+        phases: list[str] = []
+        result = launch(
+            job,
+            interpreter=sys.executable,
+            folder=tmp_path / "launch",
+            timeout_s=300,
+            listen=lambda message: phases.append(message["name"]),
+        )
+        return result | {"phases": phases}
+
+    return run
+
+
+def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
+    """A measured launch tells its phases in order, and answers with every block, every size, start-up and memory."""
+    result = measure_one(inference_sizes=(64, 8))
+
+    assert result["phases"] == ["import", "build", "first step", "train", "steady", "steady ended", "infer"]
+    assert result["block_steps"] == 20
+    for phase, steps in (("warmup", "warmup_steps"), ("steady", "steady_steps")):
+        assert len(result["blocks"][phase]) * 20 == result[steps]
+    assert sum(result["blocks"]["warmup"]) == pytest.approx(result["warmup_s"])
+    assert [size for size, _ in result["inference"]] == [8, 64]
+    assert (result["inference_batch_size"], result["inference_images_per_s"]) == tuple(result["inference"][-1])
+    assert 0 < result["latency_ms_p50"] <= result["latency_ms_p99"]
+    assert result["import_s"] + result["build_s"] <= result["start_up_s"] < result["first_epoch_s"]
+    assert 0 < result["rss_import_bytes"] < result["peak_rss_bytes"]
+    assert {"test_accuracy", "epochs"} & set(result) == set()
+
+
+def test_launch_without_sizes_leaves_out_inference(measure_one: LaunchOne) -> None:
+    """No sizes, no sweep, and no latency either; training is timed, on the resident data set here."""
+    result = measure_one(feed="device", inference_sizes=())
+
+    assert result["phases"][-1] == "steady ended"
+    assert [name for name in result if name.startswith(("latency", "inference"))] == []
+    assert result["train_images_per_s"] > 0
+
+
+def test_launch_ends_training_at_its_target(launch_one: LaunchOne) -> None:
+    """Training stops with the first epoch that reaches the target, and the row says how many there were."""
+    result = launch_one("well", epochs=3, until=0.05)
+
+    assert result["epochs"] == 1
+    assert result["test_accuracy"] >= 0.05
+    assert [message["epoch"] for message in result["messages"] if message["event"] == "epoch"] == [1]
+
+
+def test_peak_is_measured_without_a_backend(launch_one: LaunchOne) -> None:
+    """Matrix multiplication is timed in a worker that loads no backend, not even one that would fail."""
+    result = launch_one("raise", kind="peak")
+
+    assert result["peak_gflops"] > 0
+    assert "thread(s)" in result["peak_source"]
+    assert [message for message in result["messages"] if message["event"] == "phase"] == []
+
+
+def test_description_needs_no_data(launch_one: LaunchOne) -> None:
+    """A worker that is only asked what it is says so, and reads no images."""
+    result = launch_one("well", kind="describe", data="/nowhere")
+
+    assert (result["threads_found"], result["layout"]) == ("1", "NCHW")
+    assert "batches_sha256" not in result
 
 
 @pytest.mark.parametrize(

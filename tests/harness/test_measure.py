@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from harness import measure, training
-from harness.batches import Data, batches_digest, prepare
+from harness import measure
+from harness.batches import Data, prepare
 from harness.data import Dataset
-from harness.job import BLOCK_STEPS, LATENCY_QUERIES, Entrant, Job
-from harness.measure import is_steady, timed
+from harness.job import LATENCY_QUERIES, Entrant, Job, block_steps
+from harness.measure import cold_start, drift, evaluation_batches, is_steady, timed
 from harness.recipe import LENET5
 from harness.rounds import write_dataset
 from harness.start import batch_indices, epoch_order
@@ -30,7 +32,7 @@ class Clock:
 
 
 class Recorder:
-    """A backend that keeps what it is given; the k-th call of train_steps takes durations[k] seconds."""
+    """A backend that keeps what it is given; the k-th call of train_steps takes durations[k] seconds, of logits too."""
 
     def __init__(self, clock: Clock, durations: Iterator[float], logits: Iterator[float] | None = None) -> None:
         self.clock = clock
@@ -39,38 +41,26 @@ class Recorder:
         self.pending = 0.0
         self.calls: list[str] = []
         self.batches: list[Any] = []
-        self.rates: list[float] = []
-
-    def load_weights(self, weights: dict[str, np.ndarray]) -> None:
-        self.calls.append("load")
-
-    def set_learning_rate(self, value: float) -> None:
-        self.rates.append(value)
+        self.asked: list[np.ndarray] = []
 
     def put(self, *, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.clock.now += 1000  # nothing that is timed may contain this
         return images, labels
 
-    def train_steps(self, batches: Any) -> list[float]:
+    def train_steps(self, batches: Any) -> None:
         self.calls.append("train")
         self.batches.append(batches)
         self.pending += next(self.durations)
-        # The loss of a batch is the number of its images: a mean of batches would not be a mean of images.
-        return [float(len(batch[1] if isinstance(batch, tuple) else batch)) for batch in batches]
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: np.ndarray) -> None:
         self.calls.append("logits")
+        self.asked.append(images)
         self.pending += next(self.logits_durations)
-        return np.eye(10)[np.arange(len(images)) % 10]
 
     def synchronize(self) -> None:
         self.calls.append("synchronize")
         self.clock.now += self.pending
         self.pending = 0.0
-
-    def to_numpy(self, value: Any) -> np.ndarray:
-        self.synchronize()
-        return np.asarray(value)
 
 
 @pytest.fixture
@@ -87,12 +77,16 @@ def data(tiny_dataset: Dataset, tmp_path: Path) -> Data:
 
 @pytest.fixture
 def make_job(make_entrant: Callable[..., Entrant]) -> Callable[..., Job]:
-    def make(*, feed: str = "host", batch_size: int = 64, **changes: Any) -> Job:
-        entrant = make_entrant(feed=feed, batch_size=batch_size)
+    def make(*, feed: str = "host", batch_size: int = 64, device: str = "cpu", **changes: Any) -> Job:
+        entrant = make_entrant(feed=feed, batch_size=batch_size, device=device)
         options = {"kind": "measure", "recipe": LENET5.as_dict(), "seed": 3, "data": "", "weights": ""}
         return Job(entrant=entrant, **(options | changes))
 
     return make
+
+
+def silent(event: str, **values: Any) -> None:
+    """Tell nobody."""
 
 
 def test_timed_is_from_idle_to_idle(clock: Clock) -> None:
@@ -117,6 +111,7 @@ def test_timed_is_from_idle_to_idle(clock: Clock) -> None:
         ([1.0] * 5 + [1.031] * 5, False),
         ([1.0] * 5 + [0.969] * 5, False),
         ([1.0, 1.0, 9.0, 1.0, 9.0] + [1.0] * 5, True),
+        ([1.0] * 7 + [9.0, 1.0, 9.0], True),
     ],
 )
 def test_steadiness_compares_medians(seconds: list[float], expected: bool) -> None:
@@ -135,7 +130,7 @@ def test_blocks_hold_the_epochs_batches(make_job: Callable[..., Job], data: Data
     again = [next(source) for _ in range(4)][-1]
 
     assert len(full) == 10
-    assert len(first) == BLOCK_STEPS == 20
+    assert len(first) == 20
     if feed == "device":
         np.testing.assert_array_equal(first, np.stack(full + full))
         assert again is first
@@ -158,6 +153,20 @@ def test_blocks_differ_where_there_is_enough_data(make_job: Callable[..., Job], 
     np.testing.assert_array_equal(next(source).ravel(), order[160:320])
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [(1, 20), (64, 20), (128, 20), (129, 19), (256, 10), (512, 5), (640, 4), (641, 4), (60_000, 4)],
+)
+def test_blocks_of_large_batches_are_shorter(batch_size: int, expected: int) -> None:
+    """20 steps up to batch 128, then about as many images, and 4 at least."""
+    assert block_steps(batch_size) == expected
+
+
+def test_blocks_of_large_batches_hold_their_steps(make_job: Callable[..., Job], data: Data) -> None:
+    """What is handed to one timed call is as many batches as `block_steps` says."""
+    assert [len(batch) for batch in next(measure.blocks(make_job(feed="device", batch_size=600), data))] == [600] * 4
+
+
 def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Warm-up is not counted; median, 95th percentile and images a second come from the blocks after it."""
     warmup = [10.0] * 5 + [1.0] * 8  # five ones, and before them a window with three
@@ -165,33 +174,151 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     backend = Recorder(clock, iter(warmup + steady))
     numbers = [[(None, [number])] for number in range(23)]
 
-    row = measure.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers))
+    row = measure.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent)
 
     assert row["steady"] is True
+    assert row["block_steps"] == 20
     assert row["warmup_steps"] == 13 * 20
+    assert row["warmup_s"] == pytest.approx(58.0)
     assert row["steady_steps"] == 10 * 20
+    assert row["steady_drift"] == pytest.approx(1.6 / 0.6 - 1)
     assert row["step_us_median"] == pytest.approx(1.1 / 20 * 1e6)
     assert row["step_us_p95"] == pytest.approx(np.percentile(steady, 95) / 20 * 1e6)
     assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.1)
-    assert row["cpu_s_user"] >= 0
+    assert row["blocks"] == {"warmup": pytest.approx(warmup), "steady": pytest.approx(steady)}
     assert backend.batches == numbers
+
+
+def test_training_figures_of_large_batches(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """Steps are those of the blocks that the batch size has, in every figure: 5 of 512 images."""
+    backend = Recorder(clock, iter([1.0] * 100))
+
+    row = measure.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent)
+
+    assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (5, 10 * 5, 12 * 5)
+    assert row["step_us_median"] == pytest.approx(0.2e6)
+    assert row["step_us_p95"] == pytest.approx(0.2e6)
+    assert row["train_images_per_s"] == pytest.approx(2560)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_counters_and_phases_enclose_steady_training(
+    clock: Clock, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    """The phase is told, then counting starts; it ends after the last block, with its steps; energy is the device's."""
+    events: list[Any] = []
+
+    class Noting(Recorder):
+        def train_steps(self, batches: Any) -> None:
+            events.append("train")
+            super().train_steps(batches)
+
+    counters = Mock()
+    counters().start.side_effect = lambda: events.append("start")
+    counters().stop.side_effect = lambda steps: events.append(steps) or {"energy_j": 7.5}
+    monkeypatch.setattr(measure, "Counters", counters)
+
+    row = measure.training(
+        make_job(steady_s=12.0, device=device),
+        Noting(clock, iter([1.0] * 100)),
+        iter([[]] * 100),
+        lambda event, name: events.append(f"{event} {name}"),
+    )
+
+    warmup, steady = ["train"] * 10, ["train"] * 12
+    assert events == [*warmup, "phase steady", "start", *steady, 12 * 20, "phase steady ended"]
+    assert row["energy_j"] == 7.5
+    assert counters.call_args.kwargs.get("device", "cpu") == device
+
+
+def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """What the machine's own counters found in steady training stands in the row."""
+    row = measure.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent)
+
+    assert row["cpu_s_user"] >= 0
+    assert {"preemptions_per_step", "steal_share", "other_load", "energy_j", "energy_source"} <= set(row)
 
 
 def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Blocks are timed until the asked seconds are over, and there are ten at least."""
-    long = measure.training(make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100))
+    long = measure.training(make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent)
 
     assert long["steady_steps"] == 30 * 20
+
+
+@pytest.mark.parametrize(("block_s", "expected"), [(1 / 4, 10), (1 / 16, 10), (1 / 32, 16), (1 / 64, 32)])
+def test_warm_up_lasts_half_a_second(clock: Clock, make_job: Callable[..., Job], block_s: float, expected: int) -> None:
+    """Short blocks that are alike from the first on are warmed up for half a second; there are ten at least."""
+    row = measure.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent)
+
+    assert row["steady"] is True
+    assert row["warmup_steps"] == expected * 20
+    assert row["warmup_s"] == pytest.approx(expected * block_s)
 
 
 def test_warm_up_gives_up(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Training that never becomes steady is measured all the same, and marked."""
     durations = iter([1.5**number for number in range(60)])
 
-    row = measure.training(make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60))
+    row = measure.training(
+        make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60), silent
+    )
 
     assert row["steady"] is False
-    assert row["steady_steps"] == 200
+    assert (row["warmup_steps"], row["steady_steps"]) == (200, 200)
+
+
+def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """Blocks that slow down by a tenth each are tried until the limit is over, and no longer."""
+    durations = [0.125 * 1.1**number for number in range(60)]
+    last = next(count for count in range(60) if sum(durations[:count]) >= 8.0)
+
+    row = measure.training(make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), iter([[]] * 60), silent)
+
+    assert last > 10
+    assert (row["steady"], row["warmup_steps"]) == (False, last * 20)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ([1.0] * 10, 0.0),
+        ([1.0] * 5 + [1.01] * 5, 0.01),
+        ([2.0] * 5 + [1.0] * 5, -0.5),
+        ([1.0, 1.0, 1.0, 9.0, 1.0, 2.0, 2.0, 2.0, 9.0, 2.0], 1.0),
+        ([1.0] * 5 + [1.5] * 6, 0.5),
+        ([1.0] * 6 + [1.5] * 5, 0.5),
+    ],
+    ids=["none", "slower", "faster", "outliers", "odd", "odd, other way"],
+)
+def test_drift_compares_halves(seconds: list[float], expected: float) -> None:
+    """The median of the second half over that of the first, less one: single blocks do not show."""
+    assert drift(seconds) == pytest.approx(expected)
+
+
+START = {
+    "import_s": 2.0, "build_s": 0.5, "first_step_s": 0.3, "step_us_median": 10_000.0,
+    "warmup_steps": 100, "warmup_s": 1.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "start_up_s"),
+    [
+        ({}, 2.0 + 0.5 + (0.3 - 0.01) + (1.5 - 100 * 0.01)),
+        ({"first_step_s": 0.009}, 2.0 + 0.5 + 0.5),
+        ({"warmup_s": 0.9}, 2.0 + 0.5 + 0.29),
+        ({"first_step_s": 0.009, "warmup_s": 0.9}, 2.0 + 0.5),
+    ],
+    ids=["all four", "quick first step", "quick warm-up", "both quick"],
+)
+def test_start_up_is_what_starting_adds(changes: dict[str, float], start_up_s: float) -> None:
+    """Import, build, and what first step and warm-up took beyond the steady median; neither is ever negative."""
+    row = cold_start(START | changes, images=650, batch_size=64)
+
+    assert row["start_up_s"] == pytest.approx(start_up_s)
+    # 650 images in batches of 64 are 10.15625 steps of 10 ms.
+    assert row["first_epoch_s"] == pytest.approx(start_up_s + 0.1015625)
 
 
 def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
@@ -208,71 +335,65 @@ def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
         assert row[name] == pytest.approx(np.percentile(milliseconds, percent))
 
 
-def test_inference_is_the_median_batch(clock: Clock, data: Data) -> None:
-    """Images a second are 500 over the median batch of two passes, after two that are not counted."""
-    backend = Recorder(clock, iter(()), iter([9.0, 9.0, 2.0, 3.0]))
+def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
+    """Each size in ascending order, two calls that are not counted and five that are; the largest size is the row's."""
+    of_64, of_500 = [9.0, 9.0, 5.0, 1.0, 3.0, 2.0, 4.0], [9.0, 9.0, 0.5, 0.25, 1.0, 2.0, 4.0]
+    backend = Recorder(clock, iter(()), iter(of_64 + of_500))
 
-    row = measure.inference(backend, data)
+    row = measure.inference(make_job(inference_sizes=(500, 64)), backend, data)
 
-    assert row == {"inference_batch_size": 500, "inference_images_per_s": pytest.approx(500 / 2.5)}
+    assert [len(images) for images in backend.asked] == [64] * 7 + [500] * 7
+    assert row["inference"] == [(64, pytest.approx(64 / 3)), (500, pytest.approx(500 / 1))]
+    assert row["inference_batch_size"] == 500
+    assert row["inference_images_per_s"] == pytest.approx(500)
 
 
-@pytest.mark.parametrize("feed", ["host", "device"])
-def test_epochs_have_each_image_once(
-    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch, feed: str
+def test_inference_of_small_batches_lasts_long_enough(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
+    """Short calls are repeated for 0.2 s, over different images, and going round them where they are few."""
+    backend = Recorder(clock, iter(()), iter([1 / 32] * 100))
+
+    measure.inference(make_job(inference_sizes=(1, 200)), backend, data)
+
+    single, large = backend.asked[:9], backend.asked[9:]
+    assert [len(images) for images in backend.asked] == [1] * 9 + [200] * 9  # 7 / 32 is the first to be over 0.2
+    np.testing.assert_array_equal(np.concatenate(single), data.test_batch(slice(0, 9))[0])
+    for number, images in enumerate(large):
+        start = 200 * (number % 2)
+        np.testing.assert_array_equal(images, data.test_batch(slice(start, start + 200))[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [500]),
+        ({"size": 64}, [64] * 7 + [52]),
+        ({"size": 64, "limit": 1000}, [64] * 7),
+        ({"size": 64, "limit": 200}, [64] * 3),
+        ({"size": 64, "limit": 192}, [64] * 3),
+        ({"size": 64, "limit": 10}, [64]),
+        ({"size": 1, "limit": 3}, [1] * 3),
+    ],
+)
+def test_evaluation_batches_cover_the_test_half(
+    clock: Clock, data: Data, options: dict[str, int], expected: list[int]
 ) -> None:
-    """An epoch is the order's batches, the small one alone; loss is a mean over images; evaluation is not training."""
-    monkeypatch.setattr(training, "CHUNK", 4)
-    backend = Recorder(clock, iter([500.0, 500.0] + [1.0] * 4 + [2.0] * 4), iter([3.0] * 2))
-    told: list[dict[str, Any]] = []
-    job = make_job(feed=feed, kind="train", epochs=2)
+    """Every test image once, in order; under a limit only full batches, but one at least."""
+    found = list(evaluation_batches(Recorder(clock, iter(())), data, **options))
 
-    row = training.train_epochs(job, backend, data, {}, lambda event, **values: told.append({"event": event} | values))
-
-    warm, epochs = backend.batches[:2], [backend.batches[2:6], backend.batches[6:]]
-    assert [len(batches[0][1]) if feed == "host" else len(batches[0]) for batches in warm] == [64, 10]
-    assert backend.calls.index("load") > [i for i, call in enumerate(backend.calls) if call == "train"][1]
-    for number, chunks in enumerate(epochs):
-        order = epoch_order(650, seed=3, epoch=number)
-        assert [len(chunk) for chunk in chunks] == [4, 4, 2, 1]
-        if feed == "device":
-            np.testing.assert_array_equal(np.concatenate([np.ravel(chunk) for chunk in chunks]), order)
-        else:
-            labels = np.concatenate([labels for chunk in chunks for _, labels in chunk])
-            images = np.concatenate([images for chunk in chunks for images, _ in chunk])
-            np.testing.assert_array_equal(labels, data.train_labels[order])
-            np.testing.assert_array_equal(images, prepare(data.train_images[order], (1, 32, 32), "float32"))
-    rows = [message for message in told if message["event"] == "epoch"]
-    assert [each["epoch"] for each in rows] == [1, 2]
-    assert [each["train_s"] for each in rows] == [4.0, 8.0]
-    assert rows[0]["train_loss"] == pytest.approx((640 * 64 + 10 * 10) / 650)
-    assert backend.rates == [LENET5.learning_rate, LENET5.learning_rate / 2]
-    expected = float((data.test_labels == np.arange(500) % 10).mean())
-    assert row == {"epochs": 2, "test_accuracy": expected}
-    progress = [message["done"] for message in told if message["event"] == "progress"]
-    assert progress == [0.25, 0.5, 0.75, 1.0] * 2
+    assert [len(images) for images, _ in found] == [len(labels) for _, labels in found] == expected
+    images, labels = data.test_batch(slice(0, sum(expected)))
+    np.testing.assert_array_equal(np.concatenate([each for each, _ in found]), images)
+    np.testing.assert_array_equal(np.concatenate([each for _, each in found]), labels)
 
 
-def test_digest_samples_the_last_batch(data: Data) -> None:
-    """A backend that spoils only the last, smaller batch is caught too."""
+def test_resident_set_is_of_now_and_in_bytes() -> None:
+    """64 MiB that are written to are found, and are gone again; the largest so far has them still."""
+    size = 64 * 2**20
+    before = measure.rss_bytes()
+    with mmap.mmap(-1, size) as memory:
+        memory.write(b"1" * size)
+        during, peak = measure.rss_bytes(), measure.peak_rss_bytes()
 
-    class Spoiler:
-        def read_back(self, batch: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-            images, labels = batch
-            return (images, labels) if len(labels) == 64 else (images, labels[::-1])
-
-    with pytest.raises(RuntimeError, match="batches that the backend read back"):
-        batches_digest(Spoiler(), data, seed=0, batch_size=64, feed="host")
-
-
-def test_pixels_become_padded_floats() -> None:
-    """0..255 becomes 0..1 in float32 with a border of zeros; images that do not fit are refused."""
-    images = np.full((2, 1, 28, 28), 51, np.uint8)
-
-    prepared = prepare(images, (1, 32, 32), "float64")
-
-    assert prepared.dtype == np.float64
-    assert prepared[:, :, 2:30, 2:30].min() == prepared.max() == float(np.float32(51) / np.float32(255))
-    assert prepared.sum() == pytest.approx(2 * 28 * 28 * 0.2)
-    with pytest.raises(ValueError, match=r"shape \(1, 28, 28\) do not fit the network's input \(3, 32, 32\)"):
-        prepare(images, (3, 32, 32), "float32")
+    assert during - before == pytest.approx(size, rel=0.1)
+    assert measure.rss_bytes() - before < size / 2
+    assert measure.peak_rss_bytes() >= peak > before + 0.9 * size

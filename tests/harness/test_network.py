@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from harness.errors import InputError
 from harness.network import Conv, Dense, Flatten, MaxPool, Network, get_network
+from harness.network_table import show_network
 
 LENET = get_network("lenet5")
 
@@ -73,6 +77,45 @@ def test_only_the_first_dense_layer_knows_the_flattened_shape() -> None:
         ("dense2", "dense", None),
         ("dense3", "dense", None),
     ]
+
+
+def printed(network: Network) -> list[str]:
+    console = Console(file=StringIO(), width=80, highlight=False)
+    show_network(console, network)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_table_of_lenet5() -> None:
+    """Shapes, parameters, operations of forward pass and training with shares; totals by kind, in 80 columns."""
+    lines = printed(LENET)
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in lines[3:]}
+
+    assert max(map(len, lines)) <= 80
+    assert rows["input"] == "1 x 32 x 32"
+    assert rows["conv1"] == "Conv 6 x 28 x 28 156 0.235 28.2% 0.470 20.8%"
+    assert rows["pool2"] == "MaxPool 16 x 5 x 5"
+    assert rows["dense1"] == "Dense 120 48,120 0.096 11.5% 0.288 12.7%"
+    assert rows["convolution"] == "2,572 0.715 85.9% 1.910 84.4%"
+    assert rows["dense"] == "59,134 0.118 14.1% 0.354 15.6%"
+    assert rows["all"] == "61,706 0.833 100.0% 2.264 100.0%"
+
+
+def test_table_of_a_large_network_keeps_its_numbers_whole() -> None:
+    """Long names are folded, one of them with brackets; shapes and numbers of VGG's size are not."""
+    layers = (
+        Conv("a_long_name_[of_a_layer]", 64, 3, padding=1), MaxPool("p"), Flatten("f"), Dense("d", 4096),
+    )  # fmt: skip
+    network = Network(name="large", input_shape=(3, 224, 224), layers=layers, classes=4096, source="this test")
+
+    lines = printed(network)
+
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert "64 x 224 x 224" in text
+    assert "3,288,338,432" in text
+    assert "[" in text
+    assert "…" not in text
 
 
 def test_unknown_network_lists_names() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-import pytest
+import typer
 
-from harness import schema
+from harness import catalogue, schema
+from harness.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,7 +22,22 @@ def test_ci_runs_the_readme_test_command():
     assert lines[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
-@pytest.mark.parametrize("table", ["LAUNCHES", "EPOCHS", "SUMMARY", "BASELINE"])
-def test_result_columns_are_documented(table: str):
-    """The README lists every column of every file with unit and meaning, as harness/schema.py has it."""
-    assert schema.as_markdown(getattr(schema, table)) in README
+def test_result_columns_are_documented():
+    """docs/columns.md lists every column of every file with unit and meaning, as harness/schema.py has it."""
+    assert (ROOT / "docs" / "columns.md").read_text(encoding="utf-8") == schema.document()
+
+
+def test_commands_in_the_readme_exist():
+    """Every `nox -s` session and every `lenet-bench` command that the README or docs/ name is there."""
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    sessions = set(re.findall(r"^def (\w+)\(session: nox.Session\)", noxfile, re.MULTILINE))
+    known = sessions | {f"{what}-{name}" for what in ("bench", "verify", "tests") for name in catalogue.names()}
+    commands = set(typer.main.get_command(app).commands)
+    pages = README + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+
+    named = set(re.findall(r"nox -s ([a-z]+(?:-[a-z]+)?)", pages))
+    called = set(re.findall(r"`lenet-bench ([a-z]+)", pages))
+
+    assert named - known == set()
+    assert called - commands == set()
+    assert {"doctor", "selftest", "compare"} <= called

@@ -12,46 +12,57 @@ import pandas as pd
 import pytest
 
 from harness.errors import InputError
-from harness.results import TABLES, RunFolder, frame_of, read_table, write_table
-from harness.schema import BASELINE, LAUNCHES, SCHEMA_VERSION, Column
+from harness.results import OF_LAUNCHES, TABLES, RunFolder, frame_of, read_table, write_table
+from harness.schema import BASELINE, BASELINE_VERSION, EPOCHS, LAUNCHES, SCHEMA_VERSION, Column
 
 # Reals whose shortest form, or whose last bit, is easily lost.
-REALS = [0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 16777217.000000002, 0.0, -2.5, 0.9872999999999999]
+REALS = [0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 16777217.000000002, 0.0, -2.5, float("inf")]
 TEXTS = ["plain", 'with "quotes", commas\nand a line break', "[bold]", "nan", "NA", "None", "1", "ünïcode", "True"]
 VALUES = {"string": TEXTS, "Float64": REALS, "Int64": [0, 1, -1, 2**52 + 1, 139 * 2**30], "boolean": [True, False]}
 
 
-def row_of(columns: dict[str, Column], number: int) -> dict[str, Any]:
+VERSIONS = dict.fromkeys(TABLES, SCHEMA_VERSION) | {"baseline": BASELINE_VERSION}
+every_table = pytest.mark.parametrize("table", TABLES)
+
+
+def row_of(columns: dict[str, Column], number: int, **changes: Any) -> dict[str, Any]:
     """A row in which every column has a value, another one for each number."""
     cells = {name: VALUES[column.dtype][number % len(VALUES[column.dtype])] for name, column in columns.items()}
-    return cells | {"schema_version": SCHEMA_VERSION}
+    return cells | {"schema_version": SCHEMA_VERSION} | changes
 
 
-@pytest.mark.parametrize("columns", [*TABLES.values(), BASELINE], ids=[*TABLES, "baseline"])
-def test_every_column_comes_back(columns: dict[str, Column], tmp_path: Path) -> None:
+def assert_same(there: pd.DataFrame, back: pd.DataFrame) -> None:
+    """The same columns, dtypes and cells, bit by bit."""
+    assert list(back.columns) == list(there.columns)
+    assert list(map(str, back.dtypes)) == list(map(str, there.dtypes))
+    for name in there:
+        for one, other in zip(there[name], back[name], strict=True):
+            assert (pd.isna(one) and pd.isna(other)) or one == other, (name, one, other)
+
+
+@pytest.mark.parametrize("table", VERSIONS)
+def test_every_column_comes_back(table: str, tmp_path: Path) -> None:
     """Each column with a value, and each without one, is read as it was written, bit by bit and dtype by dtype."""
-    rows = [row_of(columns, number) for number in range(9)]
-    rows += [{"schema_version": SCHEMA_VERSION}, row_of(columns, 3) | {list(columns)[-1]: None}]
+    columns, version = (TABLES | {"baseline": BASELINE})[table], VERSIONS[table]
+    rows = [row_of(columns, number, schema_version=version) for number in range(9)]
+    rows += [{"schema_version": version}, rows[3] | {list(columns)[-1]: None}]
     frame = frame_of(rows, columns)
     path = tmp_path / "table.csv"
 
     write_table(path, frame)
-    found = read_table(path, columns)
+    found = read_table(path, columns, version=version)
 
-    assert list(found.columns) == list(columns)
     assert {name: str(dtype) for name, dtype in found.dtypes.items()} == {
         name: column.dtype for name, column in columns.items()
     }
-    for name in columns:
-        for there, back in zip(frame[name], found[name]):
-            assert (pd.isna(there) and pd.isna(back)) or there == back, (name, there, back)
+    assert_same(frame, found)
     assert found.iloc[9].drop("schema_version").isna().all()
 
 
 def test_not_a_number_becomes_an_empty_cell(tmp_path: Path) -> None:
     """A NaN is written as nothing: no reader meets the text nan."""
     path = tmp_path / "launches.csv"
-    write_table(path, frame_of([{"schema_version": 1, "import_s": float("nan"), "build_s": 1.5}], LAUNCHES))
+    write_table(path, frame_of([{"schema_version": SCHEMA_VERSION, "import_s": float("nan")}], LAUNCHES))
 
     assert "nan" not in path.read_text().splitlines()[1].lower()
     assert pd.isna(read_table(path, LAUNCHES)["import_s"].iloc[0])
@@ -72,6 +83,81 @@ def test_rows_are_appended(tmp_path: Path) -> None:
 
     assert list(folder.read("launches")["import_s"]) == REALS[:3]
     assert sorted(file.name for file in folder.path.iterdir()) == ["launches.csv"]
+
+
+@every_table
+def test_appended_rows_are_those_that_are_written_at_once(table: str, tmp_path: Path) -> None:
+    """A file that grew row by row has the bytes of one that was written whole, and gives dtypes and bits back."""
+    rows = [row_of(TABLES[table], number) for number in range(9)]
+    rows.insert(4, {"schema_version": SCHEMA_VERSION})
+    whole = frame_of(rows, TABLES[table])
+    folder = RunFolder.create(tmp_path, "run")
+
+    for part in (rows[:1], rows[1:4], rows[4:5], rows[5:]):
+        folder.append(table, part)
+
+    write_table(tmp_path / "whole.csv", whole)
+    assert (folder.path / f"{table}.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert_same(whole, folder.read(table))
+
+
+@pytest.mark.parametrize("text", ["one\r\ntwo, three\r\n", "one\rtwo"], ids=["CR LF", "CR"])
+def test_line_breaks_of_other_systems_survive_appending(tmp_path: Path, text: str) -> None:
+    """A cell with carriage returns is not changed by the rows that come after it, and is no end of its row."""
+    rows = [row_of(LAUNCHES, number, error=text) for number in range(3)]
+    folder = RunFolder.create(tmp_path, "run")
+
+    for row in rows:
+        folder.append("launches", [row])
+
+    write_table(tmp_path / "whole.csv", frame_of(rows, LAUNCHES))
+    assert (folder.path / "launches.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert_same(frame_of(rows, LAUNCHES), folder.read("launches"))
+
+
+def test_appending_reads_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is added without parsing those that are there: a run may have hundreds of thousands of blocks."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("blocks", [row_of(TABLES["blocks"], 0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(pd, "read_csv", None)
+        folder.append("blocks", [row_of(TABLES["blocks"], 1)])
+
+    assert len(folder.read("blocks")) == 2
+
+
+def test_launches_to_be_done_again_are_forgotten_everywhere(tmp_path: Path) -> None:
+    """Launches that failed, and rows of launches that never ended, go from every table; those of others stay."""
+    folder = RunFolder.create(tmp_path, "run")
+    places = {(1, 1): "ok", (1, 2): "failed", (2, 1): None, (2, 2): "ok"}
+    for number, ((turn, position), status) in enumerate(places.items()):
+        for table in OF_LAUNCHES:
+            rows = [row_of(TABLES[table], number + more, round=turn, position=position) for more in range(3)]
+            folder.append(table, rows)
+        if status:
+            row = row_of(LAUNCHES, number, round=turn, position=position, status=status)
+            folder.append("launches", [row])
+    before = {table: folder.read(table) for table in ("launches", *OF_LAUNCHES)}
+
+    folder.drop_failed_launches()
+
+    assert {"epochs", "blocks", "inference"} == set(OF_LAUNCHES)
+    for table, rows in before.items():
+        kept = [place in ((1, 1), (2, 2)) for place in zip(rows["round"], rows["position"])]
+        assert sum(kept) == (2 if table == "launches" else 6)
+        assert_same(rows[kept], folder.read(table))
+
+
+def test_forgetting_makes_no_tables(tmp_path: Path) -> None:
+    """A run without epochs, blocks or sweeps has none of their tables afterwards either; all may have failed."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("launches", [row_of(LAUNCHES, 0, status="failed")])
+    folder.append("epochs", [row_of(EPOCHS, 0)])
+
+    folder.drop_failed_launches()
+
+    assert sorted(file.name for file in folder.path.iterdir()) == ["epochs.csv", "launches.csv"]
+    assert len(folder.read("launches")) == len(folder.read("epochs")) == 0
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +222,7 @@ def spoil(tmp_path: Path) -> Callable[[str, str], Path]:
 
     def write(column: str, value: str) -> Path:
         path = tmp_path / "launches.csv"
-        rows = [{"schema_version": 1, "import_s": 1.5, "round": 7, "steady": True} for _ in range(3)]
+        rows = [{"schema_version": SCHEMA_VERSION, "import_s": 1.5, "round": 7, "steady": True} for _ in range(3)]
         write_table(path, frame_of(rows, LAUNCHES))
         lines = [line.split(",") for line in path.read_text().splitlines()]
         lines[2][lines[0].index(column)] = value
@@ -168,8 +254,35 @@ def test_bad_cell_is_named(spoil: Callable[[str, str], Path], column: str, value
 
 def test_other_schema_version_is_refused(spoil: Callable[[str, str], Path]) -> None:
     """Rows of another version of the columns are refused with both versions."""
-    with pytest.raises(InputError, match=r"schema_version \[1, 2\]; this lenet-bench reads 1"):
-        read_table(spoil("schema_version", "2"), LAUNCHES)
+    with pytest.raises(InputError, match=r"schema_version 2, 3; this lenet-bench reads 2"):
+        read_table(spoil("schema_version", "3"), LAUNCHES)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_other_columns_of_another_version_are_refused_for_their_version(tmp_path: Path, number: int) -> None:
+    """A table of an older or newer lenet-bench is told by its version, not by the columns that it lacks."""
+    path = tmp_path / "launches.csv"
+    columns = {name: column for name, column in LAUNCHES.items() if name not in ("variant", "start_up_s", "until")}
+    write_table(path, frame_of([row_of(columns, each, schema_version=number) for each in range(3)], columns))
+
+    with pytest.raises(InputError) as caught:
+        read_table(path, LAUNCHES)
+    assert str(caught.value) == f"{path} has schema_version {number}; this lenet-bench reads 2. Measure again."
+
+
+def test_versions_of_tables_and_baseline_are_their_own(tmp_path: Path) -> None:
+    """Results are of version 2; baselines still of version 1, so that the committed one is read, and only as such."""
+    path = Path(__file__).parents[2] / "results" / "baselines" / "accuracy.csv"
+    assert (SCHEMA_VERSION, BASELINE_VERSION) == (2, 1)
+
+    found = read_table(path, BASELINE, version=BASELINE_VERSION)
+
+    assert set(found["schema_version"]) == {1}
+    assert found["test_accuracy_mean"].between(0.9, 1).all()
+    write_table(tmp_path / "again.csv", found)
+    assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+    with pytest.raises(InputError, match=r"schema_version 1; this lenet-bench reads 2"):
+        read_table(path, BASELINE)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +307,7 @@ def test_foreign_file_is_refused(tmp_path: Path, content: bytes, message: str) -
 def test_missing_column_is_named(tmp_path: Path) -> None:
     """A table without one of its columns says which."""
     path = tmp_path / "launches.csv"
-    frame_of([{"schema_version": 1}], LAUNCHES).drop(columns=["seed"]).to_csv(path, index=False)
+    frame_of([{"schema_version": SCHEMA_VERSION}], LAUNCHES).drop(columns=["seed"]).to_csv(path, index=False)
 
     with pytest.raises(InputError, match=r"lacks the columns seed\."):
         read_table(path, LAUNCHES)

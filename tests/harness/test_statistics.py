@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.statistics import Interval, lowest_allowed_mean, mean_of_logs, paired_ratio, unpaired_ratio, verdict
+from harness.statistics import (
+    Interval,
+    family_level,
+    lowest_allowed_mean,
+    mean_of_logs,
+    median_of_times,
+    paired_ratio,
+    pairs,
+    precise_enough,
+    unpaired_ratio,
+    verdict,
+    width,
+)
 
 # Student's t, 97.5 %, from a printed table, by degrees of freedom.
 T_975 = {1: 12.706, 3: 3.182, 4: 2.776}
@@ -105,6 +117,107 @@ def test_verdict_is_symmetric() -> None:
         back = verdict(Interval(1.0, 1 / high, 1 / low, 6))
 
         assert back == opposite.get(there, there)
+
+
+@pytest.mark.parametrize(
+    ("entrants", "named", "chosen"), [(0, 0, 0), (1, 0, 0), (2, 1, 1), (3, 2, 3), (5, 4, 10), (8, 7, 28)]
+)
+def test_pairs_are_counted(entrants: int, named: int, chosen: int) -> None:
+    """All others against a base named beforehand; every pair where the base is chosen from the data."""
+    assert pairs(entrants, base_chosen=False) == named
+    assert pairs(entrants, base_chosen=True) == chosen
+
+
+def test_family_level_by_hand() -> None:
+    """Bonferroni: the 5 % that may miss are shared out, and a single comparison keeps its level to the bit."""
+    assert family_level(4) == pytest.approx(0.9875)
+    assert family_level(10) == pytest.approx(0.995)
+    assert family_level(3, level=0.7) == pytest.approx(0.9)
+    for level in [0.5, 0.9, 0.95, 0.99]:
+        assert family_level(1, level=level) == family_level(0, level=level) == level
+
+
+def test_the_level_of_a_family_widens_its_intervals() -> None:
+    """Of four comparisons by five rounds, the quantile is t(0.99375, 4) = 4.315 in place of 2.776."""
+    ratios = np.array([1.10, 1.12, 1.08, 1.11, 1.09])
+    logs = np.log(ratios)
+
+    interval = paired_ratio(ratios, np.ones(5), level=family_level(4))
+
+    half = 4.315 * logs.std(ddof=1) / math.sqrt(5)
+    assert interval.high == pytest.approx(math.exp(logs.mean() + half), rel=1e-4)
+
+
+def test_width_is_a_share_of_the_estimate() -> None:
+    """From low to high by the estimate, so that a ratio and a speed have the same; infinite without an interval."""
+    assert width(Interval(0.5, 0.48, 0.53, 6)) == pytest.approx(0.1)
+    assert width(Interval(20_000.0, 19_200.0, 21_200.0, 6)) == pytest.approx(0.1)
+    assert width(Interval(2.0, 2.0, 2.0, 6)) == 0
+    assert width(Interval(1.0, math.nan, math.nan, 1)) == math.inf
+    assert width(Interval(math.nan, math.nan, math.nan, 0)) == math.inf
+    assert width(Interval(1.0, 0.0, math.inf, 2)) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("count", "allowed"),
+    # precision / (1 + (7 / count)^4), worked out by hand
+    [(4, 0.02 / 10.3789), (5, 0.02 / 4.8416), (7, 0.01), (10, 0.02 / 1.2401), (14, 0.02 / 1.0625)],
+)
+def test_fewer_rounds_must_be_narrower(count: int, allowed: float) -> None:
+    """The width that lets a run end, at a precision of 2 %, grows with the rounds towards 2 %."""
+    narrow, wide = (Interval(1.0, 1 - x / 2, 1 + x / 2, count) for x in (0.999 * allowed, 1.001 * allowed))
+
+    assert precise_enough([narrow], precision=0.02)
+    assert precise_enough([narrow])  # 2 % unless asked otherwise
+    assert not precise_enough([wide], precision=0.02)
+    assert not precise_enough([wide])
+    assert precise_enough([wide], precision=0.0202)
+
+
+def test_every_interval_must_be_precise() -> None:
+    """One wide or missing interval keeps the run going; where nothing is compared, nothing does."""
+    narrow, wide = Interval(1.0, 0.999, 1.001, 20), Interval(1.0, 0.9, 1.1, 20)
+
+    assert precise_enough([], precision=0.02)
+    assert precise_enough([narrow, narrow], precision=0.02)
+    assert not precise_enough([narrow, wide], precision=0.02)
+    assert not precise_enough([wide, narrow], precision=0.02)
+    assert not precise_enough([narrow, Interval(1.0, math.nan, math.nan, 20)], precision=0.02)
+    assert not precise_enough([Interval(math.nan, math.nan, math.nan, 0)], precision=0.02)
+
+
+def test_under_four_rounds_nothing_is_precise() -> None:
+    """Three rounds without any spread allow no verdict, and so do not end a run."""
+    assert not precise_enough([Interval(1.0, 1.0, 1.0, 3)], precision=0.02)
+    assert precise_enough([Interval(1.0, 1.0, 1.0, 4)], precision=0.02)
+
+
+@pytest.mark.parametrize(
+    ("times", "median"),
+    [
+        ([3.0], 3.0),
+        ([9.0, 1.0, 2.0], 2.0),
+        ([4.0, 1.0, 2.0, 9.0], 3.0),
+        ([math.inf], math.inf),
+        ([5.0, math.inf, 3.0], 5.0),
+        ([math.inf, 5.0, math.inf], math.inf),
+        ([5.0, math.inf], math.inf),
+        ([math.inf, math.inf], math.inf),
+        ([math.inf, 2.0, 1.0, 4.0], 3.0),
+        ([math.inf, 2.0, 1.0, math.inf], math.inf),
+        (np.array([3.0, 1.0]), 2.0),
+    ],
+)
+def test_median_of_times(times: list[float], median: float) -> None:
+    """The middle one, or the mean of the two in the middle; a target not reached counts as infinitely late."""
+    assert median_of_times(times) == median
+
+
+@pytest.mark.parametrize("times", [[], [1.0, math.nan], [math.nan]])
+def test_no_median_without_times(times: list[float]) -> None:
+    """No launches, or a time that is not a number, have no median."""
+    with pytest.raises(ValueError, match="A median needs times"):
+        median_of_times(times)
 
 
 @pytest.mark.parametrize("rounds", [4, 10])

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from backends.numpy.backend import Backend
-from harness import verification
+from harness import asynchrony, verification
 from harness.data import Dataset
 from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
 from harness.quantities import STEPS, quantities
@@ -23,7 +24,9 @@ from harness.start import initial_weights
 from harness.verification import Check, Problem, _permute, _unit_orders, pose, relative_error, tie_distance
 
 LENET = get_network("lenet5")
-CLI_BACKENDS = ("numpy", "average_pool", "flatten_hwc", "summed_loss")
+IDEAL = {name: np.array(value) for name, value in asynchrony.IDEAL.items()}
+UNSYNCHRONISED = ("unsynchronised", "unsynchronised_scan", "unsynchronised_update", "lazy")
+CLI_BACKENDS = ("numpy", "average_pool", "flatten_hwc", "summed_loss", ",".join(UNSYNCHRONISED))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,12 +44,12 @@ def problem(tiny_dataset: Dataset) -> Problem:
 
 
 def failures(problem: Problem, backend_class: Any = Backend, labels: np.ndarray | None = None, **changes) -> set[str]:
-    """Return the names of the quantities that fail."""
+    """Return the names of the quantities that fail; times are not looked at."""
     options = {"recipe": LENET5, "mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32", "threads": 1}
     backend = backend_class(network=LENET, **(options | changes))
     labels = problem.labels if labels is None else labels
     found = quantities(backend, problem.weights, images=problem.images, labels=labels)
-    return {check.quantity for check in problem.check(found) if not check.passed}
+    return {check.quantity for check in problem.check(found | IDEAL) if not check.passed}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -122,11 +125,22 @@ def test_float64_is_held_to_float64(tiny_dataset: Dataset) -> None:
 
 
 def test_allowance_multiplies_tolerances(problem: Problem) -> None:
-    """A backend's declared ROUNDING factor multiplies every tolerance, by exactly that."""
-    checks = problem.check(problem.expected, allowance=3.0)
+    """A backend's declared ROUNDING factor multiplies every tolerance of rounding by exactly that, and none of time."""
+    tolerances = {check.quantity: check.tolerance for check in problem.check(problem.expected, allowance=3.0)}
 
-    for check in checks:
-        assert check.tolerance == pytest.approx(3 * problem.tolerances[check.quantity])
+    rounding = {name: pytest.approx(3 * value) for name, value in problem.tolerances.items()}
+    assert tolerances == rounding | asynchrony.TOLERANCES
+
+
+@pytest.mark.parametrize("value", [None, np.nan, np.inf], ids=str)
+def test_times_must_have_been_measured(problem: Problem, value: float | None) -> None:
+    """Of right numbers, each of the three times fails that is missing or is no number."""
+    for name in IDEAL:
+        found = problem.expected | IDEAL | {name: np.array(value, float)}
+        if value is None:
+            del found[name]
+
+        assert [check.quantity for check in problem.check(found) if not check.passed] == [name]
 
 
 @pytest.mark.parametrize("bad", [np.array([1.0, np.nan]), np.array([1.0, np.inf]), np.ones(3)], ids=str)
@@ -206,16 +220,15 @@ def test_another_order_of_summation_is_the_same_function(number: int) -> None:
 
 @pytest.fixture(scope="module")
 def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path) -> dict[str, tuple[int, str, str]]:
-    """Exit code, output and errors of `verify`, all backends at the same time."""
+    """Exit code, output and errors of `verify`, two commands at the same time."""
     command = [sys.executable, "-m", "harness", "verify", "--data-set", "drawn-digits", "--backend"]
-    processes = {
-        name: subprocess.Popen(
-            [*command, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=session_environment
-        )
-        for name in CLI_BACKENDS
-    }
-    outputs = {name: process.communicate(timeout=300) for name, process in processes.items()}
-    return {name: (processes[name].returncode, *outputs[name]) for name in CLI_BACKENDS}
+
+    def verify(name: str) -> tuple[int, str, str]:
+        done = subprocess.run([*command, name], capture_output=True, text=True, env=session_environment, timeout=300)
+        return done.returncode, done.stdout, done.stderr
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(CLI_BACKENDS, pool.map(verify, CLI_BACKENDS)))
 
 
 def test_verify_command_passes_numpy(cli_verdicts: dict[str, tuple[int, str, str]]) -> None:
@@ -223,9 +236,9 @@ def test_verify_command_passes_numpy(cli_verdicts: dict[str, tuple[int, str, str
     code, out, _ = cli_verdicts["numpy"]
 
     assert code == 0
-    assert len(re.findall(r" pass +$", out, re.MULTILINE)) == 33
+    assert len(re.findall(r" pass +$", out, re.MULTILINE)) == 36
     assert "FAIL" not in out
-    assert "all 33 passed" in out
+    assert "all 36 passed" in out
 
 
 @pytest.mark.parametrize(
@@ -241,3 +254,18 @@ def test_verify_command_fails_mutants(cli_verdicts: dict[str, tuple[int, str, st
     assert f"failed, first: {first}." in out
     assert f"Verification failed for {name}" in err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("name", UNSYNCHRONISED)
+def test_verify_command_fails_unfinished_work(cli_verdicts: dict[str, tuple[int, str, str]], name: str) -> None:
+    """`verify` of a backend whose numbers are right and come too late ends with 1, for its times alone."""
+    code, out, err = cli_verdicts[",".join(UNSYNCHRONISED)]
+    parts = re.split(r"^(\S+) eager float32 against the float64 reference *$", out, flags=re.MULTILINE)
+    rows = re.findall(r"^(.+?) +\S+ +\S+ (pass|FAIL) *$", parts[parts.index(name) + 1], flags=re.MULTILINE)
+    failed = {quantity for quantity, outcome in rows if outcome == "FAIL"}
+
+    assert code == 1
+    assert re.search(rf"Verification failed for .*\b{name}\b", err)
+    assert len(rows) == 36
+    assert asynchrony.TRAINING_LEFT in failed
+    assert failed <= set(asynchrony.IDEAL)

@@ -1,0 +1,89 @@
+"""Options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up, whose errors say what came in."""
+
+    def read(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise typer.BadParameter(f"a whole number is wanted, got {str(value)!r}.") from None
+        if number < least:
+            raise typer.BadParameter(f"a whole number from {least} up is wanted, got {number}.")
+        return number
+
+    return read
+
+
+def positive(what: str, *, below: float = float("inf")) -> Callable[[str], float]:
+    """Return a reader of positive numbers under a limit, whose errors say what was wanted and what came in."""
+
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not 0 < number < below:
+            limit = f" under {below:g}" if below < float("inf") else ""
+            raise typer.BadParameter(f"a positive {what}{limit} is wanted, got {str(value)!r}.")
+        return number
+
+    return read
+
+
+seconds = positive("number of seconds")
+
+
+class Sizes(tuple[int, ...]):
+    """Batch sizes. A class of its own, because typer takes a plain tuple for an option of several values."""
+
+
+def sizes(value: str) -> Sizes:
+    """Read `1,8,64`, or `none`."""
+    if value == "none":
+        return Sizes()
+    read = whole(1)
+    return Sizes(sorted({read(part.strip()) for part in str(value).split(",")}))
+
+
+Backends = Annotated[
+    list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
+]
+NetworkName = Annotated[str, typer.Option("--network", help="Layer table; see `lenet-bench list`.")]
+DataSet = Annotated[
+    str,
+    typer.Option("--data-set", help="mnist, fashion-mnist or drawn-digits. [default: mnist if it can be had]"),
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option("--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/ and so on."),
+]
+Mode = Annotated[str | None, typer.Option("--mode", help="How the backend executes. [default: the backend's first]")]
+Feed = Annotated[str, typer.Option("--feed", help="host: hand over each batch; device: keep the data set there.")]
+Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64.")]
+Threads = Annotated[
+    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", parser=whole(1), metavar="N", help="Images a training step.")]
+Environment = Annotated[
+    str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
+]
+Seed = Annotated[int, typer.Option("--seed", parser=whole(0), metavar="N", help="Of weights and order of images.")]
+Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
+Timeout = Annotated[
+    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
+]
+Base = Annotated[str, typer.Option("--base", help="Entrant that all others are compared with. [default: the fastest]")]
+Pythons = Annotated[
+    list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")
+]

@@ -1,0 +1,176 @@
+"""Is the method right on this machine? Duels of a backend with its twin, honest or made slower by a known share.
+
+Simulation (tests/harness/test_method.py) shows that the statistics do what they claim on launches that behave as
+assumed. Whether launches here behave so, only launches here can show: two entrants that are the same must not be
+called different, and one that is slower by a known share must be found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.text import Text
+
+from harness import commands, interpreters, rounds, tables
+from harness.display import Display
+from harness.errors import InputError, WorkerFailed
+from harness.files import write_text_atomically
+from harness.results import RunFolder, csv_of, frame_of
+from harness.schema import DUELS, SCHEMA_VERSION
+from harness.standings import standings
+
+# Of the twins, so many may be called different, and of the slowed ones, so many missed.
+ALLOWED_MISTAKES = 0.1
+STEADY_S = 1.0
+LEAST_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Selftest:
+    """What is to be tested.
+
+    Attributes:
+        duels: for each slowdown.
+        slowdowns: shares, 0.03 for 3 %; 0 is an honest twin.
+        budget_s: for a duel.
+    """
+
+    backend: str
+    duels: int
+    slowdowns: tuple[float, ...]
+    budget_s: float
+    threads: int
+    data_set: str
+    data_dir: str | None
+    precision: float = 0.02
+
+
+def parse_slowdowns(text: str) -> tuple[float, ...]:
+    """Read percents: `0,3,10`.
+
+    Raises:
+        InputError: one is no number from 0 up.
+    """
+    try:
+        found = tuple(float(part) / 100 for part in text.split(","))
+    except ValueError:
+        found = (-1.0,)
+    if not all(0 <= value < 100 for value in found):
+        raise InputError(f"--slowdowns takes percents from 0 up, separated by commas, got {text!r}.")
+    return tuple(dict.fromkeys(found))
+
+
+def percent(share: float) -> str:
+    """0.03 as `3%`, 0.025 as `2.5%`: no two slowdowns have the same name."""
+    return f"{share * 100:g}%"
+
+
+def run(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool:
+    """Fight all duels, write duels.csv after each, print a table; return whether the method was right often enough.
+
+    Raises:
+        WorkerFailed: a launch failed: a duel without one of its sides says nothing.
+    """
+    found = {plan.backend: interpreters.find(plan.backend, given=pythons)}
+    for entrant in _plan_of(plan, 1, 0.0).entrants:
+        rounds.asked_controls(entrant, Path("."))
+    folder = results / f"{commands.default_name([plan.backend])}-selftest"
+    rows: list[dict[str, Any]] = []
+    with Display() as display:
+        dataset = commands.load(plan.data_set, plan.data_dir, display)
+        display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder}")
+        # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
+        for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:
+            run_folder = RunFolder.create(folder, f"duel-{number:02d}-{percent(slowdown)}")
+            duel = _plan_of(plan, number, slowdown)
+            run_folder.write_environment(commands.environment_of(duel, dataset, found, {}))
+            work = rounds.Rounds(duel, folder=run_folder, dataset=dataset, interpreters=found, display=display)
+            work.execute()
+            if work.failures:
+                raise WorkerFailed(f"Duel {number} has no verdict: {next(iter(work.failures.values()))}")
+            rows.append(_outcome(run_folder, number, slowdown))
+            write_text_atomically(folder / "duels.csv", csv_of(frame_of(rows, DUELS)))
+            display.note(_sentence(rows[-1]), "bold")
+    return show(frame_of(rows, DUELS), plan)
+
+
+def _plan_of(plan: Selftest, number: int, slowdown: float) -> Any:
+    variant = f"slowed {percent(slowdown)}" if slowdown else "twin"
+    fields: dict[str, Any] = {
+        "network": "lenet5", "feed": "host", "device": "cpu", "dtype": "float32", "threads": plan.threads,
+        "batch_size": commands.LENET5.batch_size, "environment": "controlled", "mode": None,
+    }  # fmt: skip
+    first = commands.make_entrant(plan.backend, **fields)
+    second = commands.make_entrant(plan.backend, **fields, variant=variant, slowdown=slowdown)
+    return commands.default_plan(
+        [first, second], base=first.label, data_set=plan.data_set, data_dir=plan.data_dir, rounds=LEAST_ROUNDS, seeds=0,
+        seed=number, epochs=0, precision=plan.precision, budget_s=plan.budget_s, inference_sizes=(), steady_s=STEADY_S,
+    )  # fmt: skip
+
+
+def _outcome(folder: RunFolder, number: int, slowdown: float) -> dict[str, Any]:
+    launches = folder.read("launches")
+    twin = next(each for each in standings(launches, base=_base_of(launches)) if each.ratio)
+    assert twin.ratio is not None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": folder.name,
+        "backend": launches["backend"].iloc[0],
+        "duel": number,
+        "slowdown": slowdown,
+        "rounds": twin.ratio.count,
+        "duel_s": launches["launch_s"].sum(),
+        "ratio": twin.ratio.estimate,
+        "ratio_low": twin.ratio.low,
+        "ratio_high": twin.ratio.high,
+        "verdict": twin.verdict,
+        "covered": twin.ratio.low <= 1 / (1 + slowdown) <= twin.ratio.high,
+    }
+
+
+def _base_of(launches: pd.DataFrame) -> str:
+    honest = launches[launches["variant"].isna()].iloc[0]
+    return f"{honest['backend']} {honest['mode']}"
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    what = f"twin slowed by {percent(row['slowdown'])}" if row["slowdown"] else "honest twin"
+    limits = f"{row['ratio_low']:.3f}..{row['ratio_high']:.3f}, " if row["ratio_low"] == row["ratio_low"] else ""
+    return f"duel {row['duel']}, {what}: {row['verdict']} ({row['ratio']:.3f}, {limits}{row['rounds']} round(s))"
+
+
+def show(duels: pd.DataFrame, plan: Selftest) -> bool:
+    """Print a row for each slowdown; return whether mistakes are as rare as they must be."""
+    console = tables.stdout()
+    title = f"{plan.backend} against itself, {plan.threads} thread(s), {plan.budget_s:g} s a duel"
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    table = tables.make_table()
+    headers = ["duels", "slower", "faster", "equivalent", "cannot tell", "rounds", "width", "covered"]
+    tables.make_columns(table, ["twin"], headers, "")
+    passed = True
+    for slowdown in sorted(set(duels["slowdown"].astype(float))):
+        group = duels[duels["slowdown"] == slowdown]
+        counts = group["verdict"].value_counts()
+        mistakes = int((group["verdict"] != "slower").sum()) if slowdown else int(_called_different(counts))
+        good = mistakes <= ALLOWED_MISTAKES * len(group)
+        passed = passed and good
+        widths = (group["ratio_high"] - group["ratio_low"]) / group["ratio"]
+        table.add_row(
+            f"slowed {percent(slowdown)}" if slowdown else "honest",
+            str(len(group)),
+            *(str(counts.get(name, 0)) for name in ("slower", "faster", "equivalent", "cannot tell")),
+            f"{group['rounds'].median():g}",
+            f"{widths.median():.1%}" if widths.notna().any() else "-",
+            f"{int(group['covered'].sum())}",
+            Text("pass", style="green") if good else Text("FAIL", style="bold red"),
+        )
+    console.print(table)
+    console.print("rounds, width: medians; covered: intervals that hold the true ratio 1 / (1 + slowdown).")
+    return passed
+
+
+def _called_different(counts: pd.Series) -> int:
+    return int(counts.get("slower", 0)) + int(counts.get("faster", 0))

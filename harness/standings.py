@@ -1,0 +1,105 @@
+"""How the entrants of a table stand: speeds, ratios to the base, verdicts. What `run` goes on or stops by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.errors import InputError, unknown
+from harness.schema import ENTRANT
+from harness.statistics import (
+    LEVEL,
+    Interval,
+    family_level,
+    mean_of_logs,
+    paired_ratio,
+    pairs,
+    unpaired_ratio,
+    verdict,
+)
+
+KEY = list(ENTRANT)
+SPEED = "train_images_per_s"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One entrant of a table.
+
+    Attributes:
+        label: as `Entrant.label`.
+        launches: its rows.
+        speed: geometric mean of its launches, with an interval of its own.
+        ratio: of its speed to the base's; all ratios of the table hold together. None for the base.
+        verdict: what the ratio allows to say; empty for the base.
+    """
+
+    label: str
+    launches: pd.DataFrame
+    speed: Interval
+    ratio: Interval | None
+    verdict: str
+
+
+def standings(launches: pd.DataFrame, *, base: str = "") -> list[Standing]:
+    """Compare every entrant with the base, fastest first; ratios are paired by round within a run.
+
+    Args:
+        launches: rows of launches.csv of one or more comparable runs; those that failed or were not timed are
+            passed over.
+        base: label (or backend, where it has one entrant) of the base, chosen beforehand. Without one the
+            fastest is the base, which is a choice made from the data: the intervals then allow for all pairs.
+
+    Raises:
+        InputError: no entrant has that label.
+    """
+    good = launches[(launches["status"] == "ok") & launches[SPEED].notna()]
+    groups = [group for _, group in good.groupby(["run", *KEY], dropna=False, sort=False)]
+    speeds = [(group, mean_of_logs(group[SPEED].to_numpy(float))) for group in groups]
+    speeds.sort(key=lambda pair: -pair[1].estimate)
+    if not speeds:
+        return []
+    several = launches["run"].nunique() > 1
+    labels = [label_of(group, with_run=several) for group, _ in speeds]
+    place = find(base, labels) if base else 0
+    level = family_level(pairs(len(speeds), base_chosen=not base))
+    found = []
+    for number, (group, speed) in enumerate(speeds):
+        ratio = None if number == place else ratio_of(group, speeds[place][0], level=level)
+        found.append(Standing(labels[number], group, speed, ratio, verdict(ratio) if ratio else ""))
+    return found
+
+
+def label_of(group: pd.DataFrame, *, with_run: bool = False) -> str:
+    """The label of the entrant that these rows are of; where there are several runs, with the run that it is in."""
+    first = group.iloc[0]
+    parts = [first[name] for name in ("backend", "mode", "variant")]
+    label = " ".join(str(part) for part in parts if pd.notna(part) and part)
+    return f"{label} in {first['run']}" if with_run else label
+
+
+def find(base: str, labels: list[str]) -> int:
+    """Place of the entrant that `base` names: its whole label, or as much of it as one entrant alone begins with.
+
+    Raises:
+        InputError: none, or more than one.
+    """
+    exact = [number for number, label in enumerate(labels) if label == base]
+    begun = [number for number, label in enumerate(labels) if label.split()[: len(base.split())] == base.split()]
+    found = exact or begun
+    if len(found) > 1:
+        raise InputError(f"--base {base!r} could be any of {len(found)} entrants: {', '.join(labels)}.")
+    if not found:
+        raise unknown("base", base, labels)
+    return found[0]
+
+
+def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -> Interval:
+    """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
+    if group["run"].iloc[0] != base["run"].iloc[0]:
+        return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float), level=level)
+    both = group[["round", SPEED]].merge(base[["round", SPEED]], on="round", suffixes=("", "_base"))
+    if both.empty:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    return paired_ratio(both[SPEED].to_numpy(float), both[f"{SPEED}_base"].to_numpy(float), level=level)
