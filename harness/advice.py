@@ -109,7 +109,8 @@ ADVICE = {
         "Whatever is timed varies by about as much, from one tenth of a second to the next.",
     ),
     "core speed of a guest": Advice(
-        "{first}The hypervisor gives the core to others at times, or its clock changes.",
+        "{first}The hypervisor gives the core, or the core's other thread, to neighbours at times (steal counts only "
+        "the former), or its clock changes. Use a host of your own, or more rounds.",
         "Whatever is timed varies by about as much, from one tenth of a second to the next.",
     ),
     "memory speed": Advice(

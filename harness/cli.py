@@ -133,8 +133,8 @@ def run(
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
-    Every round launches each backend once, in random order. Rounds are added until the interval of every
-    comparison is narrower than --precision, or --budget ends.
+    Every round launches each backend once and lets them take turns of a fraction of a second. Rounds are added
+    until the interval of every comparison is narrower than --precision, or --budget ends.
 
     Examples:
 
@@ -174,7 +174,7 @@ def compare(
 ) -> None:
     """Join runs into one table; refuse what cannot be compared, with the reason.
 
-    Entrants of one run are paired by round. Between runs nothing is paired, so the intervals are wider.
+    Entrants of one run are paired, turn by turn. Between runs nothing is paired, so the intervals are wider.
 
     Examples:
 
@@ -202,7 +202,8 @@ def verify(
 
     Compares logits, loss, every gradient, the losses of 20 steps and the weights after 1 and 20 steps of SGD with
     momentum. Each tolerance is measured: 8 times the largest error of the reference itself in the backend's
-    precision over 8 orders of summation.
+    precision over 8 orders of summation. Also times k and 2k steps and looks for work that is left after
+    `synchronize`: a stopwatch that stops too early would flatter the backend.
 
     Examples:
 
@@ -224,7 +225,7 @@ def verify(
         tables.show_checks(tables.stdout(), f"{entrant.label} {dtype}", found)
         failed += [] if all(check.passed for check in found) else [entrant.backend]
     if failed:
-        raise Regression(f"Verification failed for {', '.join(failed)}: not the computation of the reference.")
+        raise Regression(f"Verification failed for {', '.join(failed)}: see what says FAIL above.")
 
 
 @app.command()

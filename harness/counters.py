@@ -110,6 +110,28 @@ class Counters:
         return sum(each for each in used if each is not None) if used and None not in used else None
 
 
+def combine(parts: Sequence[tuple[int, float, dict[str, Any]]]) -> dict[str, Any]:
+    """One row of several intervals: what is per step weighted by steps, shares by time, seconds and joules summed.
+
+    Args:
+        parts: steps, seconds and what `stop` returned of each interval.
+    """
+    steps, seconds = [part[0] for part in parts], [part[1] for part in parts]
+    combined: dict[str, Any] = {}
+    for name, first in parts[0][2].items():
+        values = [part[2][name] for part in parts]
+        if name == "energy_source":
+            combined[name] = None if None in values else first
+        elif None in values:
+            combined[name] = None
+        elif name.startswith("cpu_s") or name == "energy_j":
+            combined[name] = sum(values)
+        else:
+            weights = steps if name.endswith("_per_step") else seconds
+            combined[name] = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+    return combined
+
+
 def _usage(start: resource.struct_rusage, end: resource.struct_rusage, steps: int) -> dict[str, Any]:
     return {
         "page_faults_per_step": (end.ru_minflt + end.ru_majflt - start.ru_minflt - start.ru_majflt) / steps,

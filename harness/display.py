@@ -95,6 +95,11 @@ class Display:
         self._where = f"{self._round}  {label}".strip()
         self._describe("starting")
 
+    def turn_started(self, number: int, turns: int) -> None:
+        """Say which of the turns the launches of this round are in. Drawn before a turn, never in one."""
+        self._where = self._round
+        self._describe(f"timing training, turn {number} of {turns}")
+
     def message(self, message: dict[str, Any]) -> None:
         """Show a phase, or how far an epoch is."""
         if message["event"] == "phase":
@@ -161,6 +166,6 @@ def _width(interval: Interval) -> str:
 
 def _round_summary(pace: Pace) -> str:
     minutes, seconds = divmod(round(pace.left_s()), 60)
-    wanted = f" of {pace.plan.precision:.1%} wanted" if pace.plan.precision else ""
-    widest = f"widest interval {pace.widest:.1%}{wanted}, " if pace.widest < float("inf") else ""
+    wanted = f", {pace.plan.precision:.1%} wanted" if pace.plan.precision else ""
+    widest = f"widest interval {pace.widest:.1%}{wanted}; " if pace.widest < float("inf") else ""
     return f"{widest}at most about {minutes}:{seconds:02d} left"

@@ -59,6 +59,7 @@ class Job:
         output: where a `verify` job writes its quantities, .npz; `data` is then the .npz of its batches.
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
+        turns: in so many turns, of which each waits for the harness's word; 0 for all at once.
         warmup_limit_s: where the search for steadiness gives up.
         inference_sizes: batch sizes of the inference sweep; none also leaves out the latency.
         until: test accuracy (0..1) at which training ends before `epochs` are over; 0 for never.
@@ -74,6 +75,7 @@ class Job:
     output: str = ""
     asked: dict[str, object] = field(default_factory=dict)
     steady_s: float = 2.0
+    turns: int = 0
     warmup_limit_s: float = 8.0
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     until: float = 0.0

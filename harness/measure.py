@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.batches import Data
-from harness.counters import Counters
+from harness.counters import Counters, combine
 from harness.job import EVALUATION_BATCH, LATENCY_QUERIES, Job, block_steps
 
 # Blocks of different batches that training cycles through while it is timed.
@@ -30,6 +30,8 @@ STEADY_TOLERANCE = 0.03
 LEAST_BLOCKS = 10
 # Clocks of processors and graphics cards take a while to rise; blocks may be over in milliseconds.
 LEAST_WARMUP_S = 0.5
+# A turn is short, so that all entrants of a round meet the same machine.
+LEAST_TURN_BLOCKS = 2
 LATENCY_WARMUP = 64
 # How long each batch size of the inference sweep is timed, and how many calls at least.
 SWEEP_S = 0.2
@@ -61,23 +63,23 @@ def blocks(job: Job, data: Data) -> Iterator[Any]:
     return cycle([[data.train_batch(index) for index in block] for block in wanted])
 
 
-def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell) -> Row:
-    """Warm up until steady, then time blocks for at least `job.steady_s` seconds.
+def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell, take_turn: Callable[[], bool]) -> Row:
+    """Warm up until steady, then time blocks for at least `job.steady_s` seconds, all at once or in turns.
 
     Returns:
         columns of launches.csv, and `blocks`: the seconds of every block, for blocks.csv.
     """
     warmup, steady = _warm_up(job, backend, source)
-    collect_garbage()
-    tell("phase", name="steady")
-    seconds: list[float] = []
-    counters = Counters(device=job.entrant.device)
-    counters.start()
-    while len(seconds) < LEAST_BLOCKS or sum(seconds) < job.steady_s:
-        seconds.append(timed(backend.train_steps, next(source), synchronize=backend.synchronize))
+    turns = Turns(job, backend, source, tell)
+    if job.turns:
+        tell("ready")
+        while take_turn():
+            turns.take(job.steady_s / job.turns)
+            tell("turn ended")
+    else:
+        turns.take(job.steady_s)
     count = block_steps(job.entrant.batch_size)
-    found = counters.stop(steps=len(seconds) * count)
-    tell("phase", name="steady ended")
+    seconds = [second for turn in turns.seconds for second in turn]
     step_us = np.array(seconds) / count * 1e6
     median = float(np.median(step_us))
     return {
@@ -87,11 +89,48 @@ def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell) -> Row:
         "steady": steady,
         "steady_steps": len(seconds) * count,
         "steady_drift": drift(seconds),
+        "turns": len(turns.seconds),
+        "turn_step_us": " ".join(f"{statistics.median(turn) / count * 1e6:.3f}" for turn in turns.seconds),
         "train_images_per_s": job.entrant.batch_size / median * 1e6,
         "step_us_median": median,
         "step_us_p95": float(np.percentile(step_us, 95)),
-        "blocks": {"warmup": warmup, "steady": seconds},
-    } | found
+        "blocks": {"warmup": [warmup], "return": turns.returns, "steady": turns.seconds},
+    } | combine(turns.counted)
+
+
+class Turns:
+    """Steady training, turn by turn.
+
+    Attributes:
+        seconds: of the blocks of each turn.
+        returns: of the block before them, which is not counted: others have had the caches meanwhile.
+        counted: steps, seconds and counters of each turn.
+    """
+
+    def __init__(self, job: Job, backend: Any, source: Iterator[Any], tell: Tell) -> None:
+        self.job, self.backend, self.source, self.tell = job, backend, source, tell
+        self.seconds: list[list[float]] = []
+        self.returns: list[list[float]] = []
+        self.counted: list[tuple[int, float, Row]] = []
+        self.counters = Counters(device=job.entrant.device)
+
+    def take(self, least_s: float) -> None:
+        """Time blocks for so many seconds at least."""
+        collect_garbage()
+        self.tell("phase", name="steady")
+        self.returns.append([self._block()] if self.job.turns else [])
+        least = LEAST_TURN_BLOCKS if self.job.turns else LEAST_BLOCKS
+        seconds: list[float] = []
+        self.counters.start()
+        while len(seconds) < least or sum(seconds) < least_s:
+            seconds.append(self._block())
+        steps = len(seconds) * block_steps(self.job.entrant.batch_size)
+        self.counted.append((steps, sum(seconds), self.counters.stop(steps=steps)))
+        self.tell("phase", name="steady ended")
+        self.seconds.append(seconds)
+
+    def _block(self) -> float:
+        return timed(self.backend.train_steps, next(self.source), synchronize=self.backend.synchronize)
 
 
 def _warm_up(job: Job, backend: Any, source: Iterator[Any]) -> tuple[list[float], bool]:

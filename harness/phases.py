@@ -21,10 +21,14 @@ from harness.recipe import Recipe
 from harness.start import Weights, weights_digest
 
 Tell = Callable[..., None]
+TakeTurn = Callable[[], bool]
 
 
-def run(job: Job, tell: Tell) -> None:
+def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     """Do what the job's kind says; the last thing told is the result.
+
+    Args:
+        take_turn: waits until it is this launch's turn to be timed; false where there are no more turns.
 
     Raises:
         Exception: whatever goes wrong; the caller reports it.
@@ -46,7 +50,7 @@ def run(job: Job, tell: Tell) -> None:
     if job.entrant.feed == "device":
         _make_resident(backend, data)
     if job.kind == "measure":
-        row = _measure(job, backend, data, row, tell)
+        row = _measure(job, backend, data, row, tell, take_turn)
     row["peak_rss_bytes"] = measure.peak_rss_bytes()
     row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
     row |= _description(backend, job.entrant)
@@ -86,13 +90,13 @@ def _make_resident(backend: Any, data: Data) -> None:
     backend.synchronize()
 
 
-def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell) -> Row:
+def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
     """Columns of what is timed; `row` has those of import and build."""
     source = measure.blocks(job, data)
     tell("phase", name="first step")
     first_step = measure.timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
     tell("phase", name="train")
-    row = row | {"first_step_s": first_step} | measure.training(job, backend, source, tell)
+    row = row | {"first_step_s": first_step} | measure.training(job, backend, source, tell, take_turn)
     images, batch_size = len(data.train_labels), job.entrant.batch_size
     row |= measure.cold_start(row, images=images, batch_size=batch_size)
     if job.inference_sizes:

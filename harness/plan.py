@@ -35,6 +35,9 @@ PRESETS = {
     "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=2.0, epochs=5),
     "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=3.0, epochs=5),
 }
+# Long enough for a few blocks, short against the seconds for which a neighbour on the machine stays.
+TURN_S = 0.15
+LEAST_TURNS = 8
 # A run that neither precision nor budget ends: nobody waits for more.
 MOST_ROUNDS = 1000
 
@@ -80,6 +83,13 @@ class Plan:
         entrants = list(self.entrants)
         random.Random(f"{self.seed}/{number}").shuffle(entrants)
         return entrants
+
+    @property
+    def turns(self) -> int:
+        """In how many turns the launches of a round time their steady training, one after the other; 0 for none."""
+        if not self.timing or len(self.entrants) == 1:
+            return 0
+        return max(LEAST_TURNS, round(self.steady_s / TURN_S))
 
     def seed_of(self, number: int) -> int:
         """The seed that all launches of a round share."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ from harness.display import Display
 from harness.errors import LenetBenchError, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
-from harness.launch import Listener, launch
+from harness.launch import launch
+from harness.launched import Launched
 from harness.network import get_network
 from harness.pace import Pace
 from harness.plan import Plan
@@ -120,44 +121,68 @@ class Rounds:
         weights_file = scratch / f"weights-{seed}.npz"
         np.savez(weights_file, **weights)  # type: ignore[arg-type]
         self._peaks.clear()
-        trained_s = 0.0
-        for position, entrant in enumerate(self.plan.order(number), start=1):
-            if entrant.label not in self.failures and (number, position) not in done:
-                place = Place(number, position, entrant)
-                trained_s += self._launch(place, scratch, weights_file, weights_digest(weights))
-        return trained_s
+        places = [
+            Place(number, position, entrant)
+            for position, entrant in enumerate(self.plan.order(number), start=1)
+            if entrant.label not in self.failures and (number, position) not in done
+        ]
+        turns = self.plan.turns if len(places) > 1 else 0
+        launched = [self._prepare(place, scratch, weights_file, turns) for place in places]
+        try:
+            if turns:
+                self._take_turns(launched, random.Random(f"{self.plan.seed}/{number}/turns"))
+            for each in launched:
+                self.display.launch_started(each.job.entrant.label)
+                if not turns:
+                    each.start()
+                self._finish(each, weights_digest(weights))
+        finally:
+            for each in launched:
+                each.close()
+        return sum(each.rows.trained_s for each in launched)
 
-    def _launch(self, place: Place, scratch: Path, weights_file: Path, weights_sha256: str) -> float:
-        """Launch one entrant and write its rows; return the seconds that it trained epochs."""
+    def _prepare(self, place: Place, scratch: Path, weights_file: Path, turns: int) -> Launched:
         entrant, interpreter = place.entrant, self.interpreters[place.entrant.backend]
-        self.display.launch_started(entrant.label)
         row = identity(
             self.plan, entrant, run=self.folder.name, number=place.round, position=place.position,
             dataset=self.dataset, interpreter=interpreter,
         )  # fmt: skip
-        rows = LaunchRows(row, label=entrant.label, display=self.display)
-        folder = scratch / f"{place.round}-{place.position}"
         row |= self._peak(entrant, scratch)
-        start = time.monotonic()
-        try:
-            job = self._job(place, scratch, weights_file, folder)
-            result = self._run(job, interpreter.path, folder, rows.listen)
-            self.packages[entrant.backend] = result.pop("packages")
-            self._check_digests(job.seed, entrant.batch_size, result, weights_sha256)
-            rows.succeeded(result)
-        except WorkerFailed as error:
-            self.failures[entrant.label] = error
-            rows.failed(error)
-        rows.write(self.folder, launch_s=time.monotonic() - start)
-        self.display.launch_finished(rows.row, self.failures.get(entrant.label))
-        return rows.trained_s
+        folder = scratch / f"{place.round}-{place.position}"
+        return Launched(
+            self._job(place, scratch, weights_file, folder, turns),
+            LaunchRows(row, label=entrant.label, display=self.display),
+            interpreter=interpreter.path,
+            folder=folder,
+            timeout_s=self.plan.launch_timeout_s,
+        )
 
-    def _run(self, job: Job, interpreter: str, folder: Path, listen: Listener) -> dict[str, Any]:
-        try:
-            timeout_s = self.plan.launch_timeout_s
-            return launch(job, interpreter=interpreter, folder=folder, timeout_s=timeout_s, listen=listen)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def _take_turns(self, launched: list[Launched], order: random.Random) -> None:
+        """Start all, one after the other, each up to steady training; then let them take turns in random order.
+
+        While one starts or has its turn, the others sleep.
+        """
+        for each in launched:
+            self.display.launch_started(each.job.entrant.label)
+            each.start()
+        for number in range(1, self.plan.turns + 1):
+            self.display.turn_started(number, self.plan.turns)
+            for each in order.sample(launched, len(launched)):
+                each.turn()
+
+    def _finish(self, each: Launched, weights_sha256: str) -> None:
+        """Take in a launch's result and write its rows."""
+        entrant = each.job.entrant
+
+        def check(result: dict[str, Any]) -> None:
+            self.packages[entrant.backend] = result.pop("packages")
+            self._check_digests(each.job.seed, entrant.batch_size, result, weights_sha256)
+
+        each.finish(check)
+        if each.error:
+            self.failures[entrant.label] = each.error
+        each.rows.write(self.folder, launch_s=each.seconds)
+        self.display.launch_finished(each.rows.row, each.error)
 
     def _peak(self, entrant: Entrant, scratch: Path) -> dict[str, Any]:
         """NumPy's matrix multiplication in this round, on the same CPUs and threads; empty where it says nothing.
@@ -173,12 +198,15 @@ class Rounds:
             job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
             self._peaks[key] = {}
             try:
-                self._peaks[key] = self._run(job, sys.executable, folder, lambda message: None)
+                self._peaks[key] = launch(
+                    job, interpreter=sys.executable, folder=folder, timeout_s=60, listen=lambda message: None
+                )
             except WorkerFailed as error:
                 self.display.note(f"The peak of matrix multiplication could not be measured: {error}", "yellow")
+            shutil.rmtree(folder, ignore_errors=True)
         return self._peaks[key]
 
-    def _job(self, place: Place, scratch: Path, weights_file: Path, folder: Path) -> Job:
+    def _job(self, place: Place, scratch: Path, weights_file: Path, folder: Path, turns: int) -> Job:
         plan = self.plan
         return Job(
             kind="measure" if plan.timing else "train",
@@ -190,6 +218,7 @@ class Rounds:
             epochs=plan.epochs_of(place.round),
             asked=asked_controls(place.entrant, folder),
             steady_s=plan.steady_s,
+            turns=turns,
             inference_sizes=plan.inference_sizes,
             until=plan.until,
         )

@@ -58,9 +58,10 @@ class LaunchRows:
         self._label = label
         self._display = display
         self._epochs: list[dict[str, Any]] = []
-        self._blocks: dict[str, list[float]] = {}
+        self._blocks: dict[str, list[list[float]]] = {}
         self._inference: list[tuple[int, float]] = []
         self._steady: tuple[float, float] | None = None
+        self._harness_cpu_s = self._steady_s = 0.0
 
     def listen(self, message: dict[str, Any]) -> None:
         """Take in what the worker says while it works; show it, but for what it says around steady training."""
@@ -73,8 +74,9 @@ class LaunchRows:
         elif name == "steady":
             self._steady = (time.process_time(), time.monotonic())
         elif name == "steady ended" and self._steady:
-            cpu, wall = time.process_time() - self._steady[0], time.monotonic() - self._steady[1]
-            self.row["harness_cpu_share"] = cpu / wall
+            self._harness_cpu_s += time.process_time() - self._steady[0]
+            self._steady_s += time.monotonic() - self._steady[1]
+            self.row["harness_cpu_share"] = self._harness_cpu_s / self._steady_s
         else:
             self._display.message(message)
 
@@ -98,8 +100,9 @@ class LaunchRows:
         shared = {key: self.row[key] for key in EPOCHS if key in self.row and key != "test_accuracy"}
         steps = self.row.get("block_steps")
         blocks = [
-            {"phase": phase, "block": number, "steps": steps, "seconds": seconds}
-            for phase, values in self._blocks.items()
+            {"phase": phase, "turn": turn, "block": number, "steps": steps, "seconds": seconds}
+            for phase, turns in self._blocks.items()
+            for turn, values in enumerate(turns, start=1)
             for number, seconds in enumerate(values, start=1)
         ]
         sweep = [{"inference_batch_size": size, "inference_images_per_s": rate} for size, rate in self._inference]

@@ -78,6 +78,8 @@ warmup_steps      | int  | steps | until steady
 warmup_s          | real | s | that they took
 steady            | bool |  | whether steadiness was reached within the limit
 steady_steps      | int  | steps | that the next columns were measured over
+turns             | int  | turns | that they were timed in, entrant after entrant; 1 for all at once
+turn_step_us      | text | us | training step, median over the blocks of each turn; what ratios are made from
 steady_drift      | real | 1 | median block of their second half over that of the first, less 1
 train_images_per_s | real | images/s | steady training: batch size over median step time
 step_us_median    | real | us | training step, median over blocks
@@ -147,8 +149,9 @@ BLOCKS = (
     _IDENTITY
     | _LAUNCH_OF
     | _columns("""
-phase             | text |  | warmup or steady
-block             | int  |  | counted from 1 in each phase
+phase             | text |  | warmup, return (the first block of a turn, not counted) or steady
+turn              | int  |  | counted from 1 in each phase
+block             | int  |  | counted from 1 in each turn
 steps             | int  | steps | of the block
 seconds           | real | s | that the block took
 """)
@@ -180,7 +183,7 @@ train_images_per_s_low | real | images/s | 95 % interval from launches
 train_images_per_s_high | real | images/s | 95 % interval from launches
 train_images_per_s_cv | real | 1 | standard deviation over mean of the launches
 base              | text |  | entrant that the next columns compare with: --base, else the fastest
-ratio             | real | 1 | of its training speed to the base's, paired by round
+ratio             | real | 1 | of its training speed to the base's, paired by turn within a round
 ratio_low         | real | 1 | interval; all comparisons of the table hold together with 95 %
 ratio_high        | real | 1 | interval
 verdict           | text |  | against the base: faster, slower, equivalent, cannot tell; empty for the base itself

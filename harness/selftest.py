@@ -24,7 +24,7 @@ from harness.standings import standings
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
-STEADY_S = 1.0
+STEADY_S = 1.5
 LEAST_ROUNDS = 5
 
 
@@ -145,7 +145,7 @@ def _sentence(row: dict[str, Any]) -> str:
 def show(duels: pd.DataFrame, plan: Selftest) -> bool:
     """Print a row for each slowdown; return whether mistakes are as rare as they must be."""
     console = tables.stdout()
-    title = f"{plan.backend} against itself, {plan.threads} thread(s), {plan.budget_s:g} s a duel"
+    title = f"{plan.backend} against itself, {plan.threads} thread(s), {plan.budget_s:g} s a duel at most"
     console.print(Text(title, style="bold"), soft_wrap=True)
     table = tables.make_table()
     headers = ["duels", "slower", "faster", "equivalent", "cannot tell", "rounds", "width", "covered"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.errors import InputError, unknown
@@ -13,7 +15,6 @@ from harness.statistics import (
     Interval,
     family_level,
     mean_of_logs,
-    paired_ratio,
     pairs,
     unpaired_ratio,
     verdict,
@@ -99,7 +100,25 @@ def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -
     """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
     if group["run"].iloc[0] != base["run"].iloc[0]:
         return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float), level=level)
-    both = group[["round", SPEED]].merge(base[["round", SPEED]], on="round", suffixes=("", "_base"))
+    columns = ["round", SPEED, "turn_step_us", "batch_size"]
+    both = group[columns].merge(base[columns], on="round", suffixes=("", "_base"))
     if both.empty:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
-    return paired_ratio(both[SPEED].to_numpy(float), both[f"{SPEED}_base"].to_numpy(float), level=level)
+    return mean_of_logs([round_ratio(row) for _, row in both.iterrows()], level=level)
+
+
+def round_ratio(row: pd.Series) -> float:
+    """Ratio of training speeds of a round: of the turns, where both sides took the same number, else of the launches.
+
+    A neighbour on the machine comes and goes within seconds. Turns of a fraction of a second, one entrant after the
+    other, meet the same neighbours; so each turn is a pair, and the median of their ratios is the round's.
+    """
+    turns, base = (_turns(row[name]) for name in ("turn_step_us", "turn_step_us_base"))
+    if len(turns) != len(base) or len(turns) < 2:
+        return float(row[SPEED] / row[f"{SPEED}_base"])
+    batches = row["batch_size"] / row["batch_size_base"]
+    return float(batches * np.exp(np.median(np.log(base / turns))))
+
+
+def _turns(text: Any) -> np.ndarray:
+    return np.array([] if pd.isna(text) else str(text).split(), dtype=float)

@@ -177,7 +177,7 @@ def _title(what: str, summary: pd.DataFrame) -> str:
 
 
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
-    console.print("Intervals are 95 %, of launches; ratios are paired by round.")
+    console.print("Intervals are 95 %, of launches; ratios are paired by turn and round.")
     if len(summary) > 2:
         console.print("Those of the ratios are wider, so that all hold together with 95 % (Bonferroni).")
     if (summary["launches"] < LEAST_ROUNDS).any():

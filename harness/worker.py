@@ -1,4 +1,4 @@
-"""One launch: `python -m harness.worker JOB FD` builds, warms up, is timed, trains, answers on FD, exits.
+"""One launch: `python -m harness.worker JOB FD TURNS` builds, warms up, is timed, trains, answers on FD, exits.
 
 Imports NumPy, psutil, threadpoolctl, the backend and its framework, and nothing else, so that nothing else
 is in the process that is timed. What a framework prints goes to the launch's log.
@@ -20,13 +20,16 @@ from harness import controls
 from harness.job import Job
 
 Tell = Callable[..., None]
+# What the harness says where it wants one more turn (harness/launch.py).
+TURN = b"t"
 
 
 def main() -> int:
-    """Run the job in argv[1], answering in JSON lines on the file descriptor argv[2]."""
+    """Run the job in argv[1], answering in JSON lines on the file descriptor argv[2], taking turns by argv[3]."""
     job = Job.read(Path(sys.argv[1]))
-    descriptor = int(sys.argv[2])
+    descriptor, turns = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(descriptor, False)
+    os.set_inheritable(turns, False)
     _die_with_parent()
     tell = _teller(descriptor)
     cpus = job.asked.get("cpus")
@@ -37,7 +40,7 @@ def main() -> int:
         controls.check_found(job.asked)
         from harness import phases
 
-        phases.run(job, tell)
+        phases.run(job, tell, lambda: os.read(turns, 1) == TURN)
     except MemoryError as error:
         tell("failed", message=f"Out of memory: {error}")
     except Exception as error:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness import checks, commands, drawn_digits, rounds
+from harness import checks, commands, drawn_digits, launched, rounds
 from harness.controls import THREAD_VARIABLES
 from harness.data import Dataset, load_dataset
 from harness.errors import WorkerFailed
@@ -213,6 +213,7 @@ class MadeUpLaunches:
     Attributes:
         jobs: that were launched, in their order.
         interpreters: that were to run them.
+        steps: `ready` and `turn` with the label of the entrant, in their order.
         now: what the clock says, s.
         launch_s: that a launch takes, without its epochs of 5 s each.
         speeds: label of an entrant -> images per second, 1,000 where it is not named.
@@ -224,6 +225,7 @@ class MadeUpLaunches:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.interpreters: list[str] = []
+        self.steps: list[tuple[str, str]] = []
         self.now = 0.0
         self.launch_s = 10.0
         self.speeds: dict[str, float] = {}
@@ -240,6 +242,15 @@ class MadeUpLaunches:
     def peaks(self) -> list[tuple[int, str]]:
         """Threads and precision of the peaks that were measured, in their order."""
         return [(job.entrant.threads, job.entrant.dtype) for job in self.jobs if job.kind == "peak"]
+
+    def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
+        """Answer as `harness.launch.Worker` does."""
+        return SimpleNamespace(
+            ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
+            turn=lambda listen: self.steps.append(("turn", job.entrant.label)),
+            result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
+            close=lambda: None,
+        )
 
     def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:
         """Answer as `harness.launch.launch` does."""
@@ -270,7 +281,7 @@ class MadeUpLaunches:
         if job.kind == "measure":
             result |= dict.fromkeys(("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s"), 0.5)
             result |= {"steady": True, "steady_steps": 100, "train_images_per_s": speed, "block_steps": 20}
-            result |= {"blocks": {"warmup": [0.02] * 2, "steady": [0.01] * 3}}
+            result |= {"blocks": {"warmup": [[0.02] * 2], "steady": [[0.01] * 3]}}
             result |= {"rss_import_bytes": 1 << 20, "peak_rss_bytes": 2 << 20}
         if job.kind == "measure" and job.inference_sizes:
             result |= {"inference": [(size, 1e4) for size in job.inference_sizes], "inference_images_per_s": 1e4}
@@ -284,7 +295,8 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
     launches = MadeUpLaunches()
     monkeypatch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(rounds, "launch", launches.launch)
-    monkeypatch.setattr(rounds, "time", SimpleNamespace(monotonic=lambda: launches.now))
+    monkeypatch.setattr(launched, "Worker", launches.worker)
+    monkeypatch.setattr(launched, "time", SimpleNamespace(monotonic=lambda: launches.now))
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
     return launches
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.counters import Counters
+from harness.counters import Counters, combine
 
 KEYS = [
     "page_faults_per_step", "context_switches_per_step", "preemptions_per_step", "cpu_s_user", "cpu_s_system",
@@ -233,3 +233,22 @@ def test_worker_side_loads_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert done.stdout == "[]\n"
+
+
+def test_intervals_are_combined() -> None:
+    """Counts per step weigh by steps, shares by seconds; seconds and joules add up; what one lacks is missing."""
+    first = {
+        "page_faults_per_step": 1.0, "cpu_s_user": 2.0, "steal_share": 0.1, "other_load": 0.5, "energy_j": 3.0,
+        "energy_source": "RAPL", "frequency_mhz": None,
+    }  # fmt: skip
+    second = first | {"page_faults_per_step": 4.0, "steal_share": 0.4, "other_load": 0.0, "frequency_mhz": 2000.0}
+
+    row = combine([(10, 3.0, first), (20, 1.0, second)])
+
+    assert row["page_faults_per_step"] == pytest.approx((10 * 1 + 20 * 4) / 30)
+    assert row["cpu_s_user"] == 4.0
+    assert row["steal_share"] == pytest.approx((3 * 0.1 + 1 * 0.4) / 4)
+    assert row["other_load"] == pytest.approx(3 * 0.5 / 4)
+    assert (row["energy_j"], row["energy_source"], row["frequency_mhz"]) == (6.0, "RAPL", None)
+    without = combine([(10, 3.0, first), (20, 1.0, second | {"energy_j": None, "energy_source": None})])
+    assert (without["energy_j"], without["energy_source"]) == (None, None)

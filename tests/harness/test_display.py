@@ -88,7 +88,7 @@ def test_log_file_has_a_line_a_launch_and_a_round(make_pace: Callable[..., Pace]
     ]
     assert re.fullmatch(
         r"after 5 round\(s\): numpy eager 12,346 images/s; twin eager x 0\.980 \(0\.960\.\.1\.000\); "
-        r"widest interval 4\.1%.* 2\.0% wanted, .* 2:30 left",
+        r"widest interval 4\.1%.* 2\.0% wanted; .* 2:30 left",
         standings,
     )
     assert "\x1b" not in console.file.getvalue()  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ def test_terminal_has_a_table_of_standings(make_pace: Callable[..., Pace]) -> No
 
     assert "width" not in before
     for words in (
-        r"after 5 round\(s\): widest interval 40\.0%.* 2\.0% wanted, .* 2:30 left",
+        r"after 5 round\(s\): widest interval 40\.0%.* 2\.0% wanted; .* 2:30 left",
         r"images/s ratio interval width",
         r"numpy eager 12,346 base",
         r"twin eager 12,346 0\.980 0\.960\.\.1\.000 4\.1%",
@@ -173,7 +173,7 @@ def test_run_without_precision_names_none(make_pace: Callable[..., Pace], termin
         launch_twice(display, pace)
 
     text = flat(written(console))
-    assert re.search(r"after 2 round\(s\): .*widest interval 4\.1%, .* 0:30 left", text)
+    assert re.search(r"after 2 round\(s\): .*widest interval 4\.1%; .* 0:30 left", text)
     assert "wanted" not in text
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import checks, cli, commands, gate
+from harness import checks, cli, commands, gate, launched
 from harness.data import Dataset
 from harness.errors import InputError, Regression, WorkerFailed
 from harness.job import Entrant
@@ -182,15 +182,15 @@ def test_half_a_gate_is_not_a_pass(
     measured: Callable[..., list[gate.Outcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where one of two seeds was measured and the other launch failed, the gate does not pass."""
-    real, calls = checks.rounds.launch, []
+    real, calls = launched.Worker, []
 
-    def second_fails(*arguments: Any, **keywords: Any) -> dict[str, Any]:
+    def second_fails(*arguments: Any, **keywords: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 2:
             raise WorkerFailed("no luck")
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(checks.rounds, "launch", second_fails)
+    monkeypatch.setattr(launched, "Worker", second_fails)
     (outcome,) = measured("numpy", seed=2000, seeds=2)
 
     assert len(calls) == 2
@@ -205,7 +205,7 @@ def test_gate_command_without_baseline_ends_with_2(
     path = tmp_path / "accuracy.csv"
     if exists:
         write_table(path, frame_of([], BASELINE))
-    monkeypatch.setattr(checks.rounds, "launch", None)
+    monkeypatch.setattr(launched, "Worker", None)
     arguments = ["gate", "-b", "numpy", "--baseline", str(path), "--results-dir", str(tmp_path / "results")]
     monkeypatch.setattr("sys.argv", ["lenet-bench", *arguments])
     with pytest.raises(SystemExit) as caught:

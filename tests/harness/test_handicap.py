@@ -95,6 +95,6 @@ def test_worker_slows_who_is_to_be_slowed(
         weights=str(tmp_path / "weights.npz"),
     )  # fmt: skip
 
-    phases.run(job, lambda event, **values: None)
+    phases.run(job, lambda event, **values: None, lambda: False)
 
     assert [call.args[1] for call in made.call_args_list] == expected

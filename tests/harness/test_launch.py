@@ -19,7 +19,7 @@ import pytest
 from harness.data import Dataset
 from harness.errors import WorkerFailed
 from harness.job import INFERENCE_SIZES, Entrant, Job
-from harness.launch import LOG_LINES, launch
+from harness.launch import LOG_LINES, Worker, launch
 from harness.recipe import LENET5
 
 LaunchOne = Callable[..., dict[str, Any]]
@@ -112,8 +112,8 @@ def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
     assert result["phases"] == ["import", "build", "first step", "train", "steady", "steady ended", "infer"]
     assert result["block_steps"] == 20
     for phase, steps in (("warmup", "warmup_steps"), ("steady", "steady_steps")):
-        assert len(result["blocks"][phase]) * 20 == result[steps]
-    assert sum(result["blocks"]["warmup"]) == pytest.approx(result["warmup_s"])
+        assert len(result["blocks"][phase][0]) * 20 == result[steps]
+    assert sum(result["blocks"]["warmup"][0]) == pytest.approx(result["warmup_s"])
     assert [size for size, _ in result["inference"]] == [8, 64]
     assert (result["inference_batch_size"], result["inference_images_per_s"]) == tuple(result["inference"][-1])
     assert 0 < result["latency_ms_p50"] <= result["latency_ms_p99"]
@@ -299,3 +299,54 @@ def test_worker_imports_only_what_it_needs(launch_one: LaunchOne, tmp_path: Path
     assert str(tmp_path / "launch" / "import") in path
     assert str(Path(__file__).parents[2]) not in path
     assert os.path.realpath(tmp_path / "launch") not in map(os.path.realpath, path)
+
+
+@pytest.fixture
+def begin(launch_one: LaunchOne, make_entrant: Callable[..., Entrant], tmp_path: Path) -> Callable[..., Worker]:
+    """Return a function that starts a worker which is to take turns."""
+
+    def start(mode: str) -> Worker:
+        entrant = make_entrant("misbehaving", mode=mode, batch_size=8)
+        job = Job(
+            kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(tmp_path),
+            weights=str(tmp_path / "weights.npz"), steady_s=0.05, warmup_limit_s=0.1, turns=3, inference_sizes=(),
+        )  # fmt: skip
+        return Worker(job, interpreter=sys.executable, folder=tmp_path / "turns", timeout_s=120)
+
+    return start
+
+
+def test_worker_takes_the_turns_that_it_is_given(begin: Callable[..., Worker]) -> None:
+    """Nothing is timed before the first word; every word is one turn; after the last comes the result."""
+    messages: list[dict[str, Any]] = []
+    with begin("well") as worker:
+        worker.ready(messages.append)
+        assert [message["name"] for message in messages] == ["import", "build", "first step", "train"]
+        for _ in range(2):
+            messages.clear()
+            worker.turn(messages.append)
+            assert [message["name"] for message in messages] == ["steady", "steady ended"]
+        result = worker.result(messages.append)
+
+    assert result["turns"] == 2
+    assert [len(turn) for turn in result["blocks"]["return"]] == [1, 1]
+    assert children() == []
+
+
+def test_worker_that_dies_before_its_turn_fails_there(begin: Callable[..., Worker]) -> None:
+    """Who waits for it to be ready hears why there is nothing to wait for, with the end of its log."""
+    with begin("exit") as worker, pytest.raises(WorkerFailed, match=r"ended with exit code 7") as caught:
+        worker.ready(lambda message: None)
+
+    assert "last words" in caught.value.log
+    assert children() == []
+
+
+def test_worker_that_dies_between_turns_fails_at_the_next(begin: Callable[..., Worker]) -> None:
+    """A worker that is killed while it sleeps is noticed when it is to go on, not waited for until the time is over."""
+    with begin("well") as worker:
+        worker.ready(lambda message: None)
+        for child in children():
+            child.kill()
+        with pytest.raises(WorkerFailed, match=r"ended with signal SIGKILL"):
+            worker.turn(lambda message: None)

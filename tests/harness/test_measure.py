@@ -89,6 +89,11 @@ def silent(event: str, **values: Any) -> None:
     """Tell nobody."""
 
 
+def never() -> bool:
+    """There are no turns to take."""
+    return False
+
+
 def test_timed_is_from_idle_to_idle(clock: Clock) -> None:
     """Work queued before is not counted, work queued by the call is: both ends synchronise."""
     backend = Recorder(clock, iter([2.0]))
@@ -174,7 +179,7 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     backend = Recorder(clock, iter(warmup + steady))
     numbers = [[(None, [number])] for number in range(23)]
 
-    row = measure.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent)
+    row = measure.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent, never)
 
     assert row["steady"] is True
     assert row["block_steps"] == 20
@@ -185,7 +190,8 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     assert row["step_us_median"] == pytest.approx(1.1 / 20 * 1e6)
     assert row["step_us_p95"] == pytest.approx(np.percentile(steady, 95) / 20 * 1e6)
     assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.1)
-    assert row["blocks"] == {"warmup": pytest.approx(warmup), "steady": pytest.approx(steady)}
+    assert row["blocks"] == {"warmup": [pytest.approx(warmup)], "return": [[]], "steady": [pytest.approx(steady)]}
+    assert (row["turns"], row["turn_step_us"]) == (1, "55000.000")
     assert backend.batches == numbers
 
 
@@ -193,7 +199,7 @@ def test_training_figures_of_large_batches(clock: Clock, make_job: Callable[...,
     """Steps are those of the blocks that the batch size has, in every figure: 5 of 512 images."""
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = measure.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent)
+    row = measure.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent, never)
 
     assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (5, 10 * 5, 12 * 5)
     assert row["step_us_median"] == pytest.approx(0.2e6)
@@ -223,6 +229,7 @@ def test_counters_and_phases_enclose_steady_training(
         Noting(clock, iter([1.0] * 100)),
         iter([[]] * 100),
         lambda event, name: events.append(f"{event} {name}"),
+        never,
     )
 
     warmup, steady = ["train"] * 10, ["train"] * 12
@@ -231,9 +238,46 @@ def test_counters_and_phases_enclose_steady_training(
     assert counters.call_args.kwargs.get("device", "cpu") == device
 
 
+def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """Warm, the launch says so; each turn waits for its word, drops the block after its return, and tells its end."""
+    events: list[str] = []
+    words = iter([True, True, True, False])
+
+    def take_turn() -> bool:
+        events.append("waits")
+        clock.now += 500  # while others have their turns
+        return next(words)
+
+    durations = [1.0] * 10 + [9.0, 2.0, 2.0] + [9.0, 4.0, 4.0] + [9.0, 1.0, 3.0]
+    backend = Recorder(clock, iter(durations))
+    job = make_job(turns=3, steady_s=6.0)
+
+    row = measure.training(
+        job, backend, iter([[]] * 100), lambda event, **v: events.append(v.get("name", event)), take_turn
+    )
+
+    turn = ["waits", "steady", "steady ended", "turn ended"]
+    assert events == ["ready", *turn, *turn, *turn, "waits"]
+    assert row["blocks"]["return"] == [[9.0], [9.0], [9.0]]
+    assert row["blocks"]["steady"] == [[2.0, 2.0], [4.0, 4.0], [1.0, 3.0]]
+    assert (row["turns"], row["steady_steps"]) == (3, 6 * 20)
+    assert row["turn_step_us"] == "100000.000 200000.000 100000.000"
+    assert row["train_images_per_s"] == pytest.approx(64 * 20 / 2.5)
+
+
+def test_turns_last_their_share(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """A turn goes on for its share of the steady seconds, and has two blocks at the least."""
+    words = iter([True, True, False])
+    backend = Recorder(clock, iter([1.0] * 100))
+
+    row = measure.training(make_job(turns=2, steady_s=10.0), backend, iter([[]] * 100), silent, lambda: next(words))
+
+    assert [len(turn) for turn in row["blocks"]["steady"]] == [5, 5]
+
+
 def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> None:
     """What the machine's own counters found in steady training stands in the row."""
-    row = measure.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent)
+    row = measure.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
 
     assert row["cpu_s_user"] >= 0
     assert {"preemptions_per_step", "steal_share", "other_load", "energy_j", "energy_source"} <= set(row)
@@ -241,7 +285,9 @@ def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> Non
 
 def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Blocks are timed until the asked seconds are over, and there are ten at least."""
-    long = measure.training(make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent)
+    long = measure.training(
+        make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never
+    )
 
     assert long["steady_steps"] == 30 * 20
 
@@ -249,7 +295,7 @@ def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., J
 @pytest.mark.parametrize(("block_s", "expected"), [(1 / 4, 10), (1 / 16, 10), (1 / 32, 16), (1 / 64, 32)])
 def test_warm_up_lasts_half_a_second(clock: Clock, make_job: Callable[..., Job], block_s: float, expected: int) -> None:
     """Short blocks that are alike from the first on are warmed up for half a second; there are ten at least."""
-    row = measure.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent)
+    row = measure.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent, never)
 
     assert row["steady"] is True
     assert row["warmup_steps"] == expected * 20
@@ -261,7 +307,7 @@ def test_warm_up_gives_up(clock: Clock, make_job: Callable[..., Job]) -> None:
     durations = iter([1.5**number for number in range(60)])
 
     row = measure.training(
-        make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60), silent
+        make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60), silent, never
     )
 
     assert row["steady"] is False
@@ -273,7 +319,9 @@ def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]
     durations = [0.125 * 1.1**number for number in range(60)]
     last = next(count for count in range(60) if sum(durations[:count]) >= 8.0)
 
-    row = measure.training(make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), iter([[]] * 60), silent)
+    row = measure.training(
+        make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), iter([[]] * 60), silent, never
+    )
 
     assert last > 10
     assert (row["steady"], row["warmup_steps"]) == (False, last * 20)

@@ -129,7 +129,8 @@ def test_blocks_and_sweep_are_of_every_launch(finished_run: Path) -> None:
         place = [launch["round"], launch["position"]]
         mine = blocks[(blocks["round"] == place[0]) & (blocks["position"] == place[1])]
         steady = mine[mine["phase"] == "steady"]
-        assert set(mine["phase"]) == {"warmup", "steady"}
+        assert set(mine["phase"]) == {"warmup", "return", "steady"}
+        assert steady["turn"].max() == launch["turns"] == len(mine[mine["phase"] == "return"])
         assert set(mine["backend"]) == {launch["backend"]}
         assert steady["steps"].sum() == launch["steady_steps"]
         assert mine[mine["phase"] == "warmup"]["steps"].sum() == launch["warmup_steps"]
@@ -306,7 +307,7 @@ def test_wrong_digests_fail_a_launch(make_plan: Callable[..., Plan], tiny_datase
 
 def test_rounds_pair_within_a_run_and_not_between(finished_run: Path, tmp_path: Path) -> None:
     """In one run a machine that slows down between rounds changes no ratio; between runs it widens the interval."""
-    base = RunFolder(finished_run).read("launches").iloc[[0] * 5].reset_index(drop=True)
+    base = RunFolder(finished_run).read("launches").iloc[[0] * 5].reset_index(drop=True).assign(turn_step_us=pd.NA)
     drift = [1.0, 2.0, 0.5, 4.0, 1.5]
     slow = base.assign(round=range(1, 6), backend="slow", train_images_per_s=[90.0 * each for each in drift])
     fast = base.assign(round=range(1, 6), backend="fast", train_images_per_s=[100.0 * each for each in drift])
@@ -598,3 +599,29 @@ def test_untimed_launches_only_train(made_up: Any, run_made_up: Callable[..., Ro
     assert [job.kind for job in made_up.jobs] == ["train"]
     assert "images/s" not in lines_of(work)
     assert list(work.folder.read("epochs")["epoch"]) == [1]
+
+
+def test_launches_of_a_round_take_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """All are started up to steady training, one after the other; then each turn has every entrant once, in an order
+    that is not always the same."""
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, precision=0.0)
+
+    plan, labels, orders = work.plan, ["numpy eager", "twin eager"], set()
+    size = len(labels) * (1 + plan.turns)
+    assert len(made_up.steps) == 3 * size
+    for number in range(3):
+        steps = made_up.steps[number * size : (number + 1) * size]
+        assert steps[:2] == [("ready", entrant.label) for entrant in plan.order(number + 1)]
+        turns = [tuple(label for _, label in steps[place : place + 2]) for place in range(2, size, 2)]
+        assert all(sorted(turn) == labels for turn in turns)
+        assert {what for what, _ in steps[2:]} == {"turn"}
+        orders |= set(turns)
+    assert len(orders) == 2
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {plan.turns}
+
+
+def test_single_entrant_takes_no_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """With nobody to take turns with, and where nothing is timed, a launch goes on by itself."""
+    run_made_up("numpy", rounds=1, most_rounds=1)
+    assert made_up.steps == []
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {0}

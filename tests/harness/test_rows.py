@@ -27,7 +27,7 @@ from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LAUNCHES
 
 RESULT = {
     "import_s": 0.5, "steady": True, "steady_steps": 100, "block_steps": 20, "train_images_per_s": 2000.0,
-    "peak_rss_bytes": 1 << 20, "blocks": {"warmup": [0.5, 0.25], "steady": [0.125, 0.1, 0.2]},
+    "peak_rss_bytes": 1 << 20, "blocks": {"warmup": [[0.5, 0.25]], "steady": [[0.125], [0.1, 0.2]]},
     "inference": [(1, 900.0), (8, 4000.0)], "inference_batch_size": 8, "inference_images_per_s": 4000.0,
     "python_s": "not a column",
 }  # fmt: skip
@@ -210,8 +210,9 @@ def test_blocks_and_sweep_have_a_row_each(launch_rows: LaunchRows, folder: RunFo
     launch_rows.write(folder, launch_s=3.0)
 
     blocks, sweep, launches = folder.read("blocks"), folder.read("inference"), folder.read("launches")
-    assert list(zip(blocks["phase"], blocks["block"], blocks["seconds"])) == [
-        ("warmup", 1, 0.5), ("warmup", 2, 0.25), ("steady", 1, 0.125), ("steady", 2, 0.1), ("steady", 3, 0.2),
+    assert list(zip(blocks["phase"], blocks["turn"], blocks["block"], blocks["seconds"])) == [
+        ("warmup", 1, 1, 0.5), ("warmup", 1, 2, 0.25), ("steady", 1, 1, 0.125), ("steady", 2, 1, 0.1),
+        ("steady", 2, 2, 0.2),
     ]  # fmt: skip
     assert set(blocks["steps"]) == {20}
     assert list(zip(sweep["inference_batch_size"], sweep["inference_images_per_s"])) == [(1, 900.0), (8, 4000.0)]

@@ -225,3 +225,30 @@ def test_label_has_the_variant() -> None:
     assert label_of(frame[:1]) == "torch eager"
     assert label_of(frame[1:]) == "torch eager twin"
     assert re.fullmatch(r"[a-z ]+", label_of(frame.assign(variant=pd.array(["", ""], dtype="string"))))
+
+
+def test_turns_are_pairs() -> None:
+    """A neighbour that slows some turns of both sides, or one turn of one, leaves the round's ratio as it is."""
+    steady, disturbed = "100 100 100 100 100", "100 250 250 180 400"
+    twice = [rows_of(name, [speed] * 5, batch_size=64) for name, speed in (("torch", 1000.0), ("jax", 500.0))]
+    rows = [
+        [row | {"turn_step_us": steady if number % 2 else disturbed} for number, row in enumerate(twice[0])],
+        [row | {"turn_step_us": steady if number % 2 else "80 200 200 144 100"} for number, row in enumerate(twice[1])],
+    ]
+
+    jax = next(each for each in stand(*rows, base="torch") if each.label == "jax eager")
+
+    # By turns: 1 in steady rounds, 1.25 in disturbed ones, whatever the medians of the launches say.
+    assert jax.ratio is not None
+    assert jax.ratio.estimate == pytest.approx(1.25 ** (3 / 5))
+
+
+def test_other_numbers_of_turns_are_no_pairs() -> None:
+    """Launches that took different numbers of turns, or none, are compared by their medians."""
+    ours = [row | {"turn_step_us": "100 100"} for row in rows_of("torch", [1000.0] * 5)]
+    theirs = [row | {"turn_step_us": "100 100 100"} for row in rows_of("jax", [500.0] * 5)]
+
+    found = {each.label: each for each in stand(ours, theirs, base="torch")}
+
+    assert found["jax eager"].ratio is not None
+    assert found["jax eager"].ratio.estimate == pytest.approx(0.5)
