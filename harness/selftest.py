@@ -168,7 +168,7 @@ def show(duels: pd.DataFrame, plan: Selftest) -> bool:
             Text("pass", style="green") if good else Text("FAIL", style="bold red"),
         )
     console.print(table)
-    console.print("rounds, width: medians; covered: intervals that hold the true ratio 1 / (1 + slowdown).")
+    console.print("rounds, width: medians; covered: intervals that hold the truth, 1/(1 + slowdown)")
     return passed
 
 
