@@ -9,6 +9,8 @@ from pathlib import Path
 EVALUATION_BATCH = 500
 LATENCY_QUERIES = 1024
 INFERENCE_SIZES = (1, 8, 64, EVALUATION_BATCH)
+# What a worker is told while it waits for its turn.
+TURN, NO_MORE_TURNS = b"t", b"n"
 
 
 def block_steps(batch_size: int) -> int:

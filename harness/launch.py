@@ -17,12 +17,10 @@ import backends
 import harness
 from harness import controls
 from harness.errors import WorkerFailed
-from harness.job import Job
+from harness.job import NO_MORE_TURNS, TURN, Job
 
 Listener = Callable[[dict[str, Any]], None]
 LOG_LINES = 12
-# What a worker is told while it waits for its turn.
-TURN, NO_MORE_TURNS = b"t", b"n"
 
 
 def launch(job: Job, *, interpreter: str, folder: Path, timeout_s: float, listen: Listener) -> dict[str, Any]:

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import controls
-from harness.job import Job
+from harness.job import TURN, Job
 
 Tell = Callable[..., None]
-# What the harness says where it wants one more turn (harness/launch.py).
-TURN = b"t"
 
 
 def main() -> int:
