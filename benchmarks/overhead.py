@@ -1,7 +1,7 @@
-"""Is the harness fair? Each backend against a hand-written loop of the same framework, in paired rounds.
+"""Is the harness fair? Each backend and mode against a hand-written loop of the same framework, in paired rounds.
 
-    nox -s overhead                         all five, six rounds
-    nox -s overhead -- --backend torch --rounds 10
+    nox -s overhead                         all five in their default modes, six rounds
+    nox -s overhead -- --backend torch --mode all --rounds 10
 
 Both sides get the same arrays, batch size, threads, CPUs and variables, one right after the other, in random order;
 the ratio is of launches paired by round. Ends with what the stopwatch itself adds to an interval.
@@ -16,19 +16,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.table import Table
 
-from harness import catalogue, commands, controls, rounds, tables
+from harness import catalogue, controls, rounds, tables
 from harness.batches import Data
 from harness.data import load_dataset
 from harness.display import Display
+from harness.entrants import make_entrants, parse_backends
 from harness.errors import LenetBenchError
 from harness.interpreters import Interpreter, find
-from harness.job import Entrant, Job, block_steps
+from harness.job import Entrant, Job
 from harness.launch import launch
 from harness.measure import DISTINCT_BLOCKS, timed
 from harness.network import get_network
@@ -60,7 +61,7 @@ def harness_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, fol
 
 
 def loop_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, folder: Path) -> float:
-    """Images per second of one process of the hand-written loop, under the same controls."""
+    """Images per second of one process of the hand-written loop of the entrant's mode, under the same controls."""
     folder.mkdir()
     asked = controls.asked_variables(threads=entrant.threads, scratch=folder)
     environment, _ = controls.launch_environment(os.environ, asked)
@@ -70,7 +71,16 @@ def loop_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, folder
     # run_path does for a script what `python script.py` does, once the process is pinned.
     code = pinned + f"sys.path.insert(0, {str(LOOPS)!r}); runpy.run_path({script!r}, run_name='__main__')"
     answer = subprocess.run(
-        [interpreter.path, "-c", code, script, str(scratch / "blocks.npz"), str(entrant.threads), str(SECONDS)],
+        [
+            interpreter.path,
+            "-c",
+            code,
+            script,
+            entrant.mode,
+            str(_arrays(scratch, entrant)),
+            str(entrant.threads),
+            str(SECONDS),
+        ],
         env=environment,
         capture_output=True,
         text=True,
@@ -82,20 +92,28 @@ def loop_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, folder
 
 
 def prepare(scratch: Path, entrant: Entrant) -> None:
-    """Write what both sides read: data set and weights for the harness, its very batches for the loop."""
+    """Write what the harness reads: data set and weights."""
     rounds.write_dataset(load_dataset(), scratch)
     network = get_network(entrant.network)
     np.savez(scratch / "weights.npz", **initial_weights(network, seed=0))  # type: ignore[arg-type]
-    data = Data(scratch, input_shape=network.input_shape, dtype=entrant.dtype)
-    steps = block_steps(entrant.batch_size)
-    order = data.order(seed=0, epoch=0, batch_size=entrant.batch_size)[: steps * DISTINCT_BLOCKS]
-    images, labels = (np.stack(part) for part in zip(*(data.train_batch(index) for index in order), strict=True))
-    blocks = (DISTINCT_BLOCKS, steps)
-    np.savez(
-        scratch / "blocks.npz",
-        images=images.reshape(*blocks, *images.shape[1:]),
-        labels=labels.reshape(*blocks, *labels.shape[1:]),
-    )
+
+
+def _arrays(scratch: Path, entrant: Entrant) -> Path:
+    """The file that a loop reads, with the very batches, in blocks of the very lengths, that the harness times."""
+    steps = catalogue.steps_of(entrant)
+    file = scratch / f"blocks-{steps}.npz"
+    if not file.exists():
+        network = get_network(entrant.network)
+        data = Data(scratch, input_shape=network.input_shape, dtype=entrant.dtype)
+        order = data.order(seed=0, epoch=0, batch_size=entrant.batch_size)[: steps * DISTINCT_BLOCKS]
+        images, labels = (np.stack(part) for part in zip(*(data.train_batch(index) for index in order), strict=True))
+        blocks = (DISTINCT_BLOCKS, steps)
+        np.savez(
+            file,
+            images=images.reshape(*blocks, *images.shape[1:]),
+            labels=labels.reshape(*blocks, *labels.shape[1:]),
+        )
+    return file
 
 
 def stopwatch_seconds() -> float:
@@ -105,21 +123,18 @@ def stopwatch_seconds() -> float:
 
 def main(
     backend: Annotated[list[str], typer.Option("--backend", "-b", help="As in lenet-bench run.")] = ["all"],  # noqa: B006
+    mode: Annotated[str | None, typer.Option(help="As in lenet-bench run: names with commas, or all.")] = None,
     rounds_: Annotated[int, typer.Option("--rounds", min=2, help="Pairs of launches of each backend.")] = 6,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = LENET5.batch_size,
 ) -> None:
-    """Print the ratio harness / hand-written loop of each backend, with its interval."""
-    names = commands.parse_backends(backend)
+    """Print the ratio harness / hand-written loop of each entrant, with its interval."""
+    names = [name for name in parse_backends(backend) if name in catalogue.FRAMEWORKS]
     found = {name: find(name) for name in names}
-    fields: dict[str, Any] = {"network": "lenet5", "feed": "host", "device": "cpu", "dtype": "float32"}
-    entrants = [
-        commands.make_entrant(
-            name, mode=None, environment="controlled", threads=threads, batch_size=batch_size, **fields
-        )
-        for name in names
-        if name in catalogue.FRAMEWORKS
-    ]
+    entrants = make_entrants(
+        names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device="cpu",
+        dtype="float32",
+    )  # fmt: skip
     speeds: dict[tuple[str, str], list[float]] = {}
     with Display() as display, rounds.scratch_folder() as scratch:
         prepare(scratch, entrants[0])
@@ -127,12 +142,12 @@ def main(
         for number in range(1, rounds_ + 1):
             display.round_started(number)
             for entrant, side in order_of(entrants, number):
-                label = f"{entrant.backend} {'harness' if side is harness_speed else 'loop'}"
-                display.launch_started(label)
-                folder = scratch / f"{number}-{label.replace(' ', '-')}"
+                which = "harness" if side is harness_speed else "loop"
+                display.launch_started(f"{entrant.label} {which}")
+                folder = scratch / f"{number}-{entrant.label.replace(' ', '-')}-{which}"
                 speed = side(entrant, found[entrant.backend], scratch, folder)
-                speeds.setdefault((entrant.backend, label.split()[1]), []).append(speed)
-                display.note(f"round {number}/{rounds_}  {label}: {speed:,.0f} images/s")
+                speeds.setdefault((entrant.label, which), []).append(speed)
+                display.note(f"round {number}/{rounds_}  {entrant.label} {which}: {speed:,.0f} images/s")
                 display.launch_finished({}, None)
     show(entrants, speeds)
 
@@ -156,9 +171,9 @@ def show(entrants: list[Entrant], speeds: dict[tuple[str, str], list[float]]) ->
         table.add_column(header, justify="right", no_wrap=True)
     added = stopwatch_seconds()
     for entrant in entrants:
-        ours, theirs = speeds[entrant.backend, "harness"], speeds[entrant.backend, "loop"]
+        ours, theirs = speeds[entrant.label, "harness"], speeds[entrant.label, "loop"]
         ratio = paired_ratio(ours, theirs)
-        share = added / (block_steps(entrant.batch_size) * entrant.batch_size / float(np.median(ours)))
+        share = added / (catalogue.steps_of(entrant) * entrant.batch_size / float(np.median(ours)))
         table.add_row(
             entrant.backend,
             entrant.mode,
@@ -171,7 +186,7 @@ def show(entrants: list[Entrant], speeds: dict[tuple[str, str], list[float]]) ->
     console = tables.stdout()
     console.print("Training images/s: the harness, a hand-written loop, harness / loop paired by round")
     console.print(table)
-    steps = block_steps(entrants[0].batch_size)
+    steps = catalogue.steps_of(entrants[0])
     console.print(f"The stopwatch measures {added * 1e9:.0f} ns around nothing; an interval is {steps} steps.")
 
 

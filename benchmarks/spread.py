@@ -23,9 +23,10 @@ import typer
 from rich.text import Text
 
 from benchmarks.overhead import prepare
-from harness import commands, rounds, tables
+from harness import rounds, tables
 from harness.controls import ALLOCATOR
 from harness.display import Display
+from harness.entrants import make_entrants, parse_backends
 from harness.errors import LenetBenchError, WorkerFailed, unknown
 from harness.interpreters import find
 from harness.job import Entrant, Job
@@ -95,13 +96,7 @@ def main(
     for name in variant:
         if name not in VARIANTS:
             raise unknown("variant", name, VARIANTS)
-    fields: dict[str, Any] = {"network": "lenet5", "feed": "host", "device": "cpu", "dtype": "float32"}
-    entrants = [
-        commands.make_entrant(
-            name, mode=None, environment="controlled", threads=1, batch_size=LENET5.batch_size, **fields
-        )
-        for name in commands.parse_backends(backend)
-    ]
+    entrants = make_entrants(parse_backends(backend), network="lenet5", device="cpu", dtype="float32")
     pythons = {entrant.backend: find(entrant.backend).path for entrant in entrants}
     rows: list[dict[str, Any]] = []
     with Display() as display, rounds.scratch_folder() as scratch:

@@ -59,7 +59,12 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 
 
 def measure(
-    backend: Any, weights: dict[str, np.ndarray], *, images: np.ndarray, labels: np.ndarray
+    backend: Any,
+    weights: dict[str, np.ndarray],
+    *,
+    images: np.ndarray,
+    labels: np.ndarray,
+    least_steps: int = LEAST_STEPS,
 ) -> dict[str, np.ndarray]:
     """Time k and 2k steps, and how much of training and of inference is left after `synchronize`.
 
@@ -67,12 +72,13 @@ def measure(
         backend: built with feed=host; its weights and its optimizer's state are used up.
         images: the backend's dtype, (steps, batch, c, h, w).
         labels: int32 (steps, batch).
+        least_steps: k is no less: a block, where the time of a step depends on how many a call has.
 
     Returns:
         float64 scalars by the names in IDEAL, medians over trials.
     """
     backend.load_weights(weights)
-    count = _steps_that_fill(SECONDS, backend, (images[0], labels[0]))
+    count = max(_steps_that_fill(SECONDS, backend, (images[0], labels[0])), least_steps)
     batches = [(images[step % len(images)], labels[step % len(labels)]) for step in range(2 * count)]
     # Where a program is compiled for each number of steps, this is when.
     _trial(backend, weights, batches)

@@ -14,6 +14,8 @@ from typing import Any
 
 import backends
 from harness.errors import unknown
+from harness.job import Entrant, block_steps
+from harness.precision import GPU_ONLY
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
 EXTRA = "LENET_BENCH_BACKENDS"
@@ -37,7 +39,7 @@ def names() -> list[str]:
 
 
 def facts(name: str) -> ModuleType:
-    """Return `backends/<name>/__init__.py`: DISTRIBUTIONS, MODES, DTYPES, DEVICES.
+    """Return `backends/<name>/__init__.py`, whose contents `harness/protocol.py` describes.
 
     Raises:
         InputError: there is no such backend; the message lists those there are.
@@ -45,6 +47,32 @@ def facts(name: str) -> ModuleType:
     if name not in names():
         raise unknown("backend", name, names())
     return importlib.import_module(f"backends.{name}")
+
+
+def modes(name: str, device: str) -> dict[str, str]:
+    """The modes that a backend has on a device, each with its sentence; the first is the default."""
+    known = facts(name)
+    return {m: text for m, text in known.MODES.items() if device != "cpu" or m not in getattr(known, "GPU_MODES", ())}
+
+
+def dtypes(name: str, device: str) -> tuple[str, ...]:
+    """The precisions that a backend trains in on a device; the first is the default."""
+    return tuple(dtype for dtype in facts(name).DTYPES if device != "cpu" or dtype not in GPU_ONLY)
+
+
+def refusal(name: str, mode: str, dtype: str) -> str:
+    """Why a backend does not train in this mode and precision, a sentence; empty where it does."""
+    return str(getattr(facts(name), "REFUSED", {}).get((mode, dtype), ""))
+
+
+def steps_of(entrant: Entrant) -> int:
+    """Steps of a block of this entrant."""
+    return block_steps(entrant.batch_size) * blockwise(entrant.backend).get(entrant.mode, 1)
+
+
+def blockwise(name: str) -> dict[str, int]:
+    """The modes of a backend that hand over whole blocks, and by how much these are longer than others'."""
+    return dict(getattr(facts(name), "BLOCKWISE", {}))
 
 
 def backend_class(name: str) -> Any:

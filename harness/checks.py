@@ -19,6 +19,7 @@ from harness.job import Entrant, Job
 from harness.launch import launch
 from harness.network import get_network
 from harness.plan import Plan
+from harness.precision import array_dtype
 from harness.recipe import LENET5
 from harness.results import RunFolder
 from harness.start import initial_weights
@@ -44,10 +45,10 @@ def verify(
         weights = initial_weights(network, seed=seed, initialiser=LENET5.initialiser)
         problem = pose(network, LENET5, dataset, weights, dtype=dtype, tick=display.advance)
         np.savez(scratch / "weights.npz", **weights)  # type: ignore[arg-type]
-        np.savez(scratch / "problem.npz", images=problem.images.astype(dtype), labels=problem.labels)
+        np.savez(scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
         for entrant in entrants:
             interpreter = found[entrant.backend]
-            display.note(f"{entrant.backend} {interpreter.version}")
+            display.note(f"{entrant.backend} {interpreter.version} {entrant.mode}")
             rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
             allowance, reason = rounding.get(dtype, (1.0, ""))
             if reason:
@@ -60,7 +61,7 @@ def verify(
 def _launch_verification(
     entrant: Entrant, interpreter: Interpreter, scratch: Path, timeout_s: float
 ) -> dict[str, np.ndarray]:
-    folder = scratch / entrant.backend
+    folder = scratch / f"{entrant.backend}-{entrant.mode}"
     job = Job(
         kind="verify",
         entrant=entrant,
@@ -68,7 +69,7 @@ def _launch_verification(
         seed=0,
         data=str(scratch / "problem.npz"),
         weights=str(scratch / "weights.npz"),
-        output=str(scratch / f"{entrant.backend}.npz"),
+        output=str(folder.with_suffix(".npz")),
         asked=rounds.asked_controls(entrant, folder),
     )
     launch(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)

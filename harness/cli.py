@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,12 +13,13 @@ from rich.text import Text
 
 import harness
 from harness import checks, commands, doctor, listings, selftest, tables
+from harness.entrants import make_entrants, parse_backends, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
 from harness.network import get_network
 from harness.options import (
     Backends,
     Base,
-    BatchSize,
+    BatchSizeSweep,
     DataDir,
     DataSet,
     Device,
@@ -31,7 +32,9 @@ from harness.options import (
     Results,
     Seed,
     Sizes,
+    Tf32,
     Threads,
+    ThreadsSweep,
     Timeout,
     positive,
     seconds,
@@ -72,8 +75,9 @@ def run(
     feed: Feed = "host",
     device: Device = "cpu",
     dtype: Dtype = "float32",
-    threads: Threads = 1,
-    batch_size: BatchSize = LENET5.batch_size,
+    tf32: Tf32 = False,
+    threads: ThreadsSweep = "1",  # type: ignore[assignment]
+    batch_size: BatchSizeSweep = str(LENET5.batch_size),  # type: ignore[assignment]
     precision: Annotated[
         float | None,
         typer.Option(
@@ -133,14 +137,17 @@ def run(
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
-    Every round launches each backend once and lets them take turns of a fraction of a second. Rounds are added
-    until the interval of every comparison is narrower than --precision, or --budget ends.
+    Every round launches each entrant once and lets them take turns of a fraction of a second. Rounds are added
+    until the interval of every comparison is narrower than --precision, or --budget ends. Entrants are the product
+    of backends, modes, feeds, threads and batch sizes; a table says how speed grows with each.
 
     Examples:
 
     - `lenet-bench run -b torch`
     - `lenet-bench run -b all --preset quick`
     - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
+    - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
+    - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
@@ -151,11 +158,11 @@ def run(
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    fields: dict[str, Any] = {
-        "network": get_network(network).name, "feed": feed, "device": device, "dtype": dtype,
-        "batch_size": batch_size, "environment": environment, "threads": threads,
-    }  # fmt: skip
-    entrants = [commands.make_entrant(each, mode=mode, **fields) for each in commands.parse_backends(backend)]
+    entrants = make_entrants(
+        parse_backends(backend), modes=mode, feeds=feed.split(","), threads=threads, batch_sizes=batch_size,
+        device=device, dtype=precision_of(dtype, tf32=tf32), network=get_network(network).name,
+        environment=environment,
+    )  # fmt: skip
     plan = commands.default_plan(
         entrants, data_set=data_set, data_dir=data_dir, seed=seed, base=base, launch_timeout_s=launch_timeout,
         until=until / 100 if until else 0.0,
@@ -193,6 +200,7 @@ def verify(
     mode: Mode = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
+    tf32: Tf32 = False,
     threads: Threads = 1,
     seed: Seed = 0,
     launch_timeout: Timeout = 900,
@@ -209,21 +217,19 @@ def verify(
 
     - `lenet-bench verify -b torch`
     - `lenet-bench verify -b all --dtype float64`
+    - `lenet-bench verify -b tensorflow --mode all`
     """
-    entrants = [
-        commands.make_entrant(
-            each, mode=mode, environment="controlled", threads=threads, network=get_network(network).name,
-            feed="host", device=device, dtype=dtype, batch_size=LENET5.batch_size,
-        )
-        for each in commands.parse_backends(backend)
-    ]  # fmt: skip
+    entrants = make_entrants(
+        parse_backends(backend), modes=mode, threads=(threads,), device=device, dtype=precision_of(dtype, tf32=tf32),
+        network=get_network(network).name,
+    )  # fmt: skip
     pythons = commands.parse_pythons(python or [])
     failed = []
     for entrant, found in checks.verify(
         entrants, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons
     ):
-        tables.show_checks(tables.stdout(), f"{entrant.label} {dtype}", found)
-        failed += [] if all(check.passed for check in found) else [entrant.backend]
+        tables.show_checks(tables.stdout(), f"{entrant.backend} {entrant.mode} {entrant.dtype}", found)
+        failed += [] if all(check.passed for check in found) else [entrant.label]
     if failed:
         raise Regression(f"Verification failed for {', '.join(failed)}: see what says FAIL above.")
 
@@ -259,13 +265,9 @@ def gate(
     - `lenet-bench gate -b torch --epochs 2 --seeds 4`
     - `lenet-bench gate -b all --write-baseline --seeds 10 --epochs 5 --seed 0`
     """
-    entrants = [
-        commands.make_entrant(
-            each, mode=None, environment="controlled", threads=threads, network=get_network(network).name,
-            feed="host", device="cpu", dtype="float32", batch_size=LENET5.batch_size,
-        )
-        for each in commands.parse_backends(backend)
-    ]  # fmt: skip
+    entrants = make_entrants(
+        parse_backends(backend), threads=(threads,), network=get_network(network).name, device="cpu", dtype="float32"
+    )  # fmt: skip
     plan = commands.default_plan(
         entrants, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds, seed=seed,
         epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
@@ -300,7 +302,7 @@ def doctor_(
     - `lenet-bench doctor --threads 2 -b torch,jax`
     """
     pythons = commands.parse_pythons(python or [])
-    names = commands.parse_backends(backend) if backend else commands.installed(pythons)
+    names = parse_backends(backend) if backend else commands.installed(pythons)
     findings = checks.examine(names, threads=threads, pythons=pythons)
     doctor.show(tables.stdout(), findings)
 

@@ -17,30 +17,20 @@ from harness import catalogue, compare, interpreters, rounds, standings, tables
 from harness.causes import likely_cause
 from harness.data import Dataset, load_dataset
 from harness.display import Display
-from harness.errors import InputError, WorkerFailed, unknown
+from harness.errors import InputError, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant
 from harness.machine import this_machine
 from harness.plan import Plan, Preset
 from harness.recipe import LENET5
 from harness.results import RunFolder
+from harness.scaling import scaling
 from harness.summary import accuracy_spread, inference_sweep, summarise
 
 INTERRUPTED = 130
 # Of a run with a target.
 TARGET_SEEDS = 5
 TARGET_EPOCHS = 10
-
-
-def parse_backends(values: list[str]) -> list[str]:
-    """Read `--backend torch --backend jax`, `--backend torch,jax` and `--backend all` (the five frameworks)."""
-    found: list[str] = []
-    for value in ",".join(values).split(","):
-        for name in catalogue.FRAMEWORKS if value == "all" else (value.strip(),):
-            catalogue.facts(name)
-            if name not in found:
-                found.append(name)
-    return found
 
 
 def parse_pythons(values: list[str]) -> dict[str, str]:
@@ -57,27 +47,6 @@ def parse_pythons(values: list[str]) -> dict[str, str]:
         catalogue.facts(name)
         found[name] = path
     return found
-
-
-def make_entrant(backend: str, *, mode: str | None, environment: str, threads: int, **fields: Any) -> Entrant:
-    """Make an entrant from options, checked against what the backend has.
-
-    Raises:
-        InputError: a mode, precision or device that it does not have; the message lists those it has.
-    """
-    facts = catalogue.facts(backend)
-    mode = mode or next(iter(facts.MODES))
-    for value, kind, known in (
-        (mode, f"mode of {backend}", facts.MODES),
-        (fields["dtype"], f"precision of {backend}", facts.DTYPES),
-        (fields["device"], f"device of {backend}", facts.DEVICES),
-        (fields["feed"], "feed", ("host", "device")),
-        (environment, "environment", ("controlled", "native")),
-    ):
-        if value not in known:
-            raise unknown(kind, value, known)
-    threads = 0 if environment == "native" else threads
-    return Entrant(backend=backend, mode=mode, environment=environment, threads=threads, **fields)
 
 
 def new_run(plan: Plan, *, results: Path, name: str | None, pythons: dict[str, str]) -> int:
@@ -156,6 +125,10 @@ def _report(folder: RunFolder, work: rounds.Rounds, interrupted: bool) -> int:
     folder.write_summary(summary)
     if len(summary):
         tables.show_summary(console, summary, inference_sweep(summary, launches, folder.read("inference")))
+    grown = scaling(launches)
+    if len(grown):
+        folder.write_scaling(grown)
+        tables.show_scaling(console, grown)
     if not work.plan.until:
         _show_accuracy(epochs)
     if work.ending:

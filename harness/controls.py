@@ -54,7 +54,7 @@ def choose_cpus(threads: int) -> list[int]:
     return allowed[-threads:]
 
 
-def asked_variables(*, threads: int, scratch: Path) -> dict[str, str]:
+def asked_variables(*, threads: int, scratch: Path, tf32: bool = False) -> dict[str, str]:
     """The variables of a controlled launch; `scratch` is its own empty folder, so that all caches start empty."""
     caches = {
         "TMPDIR": str(scratch),
@@ -67,9 +67,11 @@ def asked_variables(*, threads: int, scratch: Path) -> dict[str, str]:
     choices = {
         # Without it one framework takes three quarters of the card at start, and no memory figure means anything.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "NVIDIA_TF32_OVERRIDE": "0",
         "TF_CPP_MIN_LOG_LEVEL": "1",
     }
+    if not tf32:
+        # Whatever a framework chooses, NVIDIA's libraries then multiply float32 numbers in float32.
+        choices["NVIDIA_TF32_OVERRIDE"] = "0"
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) | ALLOCATOR | caches | choices
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 EVALUATION_BATCH = 500
 LATENCY_QUERIES = 1024
@@ -15,8 +18,32 @@ TURN, NO_MORE_TURNS = b"t", b"n"
 
 def block_steps(batch_size: int) -> int:
     """Steps of a block, which one timed call trains: long enough for the clock and for two synchronisations not to
-    count (20 steps up to batch 128), and short enough for ten blocks of large batches to end (4 at the least)."""
+    count (20 steps up to batch 128), and short enough for ten blocks of large batches to end (4 at the least).
+
+    Some modes have longer ones: see `catalogue.steps_of`."""
     return max(4, min(20, 2560 // batch_size))
+
+
+# What an entrant's label does not say, because it is what most entrants have; and how it says the rest.
+USUAL = {
+    "network": "lenet5", "threads": 1, "batch_size": 64, "feed": "host", "device": "cpu", "dtype": "float32",
+    "environment": "controlled",
+}  # fmt: skip
+FORMS = {"threads": "{}t", "batch_size": "b{}"}
+
+
+def label_of(fields: Mapping[str, Any]) -> str:
+    """Name of the entrant with these fields: backend and mode, then whatever is not as usual, then its variant.
+
+    `torch eager`, `torch eager 2t b256 device`. Fields that are empty, also as pandas has it, are left out.
+    """
+    fields = {name: value if isinstance(value, Integral | str) else None for name, value in fields.items()}
+    unusual = [
+        FORMS.get(name, "{}").format(fields[name])
+        for name, usual in USUAL.items()
+        if fields[name] not in (usual, None, 0)
+    ]
+    return " ".join(str(part) for part in (fields["backend"], fields["mode"], *unusual, fields["variant"]) if part)
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,7 @@ class Entrant:
     @property
     def label(self) -> str:
         """Short name for progress lines, and what `--base` takes."""
-        return " ".join(part for part in (self.backend, self.mode, self.variant) if part)
+        return label_of(asdict(self))
 
 
 @dataclass(frozen=True)

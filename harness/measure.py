@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from harness.batches import Data
+from harness.catalogue import steps_of
 from harness.counters import Counters, combine
-from harness.job import EVALUATION_BATCH, LATENCY_QUERIES, Job, block_steps
+from harness.job import EVALUATION_BATCH, LATENCY_QUERIES, Job
 
 # Blocks of different batches that training cycles through while it is timed.
 DISTINCT_BLOCKS = 5
@@ -55,12 +56,14 @@ def blocks(job: Job, data: Data) -> Iterator[Any]:
     size = job.entrant.batch_size
     order = data.order(seed=job.seed, epoch=0, batch_size=size)
     full = [index for index in order if len(index) == size]
-    # A small data set has fewer batches than a few blocks need: go round.
-    source = cycle(full)
-    wanted = [[next(source) for _ in range(block_steps(size))] for _ in range(DISTINCT_BLOCKS)]
-    if job.entrant.feed == "device":
-        return cycle([np.stack(block) for block in wanted])
-    return cycle([[data.train_batch(index) for index in block] for block in wanted])
+    wanted = DISTINCT_BLOCKS * steps_of(job.entrant)
+    batches: list[Any] = full[:wanted]
+    if job.entrant.feed == "host":
+        batches = [data.train_batch(index) for index in batches]
+    # A small data set, or a large batch, has fewer batches than a few blocks need: go round.
+    source = cycle(batches)
+    made = [[next(source) for _ in range(steps_of(job.entrant))] for _ in range(DISTINCT_BLOCKS)]
+    return cycle([np.stack(block) for block in made] if job.entrant.feed == "device" else made)
 
 
 def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell, take_turn: Callable[[], bool]) -> Row:
@@ -78,7 +81,7 @@ def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell, take_tur
             tell("turn ended")
     else:
         turns.take(job.steady_s)
-    count = block_steps(job.entrant.batch_size)
+    count = steps_of(job.entrant)
     seconds = [second for turn in turns.seconds for second in turn]
     step_us = np.array(seconds) / count * 1e6
     median = float(np.median(step_us))
@@ -124,7 +127,7 @@ class Turns:
         self.counters.start()
         while len(seconds) < least or sum(seconds) < least_s:
             seconds.append(self._block())
-        steps = len(seconds) * block_steps(self.job.entrant.batch_size)
+        steps = len(seconds) * steps_of(self.job.entrant)
         self.counted.append((steps, sum(seconds), self.counters.stop(steps=steps)))
         self.tell("phase", name="steady ended")
         self.seconds.append(seconds)

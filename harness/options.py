@@ -49,8 +49,11 @@ class Sizes(tuple[int, ...]):
 
 def sizes(value: str) -> Sizes:
     """Read `1,8,64`, or `none`."""
-    if value == "none":
-        return Sizes()
+    return Sizes() if value == "none" else several(value)
+
+
+def several(value: str) -> Sizes:
+    """Read `64` or `32,64,256`."""
     read = whole(1)
     return Sizes(sorted({read(part.strip()) for part in str(value).split(",")}))
 
@@ -67,14 +70,28 @@ DataDir = Annotated[
     str | None,
     typer.Option("--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/ and so on."),
 ]
-Mode = Annotated[str | None, typer.Option("--mode", help="How the backend executes. [default: the backend's first]")]
-Feed = Annotated[str, typer.Option("--feed", help="host: hand over each batch; device: keep the data set there.")]
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", help="How backends execute: names with commas, or all. [default: each backend's first]"),
+]
+Feed = Annotated[
+    str,
+    typer.Option("--feed", help="host: hand over each batch; device: keep the data set there; or both: host,device."),
+]
 Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (mixed).")]
+Tf32 = Annotated[
+    bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32; its rows have dtype tf32.")
+]
 Threads = Annotated[
     int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", parser=whole(1), metavar="N", help="Images a training step.")]
+ThreadsSweep = Annotated[
+    Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Threads, and CPUs to be pinned to.")
+]
+BatchSizeSweep = Annotated[
+    Sizes, typer.Option("--batch-size", parser=several, metavar="N,N", help="Images a training step.")
+]
 Environment = Annotated[
     str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
 ]

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from harness import catalogue, controls, measure, peak, training
+from harness import asynchrony, catalogue, controls, measure, peak, training
 from harness.batches import Data, batches_digest
 from harness.handicap import Slowed
 from harness.job import Entrant, Job
 from harness.measure import Row
 from harness.network import get_network
 from harness.packages import packages_digest
+from harness.precision import array_dtype
 from harness.quantities import write_quantities
 from harness.recipe import Recipe
 from harness.start import Weights, weights_digest
@@ -42,11 +43,13 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         weights = {name: archive[name] for name in network.parameter_shapes()}
     backend, row = _build(job, weights, tell)
     if job.kind == "verify":
-        write_quantities(backend, weights, source=Path(job.data), target=Path(job.output))
+        whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
+        least = catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS
+        write_quantities(backend, weights, source=Path(job.data), target=Path(job.output), least_steps=least)
     if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
         return
-    data = Data(Path(job.data), input_shape=network.input_shape, dtype=job.entrant.dtype)
+    data = Data(Path(job.data), input_shape=network.input_shape, dtype=array_dtype(job.entrant.dtype))
     if job.entrant.feed == "device":
         _make_resident(backend, data)
     if job.kind == "measure":

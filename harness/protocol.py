@@ -6,8 +6,13 @@ no seed, no clock, no file and no printing: those are the harness's.
 
 Beside the class, `backends/<name>/__init__.py` states, without importing the framework:
     DISTRIBUTIONS: the packages, any one of which is the framework; its version is the backend's.
-    MODES: mode -> one sentence; the first is the default.
-    DTYPES: the precisions it can train in; the first is the default.
+    MODES: mode -> one sentence; the first is the default: what the framework's own guides teach for training.
+    GPU_MODES (optional): those of them that need a GPU.
+    BLOCKWISE (optional): modes that hand over a whole block at once, so that the time of a step depends on how many
+        steps a call has; mode -> by how much its blocks are longer than others', 1 where they are not. Longer where
+        a call of `train_steps` has a cost that users pay once an epoch.
+    DTYPES: the precisions it can train in (`harness/precision.py`); the first is the default.
+    REFUSED (optional): (mode, dtype) -> why the framework gets it wrong. A test holds that it still does.
     ROUNDING (optional): dtype -> (factor, reason) where the framework's own kernels are less exact than the
         precision allows: verification multiplies its tolerances by the factor and prints the reason.
     DEVICES: what the backend has code for; the installation decides what works.
@@ -39,7 +44,7 @@ class Backend(Protocol):
             mode: a key of MODES.
             feed: `host` or `device` (see `train_steps`).
             device: `cpu` or `gpu`.
-            dtype: `float32` or `float64`: of weights, activations and images.
+            dtype: one of DTYPES; `harness/precision.py` says what they mean.
             threads: how many the framework may compute with; 0 leaves the framework's own default.
 
         Raises:
@@ -56,13 +61,13 @@ class Backend(Protocol):
         """
 
     def dump_weights(self) -> dict[str, np.ndarray]:
-        """Return the canonical weights in the backend's dtype; load, then dump, is bit-exact."""
+        """Return the canonical weights as `harness.precision.array_dtype` says; load, then dump, is bit-exact."""
 
     def put(self, *, images: np.ndarray, labels: np.ndarray) -> tuple[Native, Native]:
         """Hand over arrays; return native (images, labels) on the device, in the backend's own layout.
 
         Args:
-            images: the backend's dtype, (n, channels, height, width), C-contiguous.
+            images: as `harness.precision.array_dtype` says, (n, channels, height, width), C-contiguous.
             labels: int32 (n,).
         """
 

@@ -49,9 +49,16 @@ def quantities(backend: Any, weights: dict[str, np.ndarray], *, images: np.ndarr
     return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
 
-def write_quantities(backend: Any, weights: dict[str, np.ndarray], *, source: Path, target: Path) -> None:
-    """Compute the quantities on the batches in the archive `source`, then time some; write all to `target`."""
+def write_quantities(
+    backend: Any, weights: dict[str, np.ndarray], *, source: Path, target: Path, least_steps: int
+) -> None:
+    """Compute the quantities on the batches in the archive `source`, then time some; write all to `target`.
+
+    Args:
+        least_steps: as `asynchrony.measure`.
+    """
     with np.load(source, allow_pickle=False) as archive:
         batches = {name: archive[name] for name in ("images", "labels")}
-    found = quantities(backend, weights, **batches) | asynchrony.measure(backend, weights, **batches)
+    found = quantities(backend, weights, **batches)
+    found |= asynchrony.measure(backend, weights, **batches, least_steps=least_steps)
     np.savez(target, **found)  # type: ignore[arg-type]

@@ -71,6 +71,10 @@ class RunFolder:
         """Write summary.csv anew."""
         write_table(self.path / "summary.csv", frame)
 
+    def write_scaling(self, frame: pd.DataFrame) -> None:
+        """Write scaling.csv."""
+        write_table(self.path / "scaling.csv", frame)
+
     def read(self, table: str) -> pd.DataFrame:
         """Read one table; without rows where it does not exist yet."""
         path = self.path / f"{table}.csv"

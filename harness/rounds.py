@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import controls
+from harness import controls, peak
 from harness.batches import PARTS
 from harness.data import Dataset
 from harness.display import Display
@@ -189,7 +189,8 @@ class Rounds:
 
         Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
         """
-        if not self.plan.timing or not self.plan.inference_sizes or entrant.device != "cpu":
+        measurable = entrant.device == "cpu" and entrant.dtype in peak.DTYPES
+        if not self.plan.timing or not self.plan.inference_sizes or not measurable:
             return {}
         key = (entrant.threads, entrant.dtype)
         if key not in self._peaks:
@@ -236,7 +237,8 @@ def asked_controls(entrant: Entrant, folder: Path) -> dict[str, object]:
     """What a launch is controlled by; nothing under environment=native."""
     if entrant.environment == "native":
         return {}
-    variables = controls.asked_variables(threads=entrant.threads, scratch=folder)
+    tf32 = entrant.dtype == "tf32"
+    variables = controls.asked_variables(threads=entrant.threads, scratch=folder, tf32=tf32)
     return {"environment": variables, "cpus": controls.choose_cpus(entrant.threads)}
 
 

@@ -36,7 +36,7 @@ data_set          | text |  | mnist, fashion-mnist or drawn-digits
 mode              | text |  | how the backend executes
 feed              | text |  | host: NumPy batch handed over in each step; device: data set resident, indices handed over
 device            | text |  | cpu or gpu
-dtype             | text |  | precision of weights, activations and images
+dtype             | text |  | precision: float32, float64, bfloat16 (mixed: weights float32), tf32 (float32 on a GPU)
 threads           | int  | threads | asked for; empty under environment=native
 batch_size        | int  | images | of training
 environment       | text |  | controlled or native
@@ -224,6 +224,22 @@ until_total_s     | real | s | the same with the evaluations
 """)
 )
 
+SCALING = (
+    _columns("""
+schema_version    | int  |  | of these columns
+run               | text |  | name of the run
+""")
+    | ENTRANT
+    | _columns("""
+dimension         | text |  | what is scaled: threads or batch_size; all other columns of the entrant are equal
+base_value        | int  |  | its smallest value in the run, which the ratio is to
+train_images_per_s | real | images/s | geometric mean of the launches
+ratio             | real | 1 | of the training speed to that at base_value, paired by turn within a round
+ratio_low         | real | 1 | interval; all ratios of the file hold together with 95 %
+ratio_high        | real | 1 | interval
+""")
+)
+
 DUELS = _columns("""
 schema_version    | int  |  | of these columns
 run               | text |  | folder of the duel
@@ -263,6 +279,7 @@ FILES = {
     "inference.csv": (INFERENCE, "a row a launch and batch size"),
     "epochs.csv": (EPOCHS, "a row an epoch"),
     "summary.csv": (SUMMARY, "a row an entrant"),
+    "scaling.csv": (SCALING, "how speed grows with threads and batch size; only where several were run"),
     "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),
     "results/baselines/accuracy.csv": (BASELINE, "what the gate holds accuracies against; schema_version 1"),
 }

@@ -16,11 +16,12 @@ from rich.text import Text
 
 from harness import commands, interpreters, rounds, tables
 from harness.display import Display
+from harness.entrants import make_entrant
 from harness.errors import InputError, WorkerFailed
 from harness.files import write_text_atomically
 from harness.results import RunFolder, csv_of, frame_of
 from harness.schema import DUELS, SCHEMA_VERSION
-from harness.standings import standings
+from harness.standings import label_of, standings
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
@@ -103,8 +104,8 @@ def _plan_of(plan: Selftest, number: int, slowdown: float) -> Any:
         "network": "lenet5", "feed": "host", "device": "cpu", "dtype": "float32", "threads": plan.threads,
         "batch_size": commands.LENET5.batch_size, "environment": "controlled", "mode": None,
     }  # fmt: skip
-    first = commands.make_entrant(plan.backend, **fields)
-    second = commands.make_entrant(plan.backend, **fields, variant=variant, slowdown=slowdown)
+    first = make_entrant(plan.backend, **fields)
+    second = make_entrant(plan.backend, **fields, variant=variant, slowdown=slowdown)
     return commands.default_plan(
         [first, second], base=first.label, data_set=plan.data_set, data_dir=plan.data_dir, rounds=LEAST_ROUNDS, seeds=0,
         seed=number, epochs=0, precision=plan.precision, budget_s=plan.budget_s, inference_sizes=(), steady_s=STEADY_S,
@@ -132,8 +133,7 @@ def _outcome(folder: RunFolder, number: int, slowdown: float) -> dict[str, Any]:
 
 
 def _base_of(launches: pd.DataFrame) -> str:
-    honest = launches[launches["variant"].isna()].iloc[0]
-    return f"{honest['backend']} {honest['mode']}"
+    return label_of(launches[launches["variant"].isna()])
 
 
 def _sentence(row: dict[str, Any]) -> str:

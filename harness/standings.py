@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness import job
 from harness.errors import InputError, unknown
 from harness.schema import ENTRANT
 from harness.statistics import (
@@ -75,8 +76,7 @@ def standings(launches: pd.DataFrame, *, base: str = "") -> list[Standing]:
 def label_of(group: pd.DataFrame, *, with_run: bool = False) -> str:
     """The label of the entrant that these rows are of; where there are several runs, with the run that it is in."""
     first = group.iloc[0]
-    parts = [first[name] for name in ("backend", "mode", "variant")]
-    label = " ".join(str(part) for part in parts if pd.notna(part) and part)
+    label = job.label_of({name: first[name] for name in KEY})
     return f"{label} in {first['run']}" if with_run else label
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.job import FORMS, label_of
 from harness.statistics import LEAST_ROUNDS
 from harness.summary import AccuracySpread
 from harness.verification import Check
@@ -134,6 +135,32 @@ def target_table(summary: pd.DataFrame) -> Table:
             _text(row["backend"]), _text(row["mode"]), f"{row['seeds_reached']} of {row['seeds']}", *times
         )  # fmt: skip
     return table
+
+
+def show_scaling(console: Console, scaling: pd.DataFrame) -> None:
+    """Print, for threads and batch size, how speed grows from the smallest value on."""
+    for dimension, rows in scaling.groupby("dimension", sort=False):
+        what = {"threads": "threads", "batch_size": "batch size"}[str(dimension)]
+        console.print(Text(f"\nScaling with {what}: images/s at the smallest, then times that", style="bold"))
+        console.print(scaling_table(rows, str(dimension)))
+    console.print("± is half of the interval; all of these hold together with 95 %.")
+
+
+def scaling_table(rows: pd.DataFrame, dimension: str) -> Table:
+    """An entrant a line, a value of the dimension a column."""
+    values = sorted(rows[dimension].dropna().unique())
+    form = FORMS[dimension]
+    table = make_table()
+    make_columns(table, ["entrant"], [form.format(value) for value in values], None)
+    labels = rows.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
+    for label, group in rows.groupby(labels, sort=False):
+        cells = {row[dimension]: _growth(row) for _, row in group.iterrows()}
+        table.add_row(_text(label), *(cells.get(value, "-") for value in values))
+    return table
+
+
+def _growth(row: pd.Series) -> str:
+    return _number(row["train_images_per_s"], ",.0f") if row["ratio"] == 1 else "x " + _with_half(row, "ratio", ".2f")
 
 
 def show_accuracy(console: Console, spread: AccuracySpread) -> None:

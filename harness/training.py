@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from harness.batches import Data
+from harness.catalogue import steps_of
 from harness.job import Job
 from harness.measure import Row, collect_garbage, evaluation_batches, timed
 from harness.recipe import Recipe
-
-# Batches that are prepared, and then trained on in one timed call: 25 MB of them, not a whole epoch.
-CHUNK = 100
 
 
 def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarray], tell: Callable[..., None]) -> Row:
@@ -52,18 +50,28 @@ def accuracy(backend: Any, data: Data) -> float:
 
 
 def _warm_up_shapes(job: Job, backend: Any, data: Data) -> None:
-    """Train once on the full and on the last, smaller batch, so that no epoch pays for compiling them."""
-    order = data.order(seed=job.seed, epoch=0, batch_size=job.entrant.batch_size)
-    for index in (order[0], order[-1]):
-        backend.to_numpy(backend.train_steps(_batches(job, data, [index])))
+    """Train once on every shape that an epoch has, so that no epoch pays for compiling them.
+
+    These are batches of two sizes, and, because some modes compile a loop over steps, blocks of several lengths.
+    """
+    shapes = {(len(chunk), len(chunk[0])): chunk for chunk in _chunks(job, data, 0)}
+    for chunk in shapes.values():
+        backend.to_numpy(backend.train_steps(_batches(job, data, chunk)))
+
+
+def _chunks(job: Job, data: Data, epoch: int) -> list[list[np.ndarray]]:
+    """The batches of an epoch in pieces that are prepared, and then trained on in one timed call: blocks as the
+    timed ones, not a whole epoch, which would be a gigabyte of some data sets."""
+    order = data.order(seed=job.seed, epoch=epoch, batch_size=job.entrant.batch_size)
+    size = steps_of(job.entrant)
+    # Blocks hold batches of one size: a smaller last one comes alone.
+    full = len(order) - (len(order[-1]) != len(order[0]))
+    chunks = [order[start : min(start + size, full)] for start in range(0, full, size)]
+    return chunks + ([order[full:]] if order[full:] else [])
 
 
 def _train_epoch(job: Job, backend: Any, data: Data, epoch: int, tell: Callable[..., None]) -> Row:
-    order = data.order(seed=job.seed, epoch=epoch, batch_size=job.entrant.batch_size)
-    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    if len(order[-1]) != len(order[0]):
-        # Blocks hold batches of one size: the smaller one comes alone.
-        chunks[-1:] = [chunk for chunk in (chunks[-1][:-1], order[-1:]) if chunk]
+    chunks = _chunks(job, data, epoch)
     seconds, loss_sum = 0.0, 0.0
     collect_garbage()
     for number, chunk in enumerate(chunks):

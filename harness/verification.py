@@ -23,6 +23,7 @@ from harness import asynchrony
 from harness.batches import prepare
 from harness.data import Dataset
 from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+from harness.precision import array_dtype, epsilon
 from harness.quantities import STEPS, Quantities, quantities
 from harness.recipe import Recipe
 from harness.start import Weights
@@ -106,16 +107,18 @@ def pose(
         tick: called after each of the ORDERS + 1 pieces of work.
     """
     images, labels = _choose_batches(network, recipe, dataset, weights)
+    arrays = array_dtype(dtype)
     expected = quantities(_reference(network, recipe, "float64"), weights, images=images.astype(float), labels=labels)
     tick()
     worst = dict.fromkeys(expected, 0.0)
     for number in range(ORDERS):
-        found = _in_another_order(network, recipe, weights, images.astype(dtype), labels, number)
+        backend = _reference(network, recipe, dtype)
+        found = _in_another_order(backend, network, weights, images.astype(arrays), labels, number)
         for name, value in expected.items():
             worst[name] = max(worst[name], relative_error(found[name], value))
         tick()
     # A scalar can come out right by luck in every order: no tolerance is below one unit in the last place.
-    least = float(np.finfo(dtype).eps)
+    least = epsilon(dtype)
     tolerances = {name: MARGIN * max(error, least) for name, error in worst.items()}
     return Problem(weights, images, labels, expected, tolerances)
 
@@ -170,14 +173,13 @@ def _gaps(layer: Any, x: np.ndarray) -> np.ndarray | None:
 
 
 def _in_another_order(
-    network: Network, recipe: Recipe, weights: Weights, images: np.ndarray, labels: np.ndarray, number: int
+    backend: Any, network: Network, weights: Weights, images: np.ndarray, labels: np.ndarray, number: int
 ) -> Quantities:
-    """The quantities in the arrays' own precision, computed in another order of summation, put back in place."""
+    """The backend's quantities, computed in another order of summation, put back in place."""
     random = np.random.default_rng(number)
     axes = _unit_orders(network, random)
     shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
     rows = random.permutation(images.shape[1])
-    backend = _reference(network, recipe, str(images.dtype))
     found = quantities(backend, shuffled, images=images[:, rows], labels=labels[:, rows])
     for name, value in found.items():
         parameter = name.removeprefix("gradient of ").split(" after ")[0]

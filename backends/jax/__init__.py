@@ -9,12 +9,18 @@ Shapes: every new batch size compiles anew, so the smaller last batch is a secon
 Threads: XLA's CPU client has no setting and obeys CPU affinity only (jax#1539): the harness pins the
     process before JAX starts, and `describe` reports the pinned CPUs.
 Fast-math: `jax_default_matmul_precision=highest`, without which a GPU multiplies in TF32 (jax#4873). The
-    setting does nothing on a CPU.
+    setting does nothing on a CPU. The precision tf32 asks for `tensorfloat32` instead.
+bfloat16: modules with `dtype=bfloat16, param_dtype=float32`, loss in float32.
 Synchronisation: dispatch is asynchronous on the CPU too: `synchronize` waits for weights and the last loss.
 Memory: GPU preallocation would make every figure 75 % of the card; the harness turns it off.
 """
 
 DISTRIBUTIONS = ("jax",)
-MODES = {"jit": "one jitted step on the split state, arguments donated, as the Flax guides teach"}
-DTYPES = ("float32", "float64")
+MODES = {
+    "jit": "one jitted step on the split state, arguments donated, as the Flax guides teach",
+    "epoch": "lax.scan over the steps of a block inside one jit: no Python between steps",
+    "eager": "the same step without jit, one operation at a time",
+}
+BLOCKWISE = {"epoch": 1}
+DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")

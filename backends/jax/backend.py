@@ -16,21 +16,23 @@ from flax import nnx
 from backends.jax import weights as table
 from backends.jax.model import Model
 from harness.network import Network
+from harness.precision import array_dtype
 
 Pair = tuple[jax.Array, jax.Array]
 HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Jitted steps over plain pytrees."""
+    """Pure functions over plain pytrees: a jitted step, a jitted loop over steps, or no jit."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
     ) -> None:
         jax.config.update("jax_enable_x64", dtype == "float64")
-        jax.config.update("jax_default_matmul_precision", "highest")
+        jax.config.update("jax_default_matmul_precision", "tensorfloat32" if dtype == "tf32" else "highest")
         self._device = jax.devices(device)[0]
-        self._dtype = jnp.dtype(dtype)
+        self._dtype = jnp.dtype(array_dtype(dtype))
+        self._mode = mode
         self._feed = feed
         self._network = network
         # The learning rate lives in the optimizer's state: as a constant it would cost a compilation an epoch.
@@ -38,13 +40,14 @@ class Backend:
             learning_rate=recipe.learning_rate, momentum=recipe.momentum
         )
         # Shapes only: initial values would be computed, a compilation each, to be thrown away by load_weights.
-        graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, dtype=self._dtype)))
+        compute = jnp.dtype("bfloat16") if dtype == "bfloat16" else self._dtype
+        graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, dtype=compute, param_dtype=self._dtype)))
         self._compile(graph)
         self._pending: list[jax.Array] = []
 
     def _compile(self, graph: nnx.GraphDef) -> None:
         def forward(parameters, images):
-            return nnx.merge(graph, parameters)(images)
+            return nnx.merge(graph, parameters)(images).astype(self._dtype)
 
         def mean_loss(parameters, images, labels):
             logits = forward(parameters, images)
@@ -63,13 +66,34 @@ class Backend:
             images, labels = dataset
             return images[index], labels[index]
 
+        def loop(parameters, moments, images, labels):
+            return scan(lambda state, batch: step(*state, *batch), parameters, moments, (images, labels))
+
+        def gather_loop(parameters, moments, dataset, indices):
+            return scan(lambda state, index: gather_step(*state, dataset, index), parameters, moments, indices)
+
+        def scan(one, parameters, moments, steps):
+            def body(state, each):
+                *state, loss = one(state, each)
+                return state, loss
+
+            # Inside a loop XLA's convolutions on the CPU take five times as long (jax#12868): no loop is left there.
+            unroll = self._device.platform == "cpu"
+            (parameters, moments), losses = jax.lax.scan(body, [parameters, moments], steps, unroll=unroll)
+            return parameters, moments, losses
+
+        def jit(function, **options):
+            return function if self._mode == "eager" else jax.jit(function, **options)
+
         self._start = jax.jit(self._optimizer.init)
-        self._step = jax.jit(step, donate_argnums=(0, 1))
-        self._gather_step = jax.jit(gather_step, donate_argnums=(0, 1))
-        self._gather = jax.jit(gather)
-        self._forward = jax.jit(forward)
-        self._loss = jax.jit(mean_loss)
-        self._gradients = jax.jit(jax.grad(mean_loss))
+        self._step = jit(step, donate_argnums=(0, 1))
+        self._gather_step = jit(gather_step, donate_argnums=(0, 1))
+        self._loop = jit(loop, donate_argnums=(0, 1))
+        self._gather_loop = jit(gather_loop, donate_argnums=(0, 1))
+        self._gather = jit(gather)
+        self._forward = jit(forward)
+        self._loss = jit(mean_loss)
+        self._gradients = jit(jax.grad(mean_loss))
 
     @staticmethod
     def devices() -> list[str]:
@@ -96,6 +120,8 @@ class Backend:
         self._dataset = dataset
 
     def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[jax.Array]:
+        if self._mode == "epoch":
+            return self._train_block(batches)
         parameters, moments = self._parameters, self._moments
         losses = []
         for batch in batches:
@@ -106,6 +132,17 @@ class Backend:
                 parameters, moments, loss = self._step(parameters, moments, _channels_last(images), labels)
             losses.append(loss)
         self._parameters, self._moments = parameters, moments
+        return losses
+
+    def _train_block(self, batches: Sequence[HostBatch] | np.ndarray) -> jax.Array:
+        """Hand over all batches at once."""
+        state = self._parameters, self._moments
+        if self._feed == "device":
+            *state, losses = self._gather_loop(*state, self._dataset, batches)
+        else:
+            images, labels = (np.stack(part) for part in zip(*batches, strict=True))
+            *state, losses = self._loop(*state, _channels_last(images), labels)
+        self._parameters, self._moments = state
         return losses
 
     def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
@@ -149,10 +186,10 @@ class Backend:
             "layout": "NHWC",
             "fast_math": f"matmul_precision={jax.config.jax_default_matmul_precision}",
             "optimizer": "optax.sgd, inject_hyperparams",
-            "compiler": f"XLA {self._device.client.platform_version}",
+            "compiler": f"XLA {self._device.client.platform_version}" + ", no jit" * (self._mode == "eager"),
         }
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
-    """N,C,H,W -> N,H,W,C; with one channel this moves no bytes."""
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    """..., C, H, W -> ..., H, W, C; with one channel this moves no bytes."""
+    return np.ascontiguousarray(np.moveaxis(images, -3, -1))

@@ -14,10 +14,10 @@ from harness.network import Conv, Dense, Flatten, LayerSummary, MaxPool, Network
 class Model(nnx.Module):
     """The layers as attributes with the names of the layer table, called in its order."""
 
-    def __init__(self, network: Network, *, dtype: jnp.dtype) -> None:
+    def __init__(self, network: Network, *, dtype: jnp.dtype, param_dtype: jnp.dtype) -> None:
         self.order = tuple(layer.name for layer in network.layers)
         for row in network.summary():
-            setattr(self, row.layer.name, _module(row, dtype=dtype))
+            setattr(self, row.layer.name, _module(row, dtype=dtype, param_dtype=param_dtype))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, h, w, c) -> logits (n, classes)."""
@@ -26,9 +26,9 @@ class Model(nnx.Module):
         return x
 
 
-def _module(row: LayerSummary, *, dtype: jnp.dtype) -> Callable[[jax.Array], jax.Array]:
+def _module(row: LayerSummary, **dtypes: jnp.dtype) -> Callable[[jax.Array], jax.Array]:
     # NNX wants a key for its own initial values; `load_weights` replaces all of them.
-    options = {"dtype": dtype, "param_dtype": dtype, "rngs": nnx.Rngs(0)}
+    options = dtypes | {"rngs": nnx.Rngs(0)}
     match row.layer:
         case Conv(channels=channels, kernel=kernel, padding=padding):
             return nnx.Conv(row.input_shape[0], channels, (kernel, kernel), padding=padding, **options)

@@ -16,7 +16,10 @@ GPU: the last CUDA wheels (11.x) predate current GPUs, and the pinned wheel is a
 """
 
 DISTRIBUTIONS = ("mxnet",)
-MODES = {"hybrid": "hybridized Gluon with static memory, as the Gluon guides teach for speed"}
+MODES = {
+    "hybrid": "hybridized Gluon with static memory, as the Gluon guides teach for speed",
+    "imperative": "the same blocks, not hybridized, one operator at a time",
+}
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
 # float32 `log_softmax` is oneDNN's, and off by 3.4e-6 where MXNet's own kernel is off by 2.8e-7 (64 x 10 normal

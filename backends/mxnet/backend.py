@@ -19,7 +19,7 @@ HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Hybridized Gluon."""
+    """Gluon, hybridized or imperative."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
@@ -31,10 +31,11 @@ class Backend:
         self._names = list(network.parameter_shapes())
         self._model = build(network, dtype=dtype)
         self._model.initialize(mx.init.Zero(), ctx=self._context)
-        self._model.hybridize(static_alloc=True, static_shape=True)
         self._parameters = self._model.collect_params()
         self._losses = gluon.loss.SoftmaxCrossEntropyLoss()
-        self._losses.hybridize(static_alloc=True, static_shape=True)
+        if mode == "hybrid":
+            self._model.hybridize(static_alloc=True, static_shape=True)
+            self._losses.hybridize(static_alloc=True, static_shape=True)
 
     @staticmethod
     def devices() -> list[str]:

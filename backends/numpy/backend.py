@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from backends.numpy import weights as table
 from backends.numpy.model import Model, cross_entropy
 from harness.network import Network
+from harness.precision import array_dtype
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -23,10 +24,10 @@ class Backend:
     ) -> None:
         if threads:
             threadpool_limits(threads)
-        self._dtype = np.dtype(dtype)
+        self._dtype = np.dtype(array_dtype(dtype))
         self._feed = feed
         self._recipe = recipe
-        self._model = Model(network)
+        self._model = Model(network, dtype)
 
     @staticmethod
     def devices() -> list[str]:

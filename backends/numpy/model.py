@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+from harness.precision import rounded
 
 Parameters = dict[str, np.ndarray]
 
@@ -132,21 +133,30 @@ _LAYERS = {Conv: ConvLayer, Relu: ReluLayer, MaxPool: MaxPoolLayer, Flatten: Fla
 class Model:
     """The layers of a network; parameters are passed in, so that a model has no state between calls."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, dtype: str = "float64") -> None:
+        """Args:
+        dtype: in bfloat16 and tf32 everything that enters or leaves a layer is rounded; sums are float32.
+        """
         self.layers = [_LAYERS[type(layer)](layer) for layer in network.layers]  # type: ignore[abstract,arg-type]
+        self.dtype = dtype
 
     def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
         """(n, c, h, w) -> logits (n, classes)."""
+        parameters = self._rounded(parameters)
         for layer in self.layers:
-            x = layer.forward(x, parameters)
-        return x
+            x = layer.forward(rounded(x, self.dtype), parameters)
+        return rounded(x, self.dtype)
 
     def backward(self, d_logits: np.ndarray, parameters: Parameters) -> Parameters:
         """Gradients by every parameter, after a `forward` of the same batch."""
+        parameters = self._rounded(parameters)
         gradients: Parameters = {}
         for layer in reversed(self.layers):
-            d_logits = layer.backward(d_logits, parameters, gradients)
-        return gradients
+            d_logits = layer.backward(rounded(d_logits, self.dtype), parameters, gradients)
+        return self._rounded(gradients)
+
+    def _rounded(self, parameters: Parameters) -> Parameters:
+        return {name: rounded(value, self.dtype) for name, value in parameters.items()}
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,12 @@ Synchronisation: the CPU is synchronous; `paddle.device.synchronize()` on a GPU.
 """
 
 DISTRIBUTIONS = ("paddlepaddle",)
-MODES = {"dynamic": "the dynamic graph, one operator at a time, as the tutorials teach"}
+MODES = {
+    "dynamic": "the dynamic graph, one operator at a time, as the tutorials teach",
+    "static": "model and loss through paddle.jit.to_static",
+    "cinn": "the same, compiled by CINN, Paddle's own compiler",
+}
+# The CPU wheels are built without CINN.
+GPU_MODES = ("cinn",)
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "gpu")

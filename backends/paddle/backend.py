@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 from threadpoolctl import threadpool_info
 
 from backends.paddle import weights as table
-from backends.paddle.model import build
+from backends.paddle.model import build, make_functions
 from harness.network import Network
 
 Pair = tuple[paddle.Tensor, paddle.Tensor]
@@ -19,7 +18,7 @@ HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Paddle's dynamic graph."""
+    """Paddle, dynamic or converted to a static graph."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
@@ -30,6 +29,7 @@ class Backend:
         self._feed = feed
         self._recipe = recipe
         self._model = build(network, dtype=dtype)
+        self._forward, self._mean_loss = make_functions(self._model, mode=mode)
 
     @staticmethod
     def devices() -> list[str]:
@@ -71,7 +71,7 @@ class Backend:
     def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[paddle.Tensor]:
         losses = []
         for images, labels in self._batches(batches):
-            loss = F.cross_entropy(self._model(images), labels)
+            loss = self._mean_loss(images, labels)
             loss.backward()
             self._optimizer.step()
             self._optimizer.clear_grad()
@@ -89,12 +89,11 @@ class Backend:
         return gradients
 
     def loss(self, batch: Pair) -> paddle.Tensor:
-        images, labels = batch
-        return F.cross_entropy(self._model(images), labels)
+        return self._mean_loss(*batch)
 
     @paddle.no_grad()
     def logits(self, images: paddle.Tensor) -> paddle.Tensor:
-        return self._model(images)
+        return self._forward(images)
 
     def synchronize(self) -> None:
         if self._gpu:

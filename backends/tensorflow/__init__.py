@@ -7,12 +7,22 @@ Execution: a Keras model and optimizer in one `tf.function`; `fit` adds Python t
 Optimizer: Keras keeps the learning rate inside the velocity: v <- m v - lr g; w <- w + v. At a constant
     learning rate that is the recipe's formula.
 Threads: both pools are set before the first operation; later calls are refused by TensorFlow.
-Fast-math: oneDNN is on by default on the CPU and changes the order of sums, `describe` says so. TF32 is off.
+Fast-math: oneDNN is on by default on the CPU and changes the order of sums, `describe` says so. TF32 is off, but
+    for the precision tf32.
+bfloat16: Keras's policy `mixed_bfloat16`, loss in float32.
+fit: one call of `Model.fit` a block; a call costs some ten milliseconds, so its blocks are longer.
 Synchronisation: functions on the CPU return when done; `tf.experimental.async_eager` is not used. On a GPU
     `synchronize` waits through `tf.test.experimental.sync_devices`.
 """
 
 DISTRIBUTIONS = ("tensorflow-cpu", "tensorflow")
-MODES = {"graph": "a Keras model and optimizer in one tf.function, as the custom-loop guide teaches"}
-DTYPES = ("float32", "float64")
+MODES = {
+    "graph": "a Keras model and optimizer in one tf.function, as the custom-loop guide teaches",
+    "eager": "the same step without tf.function, one operator at a time",
+    "xla": "the same step in tf.function(jit_compile=True)",
+    "epoch": "a loop over the steps of a block inside one tf.function: no Python between steps",
+    "fit": "Model.compile and Model.fit, Keras's own loop as it comes",
+}
+BLOCKWISE = {"epoch": 1, "fit": 5}
+DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")

@@ -11,14 +11,16 @@ import tensorflow as tf
 
 from backends.tensorflow import weights as table
 from backends.tensorflow.model import build
+from backends.tensorflow.steps import COMPILED, Fit, make_loop, make_step
 from harness.network import Network
+from harness.precision import array_dtype
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Keras layers in `tf.function` graphs."""
+    """Keras layers, eager, in graphs, compiled by XLA, or in Keras's own loop."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
@@ -26,49 +28,43 @@ class Backend:
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-        tf.config.experimental.enable_tensor_float_32_execution(False)
+        tf.config.experimental.enable_tensor_float_32_execution(dtype == "tf32")
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         for gpu in tf.config.get_visible_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+        # Metrics and the loss inside `fit` have this precision.
+        keras.config.set_floatx(array_dtype(dtype))
+        self._mode = mode
         self._feed = feed
         self._network = network
         self._device = device
-        self._dtype = tf.as_dtype(dtype)
-        self._model = build(network, dtype=dtype)
+        self._dtype = tf.as_dtype(array_dtype(dtype))
+        self._model = build(network, dtype="mixed_bfloat16" if dtype == "bfloat16" else array_dtype(dtype))
         self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum)
         self._optimizer.build(self._model.trainable_variables)
         self._fresh_state = [variable.numpy() for variable in self._optimizer.variables]
         self._compile()
 
     def _compile(self) -> None:
-        model, optimizer = self._model, self._optimizer
+        model, compiled = self._model, COMPILED[self._mode]
         mean_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=self._dtype.name)
+        step = make_step(model, mean_loss, self._optimizer)
 
-        @tf.function
-        def step(images, labels):
-            with tf.GradientTape() as tape:
-                loss = mean_loss(labels, model(images, training=True))
-            gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply(gradients, model.trainable_variables)
-            return loss
-
-        @tf.function
-        def gather_step(images, labels, index):
-            return step(tf.gather(images, index), tf.gather(labels, index))
-
-        @tf.function
         def loss(images, labels):
             return mean_loss(labels, model(images, training=False))
 
-        @tf.function
         def gradients(images, labels):
             with tf.GradientTape() as tape:
                 value = mean_loss(labels, model(images, training=True))
             return tape.gradient(value, model.trainable_variables)
 
-        self._step, self._gather_step, self._loss, self._gradients = step, gather_step, loss, gradients
-        self._forward = tf.function(lambda images: model(images, training=False))
+        self._step = compiled(step)
+        self._gather_step = compiled(lambda images, labels, i: step(tf.gather(images, i), tf.gather(labels, i)))
+        self._loop, self._gather_loop = make_loop(step, self._dtype)
+        self._loss, self._gradients = compiled(loss), compiled(gradients)
+        self._forward = compiled(lambda images: tf.cast(model(images, training=False), self._dtype))
+        self._fit = Fit(model, mean_loss, self._optimizer) if self._mode == "fit" else None
 
     @staticmethod
     def devices() -> list[str]:
@@ -97,11 +93,28 @@ class Backend:
     def use_dataset(self, dataset: Pair) -> None:
         self._dataset = dataset
 
-    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[tf.Tensor]:
+    def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> Any:
+        if self._mode in ("epoch", "fit"):
+            return self._train_block(batches)
         if self._feed == "device":
             images, labels = self._dataset
             return [self._gather_step(images, labels, tf.constant(index)) for index in batches]
         return [self._step(*self.put(images=images, labels=labels)) for images, labels in batches]
+
+    def _train_block(self, batches: Sequence[HostBatch] | np.ndarray) -> tf.Tensor | np.ndarray:
+        """Hand over all batches at once."""
+        size = len(batches[0]) if self._feed == "device" else len(batches[0][1])
+        if self._feed == "device":
+            if self._mode == "epoch":
+                return self._gather_loop(*self._dataset, tf.constant(batches))
+            index = np.concatenate(batches)
+            return self._fit(*(tf.gather(values, index) for values in self._dataset), size)
+        images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
+        images, labels = self.put(images=images, labels=labels)
+        if self._mode == "epoch":
+            shape = (len(batches), size)
+            return self._loop(tf.reshape(images, (*shape, *images.shape[1:])), tf.reshape(labels, shape))
+        return self._fit(images, labels, size)
 
     def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
         if self._feed == "device":
@@ -123,8 +136,8 @@ class Backend:
         if self._device == "gpu":
             tf.test.experimental.sync_devices()
 
-    def to_numpy(self, value: tf.Tensor | list[tf.Tensor]) -> np.ndarray:
-        return np.asarray([v.numpy() for v in value]) if isinstance(value, list) else value.numpy()
+    def to_numpy(self, value: tf.Tensor | list[tf.Tensor] | np.ndarray) -> np.ndarray:
+        return np.asarray([v.numpy() for v in value] if isinstance(value, list) else value)
 
     def memory(self) -> tuple[int | None, str]:
         if self._device == "gpu":
@@ -140,8 +153,12 @@ class Backend:
             "layout": "NHWC",
             "fast_math": f"tf32={tf.config.experimental.tensor_float_32_execution_enabled()}",
             "optimizer": "keras.optimizers.SGD",
-            "compiler": f"inter-op threads {threading.get_inter_op_parallelism_threads()}, no XLA",
+            "compiler": self._compiler() + f", inter-op threads {threading.get_inter_op_parallelism_threads()}",
         }
+
+    def _compiler(self) -> str:
+        uses_xla = self._mode == "xla" or (self._mode == "fit" and self._model.jit_compile)
+        return "XLA" if uses_xla else "Grappler, oneDNN" if self._mode != "eager" else "oneDNN"
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

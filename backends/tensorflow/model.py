@@ -8,9 +8,15 @@ from harness.network import Conv, Dense, Flatten, Layer, MaxPool, Network, Relu
 
 
 def build(network: Network, *, dtype: str) -> keras.Sequential:
-    """Build the network; its layers carry the names of the layer table."""
+    """Build the network; its layers carry the names of the layer table.
+
+    Args:
+        dtype: name of a Keras dtype policy: `float32`, `float64`, `mixed_bfloat16`.
+    """
     channels, height, width = network.input_shape
-    model = keras.Sequential([keras.Input((height, width, channels), dtype=dtype)], name=network.name)
+    model = keras.Sequential(
+        [keras.Input((height, width, channels), dtype=keras.DTypePolicy(dtype).variable_dtype)], name=network.name
+    )
     for layer in network.layers:
         if isinstance(layer, Conv) and layer.padding:
             model.add(keras.layers.ZeroPadding2D(layer.padding, dtype=dtype, name=f"{layer.name}_padding"))

@@ -1,16 +1,28 @@
 """PyTorch.
 
-Layout: N,C,H,W, so canonical weights are native weights.
+Layout: N,C,H,W, so canonical weights are native weights; N,H,W,C in memory in the mode channels-last.
 Convolution: oneDNN on the CPU. With one input channel oneDNN has few fast kernels (oneDNN#390).
 Optimizer: `torch.optim.SGD(fused=True)`: all parameters in one call; unfused, the Python loop over the
     parameters costs a third of a step at this size.
 Threads: `torch.set_num_threads`; the inter-op pool is not used by a sequential model.
-Fast-math: TF32 is a choice of GPU convolutions by default (`torch.backends.cudnn.allow_tf32`): off here.
+Fast-math: TF32 is a choice of GPU convolutions by default (`torch.backends.cudnn.allow_tf32`): off here, but for
+    the precision tf32.
+bfloat16: `torch.autocast` around the model, logits in float32 for the loss.
 Synchronisation: the CPU is synchronous; CUDA queues work until `torch.cuda.synchronize`.
 Labels: `cross_entropy` takes int64 classes, so the int32 labels are widened as part of the transfer.
 """
 
 DISTRIBUTIONS = ("torch",)
-MODES = {"eager": "autograd and a fused optimizer, one operator at a time, as the tutorials teach"}
-DTYPES = ("float32", "float64")
+MODES = {
+    "eager": "autograd and a fused optimizer, one operator at a time, as the tutorials teach",
+    "channels-last": "the same in torch.channels_last memory format, as the tuning guide advises",
+    "compiled": "model and loss through torch.compile, forward and backward; the optimizer is fused already",
+    "cuda-graph": "the whole step captured once as a CUDA graph and replayed: no Python, no launches",
+}
+GPU_MODES = ("cuda-graph",)
+REFUSED = {
+    ("compiled", "float64"): "PyTorch 2.13's Inductor computes wrong gradients of the convolutions in float64 on the "
+    "CPU: errors of the size of the gradients themselves, logits and loss right (docs/frameworks.md)",
+}
+DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")

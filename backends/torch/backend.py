@@ -10,28 +10,36 @@ import torch
 import torch.nn.functional as F
 
 from backends.torch import weights as table
-from backends.torch.model import build
+from backends.torch.model import build, mixed
+from backends.torch.steps import Pair, make_optimizer, make_step
 from harness.network import Network
+from harness.precision import array_dtype
 
-Pair = tuple[torch.Tensor, torch.Tensor]
 HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Eager PyTorch."""
+    """PyTorch, eager in either layout, compiled or captured."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
     ) -> None:
         if threads:
             torch.set_num_threads(threads)
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == "tf32"
         self._device = torch.device("cuda" if device == "gpu" else "cpu")
-        self._dtype = getattr(torch, dtype)
+        self._dtype = getattr(torch, array_dtype(dtype))
+        self._mode = mode
         self._feed = feed
         self._recipe = recipe
-        self._model = build(network, device=self._device, dtype=self._dtype)
+        self._layout = torch.channels_last if mode == "channels-last" else torch.contiguous_format
+        self._model = build(network, device=self._device, dtype=self._dtype).to(memory_format=self._layout)
+        self._forward = mixed(self._model) if dtype == "bfloat16" else self._model
+        self._predict, self._train_loss = self._forward, self._mean_loss
+        if mode == "compiled":
+            self._predict = torch.compile(self._forward)
+            # A program for each batch size: one for all sizes would be slower for each of them.
+            self._train_loss = torch.compile(self._mean_loss, dynamic=False)
 
     @staticmethod
     def devices() -> list[str]:
@@ -39,23 +47,27 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
-        self._optimizer = torch.optim.SGD(
-            self._model.parameters(),
-            lr=self._recipe.learning_rate,
-            momentum=self._recipe.momentum,
-            fused=True,
+        self._optimizer = make_optimizer(
+            self._model, learning_rate=self._recipe.learning_rate, momentum=self._recipe.momentum, mode=self._mode
         )
+        self._step = make_step(self._mode, self._train_loss, self._optimizer)
+
+    def _mean_loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self._forward(images), labels)
 
     def set_learning_rate(self, value: float) -> None:
         for group in self._optimizer.param_groups:
-            group["lr"] = value
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
 
     def dump_weights(self) -> dict[str, np.ndarray]:
         return table.dump(self._model)
 
     def put(self, *, images: np.ndarray, labels: np.ndarray) -> Pair:
         return (
-            torch.from_numpy(images).to(self._device, self._dtype),
+            torch.from_numpy(images).to(self._device, self._dtype, memory_format=self._layout),
             torch.from_numpy(labels).to(self._device, torch.int64),
         )
 
@@ -72,14 +84,7 @@ class Backend:
                 yield self.put(images=host_images, labels=host_labels)
 
     def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[torch.Tensor]:
-        losses = []
-        for images, labels in self._batches(batches):
-            self._optimizer.zero_grad()
-            loss = F.cross_entropy(self._model(images), labels)
-            loss.backward()
-            self._optimizer.step()
-            losses.append(loss.detach())
-        return losses
+        return [self._step(images, labels) for images, labels in self._batches(batches)]
 
     def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
         images, labels = next(self._batches(batch[None] if self._feed == "device" else [batch]))
@@ -91,12 +96,11 @@ class Backend:
         return table.gradients(self._model)
 
     def loss(self, batch: Pair) -> torch.Tensor:
-        images, labels = batch
-        return F.cross_entropy(self._model(images), labels)
+        return self._mean_loss(*batch)
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        return self._model(images)
+        return self._predict(images)
 
     def synchronize(self) -> None:
         if self._device.type == "cuda":
@@ -115,8 +119,8 @@ class Backend:
         return {
             "version": torch.__version__,
             "threads": str(torch.get_num_threads()),
-            "layout": "NCHW",
+            "layout": "NHWC" if self._mode == "channels-last" else "NCHW",
             "fast_math": f"tf32={torch.backends.cudnn.allow_tf32}",
             "optimizer": "torch.optim.SGD(fused=True)",
-            "compiler": f"oneDNN {torch.backends.mkldnn.is_available()}",
+            "compiler": "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}",
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -14,6 +15,17 @@ def build(network: Network, *, device: torch.device, dtype: torch.dtype) -> nn.S
     """Build the network; its modules carry the names of the layer table."""
     layers = OrderedDict((row.layer.name, _module(row)) for row in network.summary())
     return nn.Sequential(layers).to(device=device, dtype=dtype)
+
+
+def mixed(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The forward pass in bfloat16, weights and logits in float32: PyTorch's automatic mixed precision."""
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits = model(images)
+        return logits.float()
+
+    return forward
 
 
 def _module(row: LayerSummary) -> nn.Module:

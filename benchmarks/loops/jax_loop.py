@@ -1,6 +1,4 @@
-"""LeNet-5 in plain JAX: lax convolutions, a dict of arrays, momentum by hand, one jitted step, donation."""
-
-from functools import partial
+"""LeNet-5 in plain JAX: lax convolutions, a list of arrays, momentum by hand, donation; a step, a scan, or no jit."""
 
 import jax
 import jax.numpy as jnp
@@ -32,24 +30,40 @@ def mean_loss(weights, x, y):
     return -jnp.take_along_axis(logits, y[:, None], axis=1).mean()
 
 
-@partial(jax.jit, donate_argnums=(0, 1))
 def step(weights, moments, x, y):
     loss, gradients = jax.value_and_grad(mean_loss)(weights, x, y)
     moments = jax.tree.map(lambda v, g: 0.9 * v + g, moments, gradients)
     return jax.tree.map(lambda w, v: w - 0.05 * v, weights, moments), moments, loss
 
 
-def setup(threads):
+def scan(weights, moments, x, y):
+    def body(state, batch):
+        *state, loss = step(*state, *batch)
+        return state, loss
+
+    # unroll=True: convolutions inside XLA's loops are slow on the CPU.
+    state, losses = lax.scan(body, [weights, moments], (x, y), unroll=True)
+    return *state, losses
+
+
+def setup(mode, threads):
     shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]
     random = np.random.default_rng(0)
     weights = [jnp.asarray(random.uniform(-0.1, 0.1, shape), jnp.float32) for shape in shapes]
     state = [weights, [jnp.zeros_like(w) for w in weights]]
 
+    one = step if mode == "eager" else jax.jit(step, donate_argnums=(0, 1))
+    block = jax.jit(scan, donate_argnums=(0, 1))
+
     def train(batches):
         for images, labels in batches:
-            *state[:], _ = step(*state, images.reshape(-1, 32, 32, 1), labels)
+            *state[:], _ = one(*state, images.reshape(-1, 32, 32, 1), labels)
 
-    return train, lambda: jax.block_until_ready(state)
+    def train_block(batches):
+        images, labels = (np.stack(part) for part in zip(*batches, strict=True))
+        *state[:], _ = block(*state, images.reshape(*labels.shape, 32, 32, 1), labels)
+
+    return train_block if mode == "epoch" else train, lambda: jax.block_until_ready(state)
 
 
 main(setup)

@@ -1,4 +1,4 @@
-"""LeNet-5 in Gluon: network and loss hybridized with static memory, a trainer without a key-value store."""
+"""LeNet-5 in Gluon: network and loss hybridized with static memory or not, a trainer without a key-value store."""
 
 import mxnet as mx
 from mxnet import autograd, gluon
@@ -6,7 +6,7 @@ from mxnet.gluon import nn
 from stopwatch import main
 
 
-def setup(threads):
+def setup(mode, threads):
     net = nn.HybridSequential()
     net.add(
         nn.Conv2D(6, 5, activation="relu"),
@@ -19,9 +19,10 @@ def setup(threads):
         nn.Dense(10),
     )
     net.initialize(mx.init.Xavier())
-    net.hybridize(static_alloc=True, static_shape=True)
     loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
-    loss_of.hybridize(static_alloc=True, static_shape=True)
+    if mode == "hybrid":
+        net.hybridize(static_alloc=True, static_shape=True)
+        loss_of.hybridize(static_alloc=True, static_shape=True)
     net(mx.nd.zeros((1, 1, 32, 32)))
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.05, "momentum": 0.9}, kvstore=None)
 

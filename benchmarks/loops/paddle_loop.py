@@ -1,4 +1,4 @@
-"""LeNet-5 in Paddle's dynamic graph."""
+"""LeNet-5 in Paddle, in the dynamic graph or converted to a static one."""
 
 import paddle
 import paddle.nn.functional as F
@@ -24,13 +24,19 @@ class LeNet(nn.Layer):
         return self.fc3(x)
 
 
-def setup(threads):
+def setup(mode, threads):
     model = LeNet()
     optimizer = paddle.optimizer.Momentum(learning_rate=0.05, momentum=0.9, parameters=model.parameters())
 
+    def mean_loss(x, y):
+        return F.cross_entropy(model(x), y)
+
+    if mode == "static":
+        mean_loss = paddle.jit.to_static(mean_loss, full_graph=True, backend=None)
+
     def train(batches):
         for images, labels in batches:
-            loss = F.cross_entropy(model(paddle.to_tensor(images)), paddle.to_tensor(labels))
+            loss = mean_loss(paddle.to_tensor(images), paddle.to_tensor(labels))
             loss.backward()
             optimizer.step()
             optimizer.clear_grad()

@@ -1,6 +1,6 @@
 """What the hand-written loops share: the arrays, and a clock around blocks of steps. No harness in here.
 
-A loop is run as `python benchmarks/loops/torch_loop.py ARRAYS.npz THREADS SECONDS`, pinned and with its variables
+A loop is run as `python benchmarks/loops/torch_loop.py MODE ARRAYS.npz THREADS SECONDS`, pinned and with its variables
 set by the caller, and prints one line of JSON.
 """
 
@@ -22,19 +22,19 @@ Batch = tuple[np.ndarray, np.ndarray]
 Train = Callable[[Sequence[Batch]], Any]
 
 
-def main(setup: Callable[[int], tuple[Train, Callable[[], None]]]) -> None:
+def main(setup: Callable[[str, int], tuple[Train, Callable[[], None]]]) -> None:
     """Time a loop.
 
     Args:
-        setup: called with the number of threads after the process was pinned; returns a function that trains on
-            a sequence of (images float32 (b, 1, 32, 32), labels int32 (b,)), and one that waits for all work.
+        setup: called with the mode and the number of threads after the process was pinned; returns a function that
+            trains on a sequence of (images float32 (b, 1, 32, 32), labels int32 (b,)), and one that waits for all work.
     """
-    arrays, threads, least_seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    mode, arrays, threads, least_seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
     with np.load(arrays, allow_pickle=False) as archive:
         images, labels = archive["images"], archive["labels"]
     # (blocks, steps, batch, ...): a block is what the harness times too.
     blocks = [list(zip(*block, strict=True)) for block in zip(images, labels, strict=True)]
-    train, synchronize = setup(threads)
+    train, synchronize = setup(mode, threads)
     seconds: list[float] = []
     number = 0
     while number < WARMUP_BLOCKS or sum(seconds) < least_seconds:

@@ -1,5 +1,6 @@
-"""LeNet-5 in TensorFlow without Keras: variables, tf.nn, the momentum kernel, one tf.function."""
+"""LeNet-5 in TensorFlow without Keras: variables, tf.nn, the momentum kernel; and, for `fit`, in Keras alone."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from stopwatch import main
@@ -10,9 +11,7 @@ def variable(*shape):
     return tf.Variable(tf.random.uniform(shape, -bound, bound))
 
 
-def setup(threads):
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+def make_step():
     shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]
     weights = [variable(*shape) for shape in shapes]
     moments = [tf.Variable(tf.zeros(shape)) for shape in shapes]
@@ -26,7 +25,6 @@ def setup(threads):
         x = tf.nn.relu(tf.nn.bias_add(x @ w4, b4))
         return tf.nn.bias_add(x @ w5, b5)
 
-    @tf.function
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=forward(x)))
@@ -34,10 +32,69 @@ def setup(threads):
             tf.raw_ops.ResourceApplyKerasMomentum(var=w.handle, accum=v.handle, lr=0.05, grad=g, momentum=0.9)
         return loss
 
+    return step
+
+
+def stepwise(step):
     def train(batches):
         for images, labels in batches:
             step(tf.constant(images.reshape(-1, 32, 32, 1)), tf.constant(labels))
 
+    return train
+
+
+def blockwise(step):
+    @tf.function
+    def loop(x, y):
+        loss = 0.0
+        for number in tf.range(len(x)):
+            loss = step(x[number], y[number])
+        return loss
+
+    def train(batches):
+        images, labels = (np.stack(part) for part in zip(*batches, strict=True))
+        loop(tf.constant(images.reshape(*labels.shape, 32, 32, 1)), tf.constant(labels))
+
+    return train
+
+
+def fit():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(6, 5, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(16, 5, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(120, activation="relu"),
+            layers.Dense(84, activation="relu"),
+            layers.Dense(10),
+        ]
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.05, momentum=0.9),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+
+    def train(batches):
+        images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
+        model.fit(images.reshape(-1, 32, 32, 1), labels, batch_size=len(batches[0][1]), shuffle=False, verbose=0)
+
+    return train
+
+
+def setup(mode, threads):
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    train = {
+        "graph": lambda: stepwise(tf.function(make_step())),
+        "eager": lambda: stepwise(make_step()),
+        "xla": lambda: stepwise(tf.function(make_step(), jit_compile=True)),
+        "epoch": lambda: blockwise(make_step()),
+        "fit": fit,
+    }[mode]()
     return train, lambda: None
 
 

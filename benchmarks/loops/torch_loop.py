@@ -24,16 +24,23 @@ class LeNet(nn.Module):
         return self.fc3(x)
 
 
-def setup(threads):
+def setup(mode, threads):
     torch.set_num_threads(threads)
-    model = LeNet()
+    layout = torch.channels_last if mode == "channels-last" else torch.contiguous_format
+    model = LeNet().to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=True)
+
+    def mean_loss(x, y):
+        return F.cross_entropy(model(x), y)
+
+    if mode == "compiled":
+        mean_loss = torch.compile(mean_loss, dynamic=False)
 
     def train(batches):
         for images, labels in batches:
-            x, y = torch.from_numpy(images), torch.from_numpy(labels).long()
+            x, y = torch.from_numpy(images).to(memory_format=layout), torch.from_numpy(labels).long()
             optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
+            loss = mean_loss(x, y)
             loss.backward()
             optimizer.step()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness import catalogue
 from harness.network import get_network
 from harness.recipe import LENET5
 
@@ -35,6 +36,19 @@ def facts(backend_name: str) -> ModuleType:
         wanted = " or ".join(module.DISTRIBUTIONS)
         pytest.fail(f"{wanted} is not installed here. Run: nox -s tests-{backend_name}")
     return module
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What frameworks warn of while they compile is not ours to mend."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("ignore"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `any_mode` in every mode that the backend has on a CPU."""
+    if "any_mode" in metafunc.fixturenames:
+        name = metafunc.config.getoption("--backend") or "numpy"
+        metafunc.parametrize("any_mode", list(catalogue.modes(name, "cpu")))
 
 
 @pytest.fixture(scope="session")

@@ -116,13 +116,19 @@ def test_one_batch_agrees_with_the_reference(make, network, dtype):
 
 @pytest.mark.parametrize("feed", ["host", "device"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_steps_agree_with_the_reference(make, feed, dtype):
-    """Losses and weights of five steps are the reference's: momentum, a smaller last batch, a new learning rate."""
+def test_steps_agree_with_the_reference(make, facts, request, any_mode, feed, dtype):
+    """Losses and weights of five steps are the reference's: momentum, a smaller last batch, a new learning rate.
+
+    A combination that is refused because the framework gets it wrong must still be wrong: else, allow it.
+    """
+    refusal = getattr(facts, "REFUSED", {}).get((any_mode, dtype))
+    if refusal:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=refusal, raises=AssertionError))
     recipe = replace(LENET5, learning_rate=0.05)
     images, labels = draw_batch(LENET, count=32, dtype=dtype)
     # Sizes that are powers of two: MXNet holds 1 / batch in float32, which would show in float64.
     index = [np.arange(32).reshape(4, 8), np.array([[4, 2, 9, 30]])]
-    backend = make(recipe=recipe, feed=feed, dtype=dtype)
+    backend = make(recipe=recipe, mode=any_mode, feed=feed, dtype=dtype)
     backend.load_weights(initial_weights(LENET, seed=3))
     if feed == "device":
         backend.use_dataset(backend.put(images=images, labels=labels))
@@ -143,10 +149,10 @@ def test_steps_agree_with_the_reference(make, feed, dtype):
         assert_close(weights[name], value, dtype, name)
 
 
-def test_loading_weights_forgets_the_past(make):
+def test_loading_weights_forgets_the_past(make, any_mode):
     """Training, reloading and training again gives the same bits: no momentum survives load_weights."""
     images, labels = draw_batch(LENET, count=16)
-    backend = make()
+    backend = make(mode=any_mode)
     results = []
     for _ in range(2):
         backend.load_weights(initial_weights(LENET, seed=3))

@@ -223,7 +223,10 @@ def test_compare_refuses_the_same_run_twice(call: Call, finished_run: Path) -> N
 
 @pytest.mark.parametrize(
     ("base", "message"),
-    [("jax", r"no base 'jax'\. There are: numpy eager, twin eager"), ("eager", r"no base 'eager'\. There are: numpy")],
+    [
+        ("jax", r"no base 'jax'\. There are: numpy eager b8, twin eager b8"),
+        ("eager", r"no base 'eager'\. There are: numpy"),
+    ],
 )
 def test_compare_refuses_an_unknown_base(call: Call, finished_run: Path, base: str, message: str) -> None:
     """A base that no entrant is called: exit code 2, and the entrants there are."""

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
 from harness.data import Dataset
 from harness.errors import WorkerFailed
-from harness.job import INFERENCE_SIZES, Entrant, Job
+from harness.job import INFERENCE_SIZES, Entrant, Job, label_of
 from harness.launch import LOG_LINES, Worker, launch
 from harness.recipe import LENET5
 
@@ -68,6 +70,26 @@ def test_label_is_backend_mode_and_variant(make_entrant: Callable[..., Entrant])
     assert make_entrant("torch").label == "torch eager"
     assert make_entrant("torch", slowdown=0.03).label == "torch eager"
     assert make_entrant("torch", variant="twin").label == "torch eager twin"
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"threads": 2, "batch_size": 256, "feed": "device"}, "torch eager 2t b256 device"),
+        ({"device": "gpu", "dtype": "tf32", "mode": "compiled"}, "torch compiled gpu tf32"),
+        ({"environment": "native", "threads": 0}, "torch eager native"),
+        ({"network": "lenet-d2l", "variant": "twin"}, "torch eager lenet-d2l twin"),
+    ],
+)
+def test_label_says_what_is_not_as_usual(
+    make_entrant: Callable[..., Entrant], changes: dict[str, Any], label: str
+) -> None:
+    """Entrants of a sweep have labels of their own; rows of a table give the same label as the entrant."""
+    entrant = make_entrant("torch", **changes)
+    row = pd.Series(asdict(entrant)).replace(0, pd.NA)
+
+    assert entrant.label == label
+    assert label_of(dict(row)) == label
 
 
 def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:

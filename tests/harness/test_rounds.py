@@ -128,7 +128,7 @@ def test_environment_says_what_was_done(finished_run: Path) -> None:
     assert values["plan"]["rounds"] == 2
     assert values["plan"]["recipe"]["batch_size"] == 8
     assert values["data_set"]["name"] == "drawn-digits"
-    assert values["controls"]["numpy eager"]["environment"]["OMP_NUM_THREADS"] == "1"
+    assert values["controls"]["numpy eager b8"]["environment"]["OMP_NUM_THREADS"] == "1"
     assert any(line.startswith("numpy==") for line in values["packages"]["twin"])
 
 

@@ -96,13 +96,14 @@ def test_epochs_have_each_image_once(
     train: Callable[..., Any], data: Data, monkeypatch: pytest.MonkeyPatch, feed: str
 ) -> None:
     """An epoch is the order's batches, the small one alone; loss is a mean over images; evaluation is not training."""
-    monkeypatch.setattr(training, "CHUNK", 4)
+    monkeypatch.setattr(training, "steps_of", lambda entrant: 4)
 
     row, backend, told = train([0.5, 0.75], feed=feed)
 
-    warm, epochs = backend.batches[:2], [backend.batches[2:6], backend.batches[6:]]
-    assert [len(batches[0][1]) if feed == "host" else len(batches[0]) for batches in warm] == [64, 10]
-    assert backend.loaded_after == [2]
+    warm, epochs = backend.batches[:3], [backend.batches[3:7], backend.batches[7:]]
+    sizes = [(len(batches), len(batches[0][1]) if feed == "host" else len(batches[0])) for batches in warm]
+    assert sizes == [(4, 64), (2, 64), (1, 10)], "every shape that an epoch has, so that none is compiled in it"
+    assert backend.loaded_after == [3]
     for number, chunks in enumerate(epochs):
         order = epoch_order(650, seed=3, epoch=number)
         assert [len(chunk) for chunk in chunks] == [4, 4, 2, 1]

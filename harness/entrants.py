@@ -1,0 +1,114 @@
+"""From options to entrants: what is asked for, checked against what each backend has."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from harness import catalogue
+from harness.errors import InputError, unknown
+from harness.job import Entrant
+from harness.recipe import LENET5
+
+FEEDS = ("host", "device")
+ENVIRONMENTS = ("controlled", "native")
+
+
+def parse_backends(values: list[str]) -> list[str]:
+    """Read `--backend torch --backend jax`, `--backend torch,jax` and `--backend all` (the five frameworks)."""
+    found: list[str] = []
+    for value in ",".join(values).split(","):
+        for name in catalogue.FRAMEWORKS if value == "all" else (value.strip(),):
+            catalogue.facts(name)
+            if name not in found:
+                found.append(name)
+    return found
+
+
+def precision_of(dtype: str, *, tf32: bool) -> str:
+    """Read --dtype and --tf32 together.
+
+    Raises:
+        InputError: another precision than float32 cannot be multiplied in TF32.
+    """
+    if tf32 and dtype not in ("float32", "tf32"):
+        raise InputError(f"--tf32 is for float32, got --dtype {dtype}.")
+    return "tf32" if tf32 else dtype
+
+
+def make_entrant(backend: str, *, mode: str | None, environment: str, threads: int, **fields: Any) -> Entrant:
+    """Make an entrant from options, checked against what the backend has.
+
+    Raises:
+        InputError: a mode, precision or device that it does not have; the message lists those it has.
+    """
+    facts = catalogue.facts(backend)
+    device, dtype = fields["device"], fields["dtype"]
+    if device not in facts.DEVICES:
+        raise unknown(f"device of {backend}", device, facts.DEVICES)
+    modes, dtypes = catalogue.modes(backend, device), catalogue.dtypes(backend, device)
+    mode = mode or next(iter(modes))
+    for value, kind, known, elsewhere in (
+        (mode, f"mode of {backend}", modes, facts.MODES),
+        (dtype, f"precision of {backend}", dtypes, facts.DTYPES),
+        (fields["feed"], "feed", FEEDS, ()),
+        (environment, "environment", ENVIRONMENTS, ()),
+    ):
+        if value not in known and value in elsewhere:
+            raise InputError(f"The {kind} {value!r} needs --device gpu. On the CPU there are: {', '.join(known)}.")
+        if value not in known:
+            raise unknown(kind, value, known)
+    refusal = catalogue.refusal(backend, mode, dtype)
+    if refusal:
+        raise InputError(f"{backend} is not run with --mode {mode} --dtype {dtype}: {refusal}.")
+    threads = 0 if environment == "native" else threads
+    return Entrant(backend=backend, mode=mode, environment=environment, threads=threads, **fields)
+
+
+def make_entrants(
+    backends: list[str],
+    *,
+    modes: str | None = None,
+    feeds: Sequence[str] = ("host",),
+    threads: Sequence[int] = (1,),
+    batch_sizes: Sequence[int] = (LENET5.batch_size,),
+    environment: str = "controlled",
+    **fields: Any,
+) -> list[Entrant]:
+    """Every backend in each of the modes, with each feed, number of threads and batch size.
+
+    Args:
+        modes: names separated by commas, of which each of several backends gets those that it has; `all`; None for
+            each backend's default.
+        fields: as `make_entrant`.
+
+    Raises:
+        InputError: a mode that none of the backends has, a backend that has none of them, or as `make_entrant`.
+    """
+    asked = [mode.strip() for mode in modes.split(",")] if modes else []
+    known = {backend: list(catalogue.modes(backend, fields["device"])) for backend in backends}
+    anywhere = list(dict.fromkeys(itertools.chain(*known.values())))
+    for mode in asked:
+        if mode not in [*anywhere, "all"] and len(backends) > 1:
+            raise unknown("mode", mode, [*anywhere, "all"])
+    return list(
+        dict.fromkeys(
+            make_entrant(
+                backend, mode=mode, feed=feed, threads=count, batch_size=size, environment=environment, **fields
+            )
+            for backend in backends
+            for mode in _modes_of(backend, asked, known[backend], alone=len(backends) == 1, dtype=fields["dtype"])
+            for feed, count, size in itertools.product(feeds, threads, batch_sizes)
+        )
+    )
+
+
+def _modes_of(backend: str, asked: list[str], known: list[str], *, alone: bool, dtype: str) -> Sequence[str | None]:
+    """Those of the modes asked for that this backend gets; names that it does not know are left to `make_entrant`."""
+    if not asked:
+        return (None,)
+    if "all" in asked:
+        return [mode for mode in known if not catalogue.refusal(backend, mode, dtype)]
+    # What another backend has is no mistake, as long as this one has something to run.
+    return asked if alone else [mode for mode in asked if mode in known] or asked[:1]
