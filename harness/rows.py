@@ -99,8 +99,9 @@ class LaunchRows:
         """Write all rows to the disk; the launch's own row last, because it says that the others are there."""
         shared = {key: self.row[key] for key in EPOCHS if key in self.row and key != "test_accuracy"}
         steps = self.row.get("block_steps")
+        of_phase = {"return": self.row.get("return_steps")}
         blocks = [
-            {"phase": phase, "turn": turn, "block": number, "steps": steps, "seconds": seconds}
+            {"phase": phase, "turn": turn, "block": number, "steps": of_phase.get(phase, steps), "seconds": seconds}
             for phase, turns in self._blocks.items()
             for turn, values in enumerate(turns, start=1)
             for number, seconds in enumerate(values, start=1)

@@ -74,6 +74,7 @@ first_step_s      | real | s | first training step; compilation included, caches
 start_up_s        | real | s | import, build, and what first step and warm-up took beyond the steady median
 first_epoch_s     | real | s | start-up, and all images of an epoch at the steady median
 block_steps       | int  | steps | of a block, which one timed call trains; their times are in blocks.csv
+return_steps      | int  | steps | at the start of every turn that are not counted: others have had the caches
 warmup_steps      | int  | steps | until steady
 warmup_s          | real | s | that they took
 steady            | bool |  | whether steadiness was reached within the limit
@@ -149,7 +150,7 @@ BLOCKS = (
     _IDENTITY
     | _LAUNCH_OF
     | _columns("""
-phase             | text |  | warmup, return (the first block of a turn, not counted) or steady
+phase             | text |  | warmup, return (the first steps of a turn, not counted) or steady
 turn              | int  |  | counted from 1 in each phase
 block             | int  |  | counted from 1 in each turn
 steps             | int  | steps | of the block

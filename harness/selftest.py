@@ -25,7 +25,7 @@ from harness.standings import label_of, standings
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
-STEADY_S = 1.5
+STEADY_S = 3.0
 LEAST_ROUNDS = 5
 
 

@@ -6,6 +6,7 @@ import gc
 import mmap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -239,7 +240,7 @@ def test_counters_and_phases_enclose_steady_training(
 
 
 def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) -> None:
-    """Warm, the launch says so; each turn waits for its word, drops the block after its return, and tells its end."""
+    """Warm, the launch says so; each turn waits for its word, drops the first steps after its return, and tells its end."""
     events: list[str] = []
     words = iter([True, True, True, False])
 
@@ -248,25 +249,39 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
         clock.now += 500  # while others have their turns
         return next(words)
 
-    durations = [1.0] * 10 + [9.0, 2.0, 2.0] + [9.0, 4.0, 4.0] + [9.0, 1.0, 3.0]
+    durations = [1.0] * 10 + [9.0, 1.0, 1.0] + [9.0, 4.0] + [9.0, 1.0, 3.0]
     backend = Recorder(clock, iter(durations))
     job = make_job(turns=3, steady_s=6.0)
 
     row = measure.training(
-        job, backend, iter([[]] * 100), lambda event, **v: events.append(v.get("name", event)), take_turn
+        job, backend, iter([[0] * 20] * 100), lambda event, **v: events.append(v.get("name", event)), take_turn
     )
 
     turn = ["waits", "steady", "steady ended", "turn ended"]
     assert events == ["ready", *turn, *turn, *turn, "waits"]
     assert row["blocks"]["return"] == [[9.0], [9.0], [9.0]]
-    assert row["blocks"]["steady"] == [[2.0, 2.0], [4.0, 4.0], [1.0, 3.0]]
-    assert (row["turns"], row["steady_steps"]) == (3, 6 * 20)
-    assert row["turn_step_us"] == "100000.000 200000.000 100000.000"
-    assert row["train_images_per_s"] == pytest.approx(64 * 20 / 2.5)
+    assert row["blocks"]["steady"] == [[1.0, 1.0], [4.0], [1.0, 3.0]]
+    assert [len(batches) for batches in backend.batches[10:]] == [4, 20, 20, 4, 20, 4, 20, 20]
+    assert (row["turns"], row["steady_steps"], row["return_steps"]) == (3, 5 * 20, 4)
+    assert row["turn_step_us"] == "50000.000 200000.000 100000.000"
+    assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.0)
+
+
+def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """A shorter block would be another program, and would be compiled in the middle of a run."""
+    words = iter([True, False])
+    job = make_job(turns=1, steady_s=1.0)
+    job = replace(job, entrant=replace(job.entrant, backend="jax", mode="epoch"))
+    backend = Recorder(clock, iter([1.0] * 100))
+
+    row = measure.training(job, backend, iter([[0] * 20] * 100), silent, lambda: next(words))
+
+    assert {len(batches) for batches in backend.batches} == {20}
+    assert row["return_steps"] == 20
 
 
 def test_turns_last_their_share(clock: Clock, make_job: Callable[..., Job]) -> None:
-    """A turn goes on for its share of the steady seconds, and has two blocks at the least."""
+    """A turn goes on for its share of the steady seconds, and has one block at the least."""
     words = iter([True, True, False])
     backend = Recorder(clock, iter([1.0] * 100))
 
