@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -28,6 +29,8 @@ BACKENDS = (*FRAMEWORKS, "numpy")
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
 PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
 # What wheels expect of the system beside a C and C++ library.
+# Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
+GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
 
@@ -120,10 +123,16 @@ def backend_python(session: nox.Session, backend: str) -> Path:
     problem = obstacle(backend)
     if problem:
         session.error(problem)
-    python = environment(session, backend, "-r", str(ROOT / "requirements" / f"{backend}.in"))
+    name = f"{backend}-gpu" if backend in GPU_WHEELS and wants_gpu(session.posargs) else backend
+    python = environment(session, name, "-r", str(ROOT / "requirements" / f"{name}.in"))
     code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
-    session.run(str(harness_python(session)), "-c", code, backend, str(python), silent=True)
+    session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
     return python
+
+
+def wants_gpu(options: list[str]) -> bool:
+    """Whether `--device gpu` is among what was given after --."""
+    return "--device=gpu" in options or ("--device", "gpu") in itertools.pairwise(options)
 
 
 def harness(session: nox.Session, *arguments: str) -> None:

@@ -1,20 +1,18 @@
-"""Is the harness fair? Each backend and mode against a hand-written loop of the same framework, in paired rounds.
+"""Is the harness fair? Each backend and mode against a hand-written loop of the same framework, in turns.
 
     nox -s overhead                         all five in their default modes, six rounds
     nox -s overhead -- --backend torch --mode all --rounds 10
 
-Both sides get the same arrays, batch size, threads, CPUs and variables, one right after the other, in random order;
-the ratio is of launches paired by round. Ends with what the stopwatch itself adds to an interval.
+In each round both sides are started, and take turns of one block: same arrays, batch size, threads, CPUs, variables.
+The median ratio of the turns is the round's. Ends with what the stopwatch itself adds to an interval.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,67 +26,98 @@ from harness.data import load_dataset
 from harness.display import Display
 from harness.entrants import make_entrants, parse_backends
 from harness.errors import LenetBenchError
-from harness.interpreters import Interpreter, find
+from harness.interpreters import find
 from harness.job import Entrant, Job
-from harness.launch import launch
-from harness.measure import DISTINCT_BLOCKS, timed
+from harness.launch import Worker
+from harness.measure import DISTINCT_BLOCKS, RETURN_STEPS, timed
 from harness.network import get_network
 from harness.recipe import LENET5
 from harness.start import initial_weights
-from harness.statistics import paired_ratio
+from harness.statistics import mean_of_logs
 
 LOOPS = Path(__file__).parent / "loops"
-SECONDS = 2.0
-
-Side = Callable[[Entrant, Interpreter, Path, Path], float]
+TURNS = 24
 
 
-def harness_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, folder: Path) -> float:
-    """Images per second of one launch of the harness."""
-    job = Job(
-        kind="measure",
-        entrant=entrant,
-        recipe=LENET5.as_dict(),
-        seed=0,
-        data=str(scratch),
-        weights=str(scratch / "weights.npz"),
-        asked=rounds.asked_controls(entrant, folder),
-        steady_s=SECONDS,
-        inference_sizes=(),
-    )
-    result = launch(job, interpreter=interpreter.path, folder=folder, timeout_s=300, listen=lambda message: None)
-    return float(result["train_images_per_s"])
+class Harness:
+    """A launch of the harness, as `run` makes it, that takes turns."""
+
+    def __init__(self, entrant: Entrant, interpreter: str, scratch: Path, folder: Path) -> None:
+        job = Job(
+            kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(scratch),
+            weights=str(scratch / "weights.npz"), asked=rounds.asked_controls(entrant, folder), steady_s=0.01,
+            turns=TURNS, inference_sizes=(),
+        )  # fmt: skip
+        self._worker = Worker(job, interpreter=interpreter, folder=folder, timeout_s=300)
+        self._worker.ready(lambda message: None)
+
+    def turn(self) -> None:
+        """Time a block."""
+        self._worker.turn(lambda message: None)
+
+    def end(self) -> np.ndarray:
+        """Microseconds of a step in each turn."""
+        with self._worker:
+            result = self._worker.result(lambda message: None)
+        return np.array(result["turn_step_us"].split(), float)
 
 
-def loop_speed(entrant: Entrant, interpreter: Interpreter, scratch: Path, folder: Path) -> float:
-    """Images per second of one process of the hand-written loop of the entrant's mode, under the same controls."""
-    folder.mkdir()
-    asked = controls.asked_variables(threads=entrant.threads, scratch=folder)
-    environment, _ = controls.launch_environment(os.environ, asked)
-    cpus = controls.choose_cpus(entrant.threads)
-    pinned = f"import os, runpy, sys; os.sched_setaffinity(0, {cpus}); sys.argv = sys.argv[1:]; "
-    script = str(LOOPS / f"{entrant.backend}_loop.py")
-    # run_path does for a script what `python script.py` does, once the process is pinned.
-    code = pinned + f"sys.path.insert(0, {str(LOOPS)!r}); runpy.run_path({script!r}, run_name='__main__')"
-    answer = subprocess.run(
-        [
-            interpreter.path,
-            "-c",
-            code,
-            script,
-            entrant.mode,
-            str(_arrays(scratch, entrant)),
-            str(entrant.threads),
-            str(SECONDS),
-        ],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if answer.returncode or not answer.stdout.strip():
-        raise LenetBenchError(f"{script} failed:\n{answer.stderr[-2000:]}")
-    return float(json.loads(answer.stdout.strip().splitlines()[-1])["train_images_per_s"])
+class Loop:
+    """A process of the hand-written loop of the entrant's mode, under the same controls, that takes turns."""
+
+    def __init__(self, entrant: Entrant, interpreter: str, scratch: Path, folder: Path) -> None:
+        folder.mkdir()
+        self._script = str(LOOPS / f"{entrant.backend}_loop.py")
+        self._steps = catalogue.steps_of(entrant)
+        self._seconds: list[float] = []
+        cpus = controls.choose_cpus(entrant.threads)
+        pinned = f"import os, runpy, sys; os.sched_setaffinity(0, {cpus}); sys.argv = sys.argv[1:]; "
+        # run_path does for a script what `python script.py` does, once the process is pinned.
+        code = pinned + f"sys.path.insert(0, {str(LOOPS)!r}); runpy.run_path({self._script!r}, run_name='__main__')"
+        whole = entrant.mode in catalogue.blockwise(entrant.backend)
+        back = self._steps if whole else RETURN_STEPS
+        arguments = [entrant.mode, str(_arrays(scratch, entrant)), str(entrant.threads), str(back)]
+        asked = controls.asked_variables(threads=entrant.threads, scratch=folder)
+        self._log = folder / "log.txt"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [interpreter, "-c", code, self._script, *arguments],
+                env=controls.launch_environment(os.environ, asked)[0],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        self._answer()
+
+    def turn(self) -> None:
+        """Time a block."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._seconds.append(float(self._answer()))
+
+    def end(self) -> np.ndarray:
+        """Microseconds of a step in each turn."""
+        self._process.communicate(timeout=60)
+        return np.array(self._seconds) / self._steps * 1e6
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline().strip()
+        if not answer:
+            self._process.kill()
+            raise LenetBenchError(f"{self._script} failed:\n{self._log.read_text()[-2000:]}")
+        return answer
+
+
+def one_round(entrant: Entrant, interpreter: str, scratch: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds of a step in each turn, of the harness and of the loop; started and timed in random order."""
+    order = random.Random(name)
+    sides: dict[type, Harness | Loop] = {}
+    for side in order.sample([Harness, Loop], 2):
+        sides[side] = side(entrant, interpreter, scratch, scratch / f"{name} {side.__name__}".replace(" ", "-"))
+    for _ in range(TURNS):
+        for each in order.sample(list(sides.values()), 2):
+            each.turn()
+    return sides[Harness].end(), sides[Loop].end()
 
 
 def prepare(scratch: Path, entrant: Entrant) -> None:
@@ -124,67 +153,55 @@ def stopwatch_seconds() -> float:
 def main(
     backend: Annotated[list[str], typer.Option("--backend", "-b", help="As in lenet-bench run.")] = ["all"],  # noqa: B006
     mode: Annotated[str | None, typer.Option(help="As in lenet-bench run: names with commas, or all.")] = None,
-    rounds_: Annotated[int, typer.Option("--rounds", min=2, help="Pairs of launches of each backend.")] = 6,
+    rounds_: Annotated[int, typer.Option("--rounds", min=2, help="Of a launch of each side for each entrant.")] = 6,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = LENET5.batch_size,
 ) -> None:
     """Print the ratio harness / hand-written loop of each entrant, with its interval."""
     names = [name for name in parse_backends(backend) if name in catalogue.FRAMEWORKS]
-    found = {name: find(name) for name in names}
+    pythons = {name: find(name).path for name in names}
     entrants = make_entrants(
         names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device="cpu",
         dtype="float32",
     )  # fmt: skip
-    speeds: dict[tuple[str, str], list[float]] = {}
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {entrant.label: [] for entrant in entrants}
     with Display() as display, rounds.scratch_folder() as scratch:
         prepare(scratch, entrants[0])
-        display.start(2 * len(entrants))
+        display.start(len(entrants))
         for number in range(1, rounds_ + 1):
             display.round_started(number)
-            for entrant, side in order_of(entrants, number):
-                which = "harness" if side is harness_speed else "loop"
-                display.launch_started(f"{entrant.label} {which}")
-                folder = scratch / f"{number}-{entrant.label.replace(' ', '-')}-{which}"
-                speed = side(entrant, found[entrant.backend], scratch, folder)
-                speeds.setdefault((entrant.label, which), []).append(speed)
-                display.note(f"round {number}/{rounds_}  {entrant.label} {which}: {speed:,.0f} images/s")
+            for entrant in random.Random(number).sample(entrants, len(entrants)):
+                display.launch_started(entrant.label)
+                pair = one_round(entrant, pythons[entrant.backend], scratch, f"{number} {entrant.label}")
+                found[entrant.label].append(pair)
+                ratio = float(np.median(pair[1] / pair[0]))
+                display.note(f"round {number}/{rounds_}  {entrant.label}: harness / loop {ratio:.3f}")
                 display.launch_finished({}, None)
-    show(entrants, speeds)
+    show(entrants, found)
 
 
-def order_of(entrants: list[Entrant], number: int) -> list[tuple[Entrant, Side]]:
-    """A round: entrants in random order, the two sides of each one after the other, in random order too.
-
-    The machine drifts over minutes; neighbours in time share the drift, so their ratio does not have it.
-    """
-    shuffled = random.Random(number)
-    order = []
-    for entrant in shuffled.sample(entrants, len(entrants)):
-        order += [(entrant, side) for side in shuffled.sample([harness_speed, loop_speed], 2)]
-    return order
-
-
-def show(entrants: list[Entrant], speeds: dict[tuple[str, str], list[float]]) -> None:
+def show(entrants: list[Entrant], found: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> None:
     """Print the table and what the stopwatch adds."""
     table = Table("backend", "mode", box=None, pad_edge=False, header_style="bold")
     for header in ("harness", "loop", "ratio", "95 % interval", "clock adds"):
         table.add_column(header, justify="right", no_wrap=True)
     added = stopwatch_seconds()
     for entrant in entrants:
-        ours, theirs = speeds[entrant.label, "harness"], speeds[entrant.label, "loop"]
-        ratio = paired_ratio(ours, theirs)
-        share = added / (catalogue.steps_of(entrant) * entrant.batch_size / float(np.median(ours)))
+        pairs = found[entrant.label]
+        ours, theirs = (float(np.median([np.median(pair[side]) for pair in pairs])) for side in (0, 1))
+        # Of speeds, so the loop's time over ours.
+        ratio = mean_of_logs([float(np.exp(np.median(np.log(pair[1] / pair[0])))) for pair in pairs])
         table.add_row(
             entrant.backend,
             entrant.mode,
-            f"{np.median(ours):,.0f}",
-            f"{np.median(theirs):,.0f}",
+            f"{entrant.batch_size / ours * 1e6:,.0f}",
+            f"{entrant.batch_size / theirs * 1e6:,.0f}",
             f"{ratio.estimate:.3f}",
             f"{ratio.low:.3f}..{ratio.high:.3f}",
-            f"{share:.5%}",
+            f"{added * 1e6 / (catalogue.steps_of(entrant) * ours):.5%}",
         )
     console = tables.stdout()
-    console.print("Training images/s: the harness, a hand-written loop, harness / loop paired by round")
+    console.print("Training images/s: the harness, a hand-written loop, harness / loop paired by turn and round")
     console.print(table)
     steps = catalogue.steps_of(entrants[0])
     console.print(f"The stopwatch measures {added * 1e9:.0f} ns around nothing; an interval is {steps} steps.")

@@ -36,7 +36,10 @@ def verify(
     timeout_s: float,
 ) -> Iterator[tuple[Entrant, list[Check]]]:
     """Launch each backend on one verification problem and compare its numbers with the reference's."""
-    found = {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in entrants}
+    found = {
+        entrant.backend: interpreters.find(entrant.backend, given=pythons, device=entrant.device)
+        for entrant in entrants
+    }
     network, dtype = get_network(entrants[0].network), entrants[0].dtype
     with Display() as display, rounds.scratch_folder() as scratch:
         dataset = load(data_set, data_dir, display)

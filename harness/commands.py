@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 
 import harness
 from harness import catalogue, compare, interpreters, rounds, standings, tables
@@ -73,7 +74,10 @@ def _prepare(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpreter]:
     """Find the interpreters; refuse what the machine cannot do before anything is written."""
     for entrant in plan.entrants:
         rounds.asked_controls(entrant, Path("."))
-    return {entrant.backend: interpreters.find(entrant.backend, given=pythons) for entrant in plan.entrants}
+    return {
+        entrant.backend: interpreters.find(entrant.backend, given=pythons, device=entrant.device)
+        for entrant in plan.entrants
+    }
 
 
 def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
@@ -134,7 +138,7 @@ def _report(folder: RunFolder, work: rounds.Rounds, interrupted: bool) -> int:
     if work.ending:
         console.print(work.ending, soft_wrap=True)
     if (summary["verdict"] == "cannot tell").any():
-        console.print(f"Cannot tell everything: {likely_cause(launches[launches['status'] == 'ok'])}", soft_wrap=True)
+        _show_cause(console, launches[launches["status"] == "ok"])
     console.print(f"Results: {folder.path}", soft_wrap=True)
     if interrupted:
         return INTERRUPTED
@@ -200,8 +204,13 @@ def compare_runs(folders: list[Path], *, base: str = "") -> None:
         summary = summarise(runs.timed, runs.epochs, base=base)
         tables.show_summary(tables.stdout(), summary, inference_sweep(summary, runs.timed, runs.inference))
         if (summary["verdict"] == "cannot tell").any():
-            tables.stdout().print(f"Cannot tell everything: {likely_cause(runs.timed)}", soft_wrap=True)
+            _show_cause(tables.stdout(), runs.timed)
     _show_accuracy(runs.epochs)
+
+
+def _show_cause(console: Console, timed: pd.DataFrame) -> None:
+    cause = likely_cause(timed)
+    console.print(f"Cannot tell everything. {cause[0].upper()}{cause[1:]}", soft_wrap=True)
 
 
 def _show_accuracy(epochs: pd.DataFrame) -> None:
@@ -241,7 +250,9 @@ def pace_fields(
     """
     if until and epochs == 0:
         raise InputError("--until needs epochs to train, got --epochs 0.")
-    seeds = seeds or (TARGET_SEEDS if until else 1)
+    if rounds and seeds and seeds > rounds:
+        raise InputError(f"--seeds {seeds} need as many rounds, one each, got --rounds {rounds}.")
+    seeds = seeds or min(TARGET_SEEDS if until else 1, rounds or TARGET_SEEDS)
     fields = {"budget_s": preset.budget_s, "steady_s": preset.steady_s}
     fields |= {name: value for name, value in others.items() if value is not None}
     fields["precision"] = precision / 100 if precision else preset.precision

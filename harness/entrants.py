@@ -79,8 +79,8 @@ def make_entrants(
     """Every backend in each of the modes, with each feed, number of threads and batch size.
 
     Args:
-        modes: names separated by commas, of which each of several backends gets those that it has; `all`; None for
-            each backend's default.
+        modes: names separated by commas, of which each of several backends gets those that it has; `torch:eager` is
+            for one of them alone; `all`; None for each backend's default.
         fields: as `make_entrant`.
 
     Raises:
@@ -90,8 +90,11 @@ def make_entrants(
     known = {backend: list(catalogue.modes(backend, fields["device"])) for backend in backends}
     anywhere = list(dict.fromkeys(itertools.chain(*known.values())))
     for mode in asked:
-        if mode not in [*anywhere, "all"] and len(backends) > 1:
-            raise unknown("mode", mode, [*anywhere, "all"])
+        backend, colon, name = mode.rpartition(":")
+        if colon and backend not in backends:
+            raise unknown(f"backend among those of --backend for --mode {mode}", backend, backends)
+        if name not in [*anywhere, "all"] and len(backends) > 1:
+            raise unknown("mode", name, [*anywhere, "all"])
     return list(
         dict.fromkeys(
             make_entrant(
@@ -108,7 +111,8 @@ def _modes_of(backend: str, asked: list[str], known: list[str], *, alone: bool, 
     """Those of the modes asked for that this backend gets; names that it does not know are left to `make_entrant`."""
     if not asked:
         return (None,)
-    if "all" in asked:
+    mine = [mode.removeprefix(f"{backend}:") for mode in asked if ":" not in mode or mode.startswith(f"{backend}:")]
+    if "all" in mine:
         return [mode for mode in known if not catalogue.refusal(backend, mode, dtype)]
     # What another backend has is no mistake, as long as this one has something to run.
-    return asked if alone else [mode for mode in asked if mode in known] or asked[:1]
+    return mine if alone else [mode for mode in mine if mode in known] or mine[:1] or asked[:1]

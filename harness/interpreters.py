@@ -66,14 +66,18 @@ def record(name: str, interpreter: str) -> None:
     write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
 
 
-def find(name: str, *, given: dict[str, str] | None = None) -> Interpreter:
+def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu") -> Interpreter:
     """Return the Python that runs this backend: as given, else from the map, else this one.
+
+    For a GPU the map's `<name>-gpu` comes first: some frameworks have other wheels for it.
 
     Raises:
         InputError: no interpreter has the framework; the message has the command that installs it.
     """
     catalogue.facts(name)
-    candidates = [("--python", (given or {}).get(name)), (str(map_path()), read_map().get(name))]
+    known = read_map()
+    recorded = known.get(f"{name}-{device}") or known.get(name)
+    candidates = [("--python", (given or {}).get(name)), (str(map_path()), recorded)]
     for source, path in candidates:
         if path:
             version = _version_in(path, name)
@@ -84,7 +88,8 @@ def find(name: str, *, given: dict[str, str] | None = None) -> Interpreter:
     version = catalogue.installed_version(name)
     if version and importlib.util.find_spec("threadpoolctl"):
         return Interpreter(sys.executable, "this interpreter", version)
-    raise InputError(f"{_wanted(name)} is not installed for the backend {name!r}. Install it with: nox -s bench-{name}")
+    command = f"nox -s bench-{name}" + (f" -- --device {device}" if device != "cpu" else "")
+    raise InputError(f"{_wanted(name)} is not installed for the backend {name!r}. Install it with: {command}")
 
 
 def _wanted(name: str) -> str:

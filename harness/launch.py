@@ -202,6 +202,8 @@ def _failure(message: dict[str, Any] | None, code: int | None, log_file: Path, t
     else:
         signal_name = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         reason = f"The process ended with {signal_name} and no result."
+        if code == -signal.SIGKILL:
+            reason += " The kernel does that where memory runs out (dmesg says so): smaller batches need less."
     return WorkerFailed(reason, _log_end(log_file))
 
 

@@ -72,7 +72,7 @@ DataDir = Annotated[
 ]
 Mode = Annotated[
     str | None,
-    typer.Option("--mode", help="How backends execute: names with commas, or all. [default: each backend's first]"),
+    typer.Option("--mode", help="Of each backend: a,b or torch:a,jax:b or all. [default: each backend's first]"),
 ]
 Feed = Annotated[
     str,

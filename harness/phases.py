@@ -70,10 +70,9 @@ def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
     start = time.perf_counter()
     backend_class = catalogue.backend_class(entrant.backend)
     row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": measure.rss_bytes()}
-    # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
-    if entrant.device != "cpu" and entrant.device not in backend_class.devices():
-        available = ", ".join(backend_class.devices())
-        raise RuntimeError(f"--device {entrant.device}: {entrant.backend} sees none here. It can use: {available}.")
+    if entrant.device != "cpu":
+        # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
+        _check_device(entrant, backend_class)
     tell("phase", name="build")
     start = time.perf_counter()
     backend = backend_class(
@@ -85,6 +84,18 @@ def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
     backend.synchronize()
     row["build_s"] = time.perf_counter() - start
     return (Slowed(backend, entrant.slowdown) if entrant.slowdown else backend), row
+
+
+def _check_device(entrant: Entrant, backend_class: Any) -> None:
+    """Refuse a device that the framework cannot use here, in the framework's own words."""
+    try:
+        backend_class.try_device(entrant.device)
+    except Exception as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise RuntimeError(
+            f"--device {entrant.device}: {entrant.backend} cannot use one here. It can use: "
+            f"{', '.join(backend_class.devices())}. It says: {words}"
+        ) from None
 
 
 def _make_resident(backend: Any, data: Data) -> None:

@@ -51,6 +51,14 @@ class Backend(Protocol):
             ValueError: what this installation cannot do, in a sentence that lists what it can.
         """
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        """Put a number on the device.
+
+        Raises:
+            Exception: the framework's own, or a sentence in its place where it would silently use another device.
+        """
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         """Take over canonical float weights (see `harness.start`); the optimizer forgets all and starts anew."""
 

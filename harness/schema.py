@@ -187,6 +187,7 @@ base              | text |  | entrant that the next columns compare with: --base
 ratio             | real | 1 | of its training speed to the base's, paired by turn within a round
 ratio_low         | real | 1 | interval; all comparisons of the table hold together with 95 %
 ratio_high        | real | 1 | interval
+ratio_sd          | real | 1 | standard deviation over rounds of its logarithm: spread of both, without drift
 verdict           | text |  | against the base: faster, slower, equivalent, cannot tell; empty for the base itself
 import_s          | real | s | import of the framework; geometric mean of the launches, as of the four that follow
 import_s_low      | real | s | 95 % interval

@@ -100,11 +100,29 @@ def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -
     """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
     if group["run"].iloc[0] != base["run"].iloc[0]:
         return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float), level=level)
+    ratios = round_ratios(group, base)
+    if not ratios:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    return mean_of_logs(ratios, level=level)
+
+
+def round_ratios(group: pd.DataFrame, base: pd.DataFrame) -> list[float]:
+    """Ratio of training speeds of two entrants of one run, for each round that both were timed in."""
     columns = ["round", SPEED, "turn_step_us", "batch_size"]
     both = group[columns].merge(base[columns], on="round", suffixes=("", "_base"))
-    if both.empty:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    return mean_of_logs([round_ratio(row) for _, row in both.iterrows()], level=level)
+    return [round_ratio(row) for _, row in both.iterrows()]
+
+
+def paired_spread(group: pd.DataFrame, base: pd.DataFrame) -> float | None:
+    """Standard deviation over rounds of the logarithm of the ratio; None under two rounds, or across runs.
+
+    What launches of the two differ by, the machine's drift taken out: launches that stand next to each other turn by
+    turn share that. It holds the spread of both sides, so neither spreads by more.
+    """
+    if group["run"].iloc[0] != base["run"].iloc[0]:
+        return None
+    ratios = round_ratios(group, base)
+    return float(np.log(ratios).std(ddof=1)) if len(ratios) > 1 else None
 
 
 def round_ratio(row: pd.Series) -> float:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.job import label_of
 from harness.results import frame_of
 from harness.schema import EPOCHS, SCHEMA_VERSION, SUMMARY
-from harness.standings import KEY, SPEED, Standing, standings
+from harness.standings import KEY, SPEED, Standing, paired_spread, standings
 from harness.statistics import mean_of_logs
 from harness.target import LAUNCH, time_to_target
 
@@ -55,12 +56,14 @@ def inference_sweep(summary: pd.DataFrame, launches: pd.DataFrame, inference: pd
 
 def _row(standing: Standing, found: list[Standing]) -> dict[str, Any]:
     row = _figures(standing)
-    row["base"] = next(each.label for each in found if each.ratio is None)
+    base = next(each for each in found if each.ratio is None)
+    row["base"] = base.label
     ratio = standing.ratio
     if ratio is None:
         return row | {"ratio": 1.0}
     limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
-    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits
+    spread = {"ratio_sd": paired_spread(standing.launches, base.launches)}
+    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread
 
 
 def _figures(standing: Standing) -> dict[str, Any]:
@@ -112,12 +115,13 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class AccuracySpread:
-    """Final accuracies by seed (rows) and backend (columns), and what separates them.
+    """Final accuracies by seed (rows) and entrant (columns), and what separates them.
 
     Attributes:
-        by_seed: shares in 0..1; empty cells where a backend did not train a seed.
-        between_seeds: standard deviation over the seeds of one backend, pooled over backends.
-        between_backends: standard deviation over the backends of one seed, pooled over seeds; NaN for one backend.
+        by_seed: shares in 0..1; empty cells where an entrant did not train a seed. A column has the name of the
+            backend, or the whole label where a backend has several entrants.
+        between_seeds: standard deviation over the seeds of one entrant, pooled over entrants.
+        between_backends: standard deviation over the entrants of one seed, pooled over seeds; NaN for one entrant.
     """
 
     by_seed: pd.DataFrame
@@ -126,12 +130,15 @@ class AccuracySpread:
 
 
 def accuracy_spread(epochs: pd.DataFrame) -> AccuracySpread | None:
-    """Set the spread between seeds against the spread between backends; None under two seeds.
+    """Set the spread between seeds against the spread between entrants; None under two seeds.
 
-    Both are square roots of mean variances (n - 1 in each group), of the last epoch that all backends reached.
+    Both are square roots of mean variances (n - 1 in each group), of the last epoch that all entrants reached.
     """
-    last = epochs[epochs["epoch"] == epochs.groupby("backend")["epoch"].max().min()]
-    table = last.pivot_table(index="seed", columns="backend", values="test_accuracy", aggfunc="mean").astype(float)
+    labels = epochs.apply(lambda row: label_of(dict(row)), axis=1)
+    alone = labels.groupby(epochs["backend"]).transform("nunique") == 1
+    epochs = epochs.assign(entrant=epochs["backend"].where(alone, labels))
+    last = epochs[epochs["epoch"] == epochs.groupby("entrant")["epoch"].max().min()]
+    table = last.pivot_table(index="seed", columns="entrant", values="test_accuracy", aggfunc="mean").astype(float)
     if len(table) < 2:
         return None
     between_seeds = float(np.sqrt(table.var(axis=0, ddof=1).mean()))

@@ -16,6 +16,8 @@ from harness.summary import AccuracySpread
 from harness.verification import Check
 
 WIDTH = 80
+# Of entrants side by side, with names as long as tensorflow's.
+MOST_COLUMNS = 6
 START_FORMS = {"import_s": ".2f", "build_s": ".2f", "first_step_s": ".3f", "first_epoch_s": ".2f"}
 UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2f"}
 
@@ -47,6 +49,8 @@ def show_summary(console: Console, summary: pd.DataFrame, sweep: pd.DataFrame) -
         console.print(inference_table(named, sweep))
     console.print(Text("\nShare of the machine, memory, accuracy; medians of launches", style="bold"))
     console.print(machine_table(named))
+    if named["ratio_sd"].notna().any():
+        console.print("cv %: spread of launches; paired: of the rounds' ratios, drift taken out")
     versions = dict.fromkeys(f"{row['backend']} {row['framework_version']}" for _, row in named.iterrows())
     console.print(", ".join(versions) + ".")
     if named["until"].notna().any():
@@ -103,7 +107,7 @@ def inference_table(summary: pd.DataFrame, sweep: pd.DataFrame) -> Table:
 def machine_table(summary: pd.DataFrame) -> Table:
     """Operations per second, share of the peak, memory, energy, accuracy, launches and their spread."""
     table = make_table()
-    headers = ["GFLOP/s", "of peak", "over import", "peak MiB", "acc %", "cv %", "n"]
+    headers = ["GFLOP/s", "of peak", "+import", "peak MiB", "acc %", "cv %", "paired", "n"]
     if summary["energy_j_per_image"].notna().any():
         headers.insert(4, "mJ/image")
     make_columns(table, ["backend", "mode"], headers, None)
@@ -117,6 +121,7 @@ def machine_table(summary: pd.DataFrame) -> Table:
             _number(row["peak_rss_bytes"] / 2**20, ",.0f"),
             _number(row["test_accuracy"] * 100, ".2f"),
             _number(row["train_images_per_s_cv"] * 100, ".1f"),
+            _number(row["ratio_sd"] * 100, ".1f"),
             str(row["launches"]),
         ]
         if "mJ/image" in headers:
@@ -166,18 +171,32 @@ def _growth(row: pd.Series) -> str:
 def show_accuracy(console: Console, spread: AccuracySpread) -> None:
     """Print final accuracies by seed and backend, and whether backends differ by more than seeds do."""
     console.print(Text("\nTest accuracy after the last epoch, %", style="bold"))
-    table = make_table()
-    make_columns(table, ["seed"], list(spread.by_seed.columns), None)
-    for seed, row in spread.by_seed.iterrows():
-        table.add_row(str(seed), *(_number(value * 100, ".2f") for value in row))
-    for name, figures in (("mean", spread.by_seed.mean()), ("sd", spread.by_seed.std(ddof=1))):
-        table.add_row(name, *(_number(value * 100, ".3f") for value in figures), style="bold")
-    console.print(table)
+    console.print(accuracy_table(spread.by_seed))
     console.print(
-        f"Standard deviation between seeds of one backend {spread.between_seeds * 100:.3f} points, "
-        f"between backends from one seed {_number(spread.between_backends * 100, '.3f')}.",
+        f"Standard deviation between seeds of one entrant {spread.between_seeds * 100:.3f} points, "
+        f"between entrants from one seed {_number(spread.between_backends * 100, '.3f')}.",
         soft_wrap=True,
     )
+
+
+def accuracy_table(by_seed: pd.DataFrame) -> Table:
+    """A seed a line; an entrant a line, without the single seeds, where entrants are too many for 80 columns."""
+    table = make_table()
+    percent = by_seed * 100
+    figures = {"mean": percent.mean(), "sd": percent.std(ddof=1)}
+    if len(by_seed.columns) > MOST_COLUMNS:
+        figures |= {"least": percent.min(), "most": percent.max(), "seeds": percent.count()}
+        make_columns(table, ["entrant"], list(figures), None)
+        for label in by_seed.columns:
+            *cells, count = (values[label] for values in figures.values())
+            table.add_row(_text(label), *(_number(value, ".3f") for value in cells), str(count))
+        return table
+    make_columns(table, ["seed"], list(by_seed.columns), None)
+    for seed, row in percent.iterrows():
+        table.add_row(str(seed), *(_number(value, ".2f") for value in row))
+    for name, values in figures.items():
+        table.add_row(name, *(_number(value, ".3f") for value in values), style="bold")
+    return table
 
 
 def _modes(summary: pd.DataFrame) -> pd.Series:

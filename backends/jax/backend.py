@@ -99,6 +99,10 @@ class Backend:
     def devices() -> list[str]:
         return ["cpu", "gpu"] if jax.default_backend() == "gpu" else ["cpu"]
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        jax.devices(device)
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         native = table.to_native(weights, self._network)
         # A copy of our own: donation would otherwise invalidate arrays that alias the caller's.

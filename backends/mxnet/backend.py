@@ -24,7 +24,7 @@ class Backend:
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
     ) -> None:
-        self._context = mx.cpu()
+        self._context = mx.gpu() if device == "gpu" else mx.cpu()
         self._dtype = np.dtype(dtype)
         self._feed = feed
         self._recipe = recipe
@@ -39,7 +39,11 @@ class Backend:
 
     @staticmethod
     def devices() -> list[str]:
-        return ["cpu"]
+        return ["cpu", "gpu"] if mx.context.num_gpus() else ["cpu"]
+
+    @staticmethod
+    def try_device(device: str) -> None:
+        mx.nd.zeros(1, ctx=mx.gpu()).wait_to_read()
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._parameters, weights)
@@ -117,6 +121,9 @@ class Backend:
         return value.asnumpy()
 
     def memory(self) -> tuple[int | None, str]:
+        if self._context.device_type == "gpu":
+            free, total = mx.context.gpu_memory_info()
+            return total - free, "mxnet.context.gpu_memory_info, now and of all processes"
         return None, "cpu: see peak_rss_bytes"
 
     def describe(self) -> dict[str, str]:

@@ -33,6 +33,10 @@ class Backend:
     def devices() -> list[str]:
         return ["cpu"]
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        """NumPy has no other device than the CPU."""
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         self._parameters = table.to_native(weights, self._dtype)
         self._learning_rate = self._recipe.learning_rate

@@ -7,7 +7,7 @@ Fast-math: none on the CPU. On a GPU, TF32 is switched off by NVIDIA_TF32_OVERRI
 Synchronisation: the CPU is synchronous; `paddle.device.synchronize()` on a GPU.
 """
 
-DISTRIBUTIONS = ("paddlepaddle",)
+DISTRIBUTIONS = ("paddlepaddle", "paddlepaddle-gpu")
 MODES = {
     "dynamic": "the dynamic graph, one operator at a time, as the tutorials teach",
     "static": "model and loss through paddle.jit.to_static",

@@ -35,6 +35,10 @@ class Backend:
     def devices() -> list[str]:
         return ["cpu", "gpu"] if paddle.device.cuda.device_count() else ["cpu"]
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        paddle.zeros([1]).to(device)
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
         self._optimizer = paddle.optimizer.Momentum(

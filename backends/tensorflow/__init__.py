@@ -5,7 +5,7 @@ Layout: N,H,W,C: convolutions and their gradients in N,C,H,W do not exist on the
 Execution: a Keras model and optimizer in one `tf.function`; `fit` adds Python time to every step
     (tensorflow#39039). A new batch size is traced anew, so the last, smaller batch has a graph of its own.
 Optimizer: Keras keeps the learning rate inside the velocity: v <- m v - lr g; w <- w + v. At a constant
-    learning rate that is the recipe's formula.
+    learning rate that is the recipe's formula. The modes fused and epoch use TensorFlow's own momentum kernel.
 Threads: both pools are set before the first operation; later calls are refused by TensorFlow.
 Fast-math: oneDNN is on by default on the CPU and changes the order of sums, `describe` says so. TF32 is off, but
     for the precision tf32.
@@ -19,8 +19,9 @@ DISTRIBUTIONS = ("tensorflow-cpu", "tensorflow")
 MODES = {
     "graph": "a Keras model and optimizer in one tf.function, as the custom-loop guide teaches",
     "eager": "the same step without tf.function, one operator at a time",
-    "xla": "the same step in tf.function(jit_compile=True)",
-    "epoch": "a loop over the steps of a block inside one tf.function: no Python between steps",
+    "fused": "graph with TensorFlow's own momentum kernel in place of the Keras optimizer",
+    "xla": "the step of graph in tf.function(jit_compile=True)",
+    "epoch": "fused, and a loop over the steps of a block inside one tf.function: no Python between",
     "fit": "Model.compile and Model.fit, Keras's own loop as it comes",
 }
 BLOCKWISE = {"epoch": 1, "fit": 5}

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from backends.tensorflow import weights as table
 from backends.tensorflow.model import build
-from backends.tensorflow.steps import COMPILED, Fit, make_loop, make_step
+from backends.tensorflow.optimizer import Momentum
+from backends.tensorflow.steps import COMPILED, FUSED, Fit, make_loop, make_step
 from harness.network import Network
 from harness.precision import array_dtype
 
@@ -41,8 +42,12 @@ class Backend:
         self._device = device
         self._dtype = tf.as_dtype(array_dtype(dtype))
         self._model = build(network, dtype="mixed_bfloat16" if dtype == "bfloat16" else array_dtype(dtype))
-        self._optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=recipe.momentum)
-        self._optimizer.build(self._model.trainable_variables)
+        weights, options = self._model.trainable_variables, {"momentum": recipe.momentum}
+        if mode in FUSED:
+            self._optimizer = Momentum(weights, learning_rate=recipe.learning_rate, **options)
+        else:
+            self._optimizer = keras.optimizers.SGD(recipe.learning_rate, **options)
+            self._optimizer.build(weights)
         self._fresh_state = [variable.numpy() for variable in self._optimizer.variables]
         self._compile()
 
@@ -70,6 +75,13 @@ class Backend:
     def devices() -> list[str]:
         return ["cpu", "gpu"] if tf.config.list_physical_devices("GPU") else ["cpu"]
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        # TensorFlow would take the CPU instead, and say nothing.
+        if not tf.config.list_physical_devices("GPU"):
+            built = "with" if tf.test.is_built_with_cuda() else "without"
+            raise RuntimeError(f"TensorFlow {tf.__version__} was built {built} CUDA, and lists no GPU.")
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         native = table.to_native(weights, self._network)
         for variable, value in zip(self._model.trainable_variables, native, strict=True):
@@ -78,11 +90,12 @@ class Backend:
             variable.assign(value)
 
     def set_learning_rate(self, value: float) -> None:
-        # v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it.
-        scale = value / float(self._optimizer.learning_rate.numpy())
+        before = float(self._optimizer.learning_rate.numpy())
         self._optimizer.learning_rate.assign(value)
-        for velocity in self._optimizer.momentums:
-            velocity.assign(velocity * scale)
+        if self._mode not in FUSED:
+            # Keras's v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it.
+            for velocity in self._optimizer.momentums:
+                velocity.assign(velocity * (value / before))
 
     def dump_weights(self) -> dict[str, np.ndarray]:
         return table.to_canonical([v.numpy() for v in self._model.trainable_variables], self._network)
@@ -152,7 +165,7 @@ class Backend:
             "threads": str(threading.get_intra_op_parallelism_threads()),
             "layout": "NHWC",
             "fast_math": f"tf32={tf.config.experimental.tensor_float_32_execution_enabled()}",
-            "optimizer": "keras.optimizers.SGD",
+            "optimizer": "ResourceApplyMomentum" if self._mode in FUSED else "keras.optimizers.SGD",
             "compiler": self._compiler() + f", inter-op threads {threading.get_inter_op_parallelism_threads()}",
         }
 

@@ -9,19 +9,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from backends.tensorflow.optimizer import Momentum
+
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # How a single step is compiled, by mode.
 COMPILED: dict[str, Callable[[Any], Any]] = {
     "eager": lambda function: function,
     "graph": tf.function,
+    "fused": tf.function,
     "xla": tf.function(jit_compile=True),
     "epoch": tf.function,
     "fit": tf.function,
 }
+# Modes with TensorFlow's own momentum kernel in place of the Keras optimizer.
+FUSED = ("fused", "epoch")
 
 
-def make_step(model: keras.Model, mean_loss: keras.Loss, optimizer: keras.Optimizer) -> Step:
+def make_step(model: keras.Model, mean_loss: keras.Loss, optimizer: keras.Optimizer | Momentum) -> Step:
     """One training step as the custom-loop guide writes it, not compiled: (images, labels) -> loss."""
 
     def step(images, labels):

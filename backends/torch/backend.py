@@ -45,6 +45,10 @@ class Backend:
     def devices() -> list[str]:
         return ["cpu", "gpu"] if torch.cuda.is_available() else ["cpu"]
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        torch.zeros(1, device="cuda")
+
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
         self._optimizer = make_optimizer(

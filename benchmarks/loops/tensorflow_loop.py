@@ -1,4 +1,4 @@
-"""LeNet-5 in TensorFlow without Keras: variables, tf.nn, the momentum kernel; and, for `fit`, in Keras alone."""
+"""LeNet-5 in TensorFlow without Keras's layers: variables, tf.nn, the mode's optimizer; `fit` is Keras throughout."""
 
 import keras
 import numpy as np
@@ -11,10 +11,12 @@ def variable(*shape):
     return tf.Variable(tf.random.uniform(shape, -bound, bound))
 
 
-def make_step():
+def make_step(fused):
     shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]
     weights = [variable(*shape) for shape in shapes]
     moments = [tf.Variable(tf.zeros(shape)) for shape in shapes]
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    optimizer.build(weights)
 
     def forward(x):
         k1, b1, k2, b2, w3, b3, w4, b4, w5, b5 = weights
@@ -28,8 +30,12 @@ def make_step():
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=forward(x)))
-        for w, v, g in zip(weights, moments, tape.gradient(loss, weights), strict=True):
-            tf.raw_ops.ResourceApplyKerasMomentum(var=w.handle, accum=v.handle, lr=0.05, grad=g, momentum=0.9)
+        gradients = tape.gradient(loss, weights)
+        if not fused:
+            optimizer.apply(gradients, weights)
+            return loss
+        for w, v, g in zip(weights, moments, gradients, strict=True):
+            tf.raw_ops.ResourceApplyMomentum(var=w.handle, accum=v.handle, lr=0.05, grad=g, momentum=0.9)
         return loss
 
     return step
@@ -89,10 +95,11 @@ def setup(mode, threads):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     train = {
-        "graph": lambda: stepwise(tf.function(make_step())),
-        "eager": lambda: stepwise(make_step()),
-        "xla": lambda: stepwise(tf.function(make_step(), jit_compile=True)),
-        "epoch": lambda: blockwise(make_step()),
+        "graph": lambda: stepwise(tf.function(make_step(fused=False))),
+        "eager": lambda: stepwise(make_step(fused=False)),
+        "fused": lambda: stepwise(tf.function(make_step(fused=True))),
+        "xla": lambda: stepwise(tf.function(make_step(fused=False), jit_compile=True)),
+        "epoch": lambda: blockwise(make_step(fused=True)),
         "fit": fit,
     }[mode]()
     return train, lambda: None

@@ -181,14 +181,16 @@ def launch_one(mutants: Path, tiny_dataset: Dataset, tmp_path: Path) -> Callable
     weights = initial_weights(get_network("lenet5"), seed=0)
     np.savez(tmp_path / "weights.npz", **weights)  # type: ignore[arg-type]
 
-    def run(mode: str, *, timeout_s: float = 120, feed: str = "host", **changes: Any) -> dict[str, Any]:
+    def run(
+        mode: str, *, timeout_s: float = 120, feed: str = "host", device: str = "cpu", **changes: Any
+    ) -> dict[str, Any]:
         options = {
             "kind": "train", "recipe": LENET5.as_dict(), "seed": 0, "data": str(tmp_path),
             "weights": str(tmp_path / "weights.npz"),
         }  # fmt: skip
         messages: list[dict[str, Any]] = []
         result = launch(
-            Job(entrant=make_entrant("misbehaving", mode=mode, feed=feed), **(options | changes)),
+            Job(entrant=make_entrant("misbehaving", mode=mode, feed=feed, device=device), **(options | changes)),
             interpreter=sys.executable,
             folder=tmp_path / "launch",
             timeout_s=timeout_s,

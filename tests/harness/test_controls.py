@@ -100,6 +100,7 @@ def test_asked_variables_fix_allocator_threads_and_caches(tmp_path: Path) -> Non
     assert asked["MALLOC_TRIM_THRESHOLD_"] == "1099511627776"
     assert asked["MALLOC_MMAP_THRESHOLD_"] == "33554432"
     assert asked["NVIDIA_TF32_OVERRIDE"] == "0"
+    assert "NVIDIA_TF32_OVERRIDE" not in controls.asked_variables(threads=3, scratch=tmp_path, tf32=True)
     for name in ("TMPDIR", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH"):
         assert Path(asked[name]).is_relative_to(tmp_path)
 

@@ -60,16 +60,26 @@ def test_several_backends_get_those_modes_that_they_have() -> None:
     assert labels_of("torch,tensorflow", modes="eager,epoch") == ["torch eager", "tensorflow eager", "tensorflow epoch"]
 
 
+def test_a_mode_may_be_for_one_backend_alone() -> None:
+    """`torch:eager` leaves the other backends their own."""
+    found = labels_of("torch,tensorflow,jax", modes="torch:eager,tensorflow:epoch,graph,jit")
+
+    assert found == ["torch eager", "tensorflow epoch", "tensorflow graph", "jax jit"]
+    assert labels_of("torch,jax", modes="torch:all,jit")[-1] == "jax jit"
+
+
 @pytest.mark.parametrize(
     ("backends", "options", "message"),
     [
+        ("torch,jax", {"modes": "paddle:static,eager"}, r"no backend among those of --backend .*'paddle'.*jax, torch"),
+        ("torch,jax", {"modes": "torch:eager"}, r"no mode of jax 'torch:eager'. There are: eager"),
         ("torch,jax", {"modes": "eagre"}, r"no mode 'eagre'.*Did you mean 'eager'"),
         ("torch,jax", {"modes": "jit"}, r"no mode of torch 'jit'. There are: "),
         ("torch", {"modes": "eager,foo"}, r"no mode of torch 'foo'"),
         ("torch", {"modes": "cuda-graph"}, r"torch 'cuda-graph' needs --device gpu\. On the CPU there are: eager"),
         ("jax", {"dtype": "tf32"}, r"precision of jax 'tf32' needs --device gpu\. On the CPU there are: float32"),
         ("mxnet", {"dtype": "bfloat16"}, r"no precision of mxnet 'bfloat16'. There are: float32, float64"),
-        ("mxnet", {"device": "gpu"}, r"no device of mxnet 'gpu'"),
+        ("numpy", {"device": "gpu"}, r"no device of numpy 'gpu'"),
         ("torch", {"feeds": ["host", "disk"]}, r"no feed 'disk'"),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from harness import worker
 from harness.data import Dataset
 from harness.errors import WorkerFailed
 from harness.job import INFERENCE_SIZES, Entrant, Job, label_of
@@ -186,6 +187,7 @@ def test_description_needs_no_data(launch_one: LaunchOne) -> None:
         ("segfault", "ended with signal SIGSEGV and no result"),
         ("exit", "ended with exit code 7 and no result"),
         ("raise", "RuntimeError: the device is on fire"),
+        ("killed", "signal SIGKILL and no result. The kernel does that where memory runs out .*: smaller batches need"),
         ("weights", "weights that the backend gave back are not those it was given"),
         ("batches", "batches that the backend read back .* are not those it was given"),
         ("labels", "batches that the backend read back .* are not those it was given"),
@@ -198,6 +200,40 @@ def test_failed_launch_says_why(launch_one: LaunchOne, mode: str, reason: str) -
 
     assert "\n" not in str(caught.value)
     assert children() == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+        "OOM when allocating tensor with shape[65536,28,28,6]",
+        "RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.",
+        "(ResourceExhausted) Fail to alloc memory of 1152921504606846976 size.",
+        "std::bad_alloc",
+        "Unable to allocate 8.00 EiB for an array with shape (1152921504606846976,) and data type float64",
+    ],
+)
+def test_frameworks_own_words_for_no_memory_are_known(make_entrant: Callable[..., Entrant], words: str) -> None:
+    """However a framework says it, the sentence names the batch size and what to do."""
+    job = Job(kind="train", entrant=make_entrant(batch_size=65536), recipe={}, seed=0, data="", weights="")
+
+    reason = worker._reason(RuntimeError(f"\n {words}\n  trace"), job)
+
+    assert reason.startswith("Out of memory with batches of 65536 images; smaller ones need less. RuntimeError: ")
+    assert words[:20] in reason
+    assert "\n" not in reason
+
+
+def test_device_is_refused_in_the_frameworks_words(launch_one: LaunchOne) -> None:
+    """A GPU that cannot be used: what was asked for, what the framework says, what there is; one line."""
+    with pytest.raises(WorkerFailed) as caught:
+        launch_one("well", device="gpu")
+
+    assert str(caught.value) == (
+        "RuntimeError: --device gpu: misbehaving cannot use one here. It can use: cpu. "
+        "It says: LookupError: no such thing in this machine"
+    )
 
 
 def test_wrong_batches_on_the_device_are_refused(launch_one: LaunchOne) -> None:

@@ -240,7 +240,7 @@ def test_counters_and_phases_enclose_steady_training(
 
 
 def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) -> None:
-    """Warm, the launch says so; each turn waits for its word, drops the first steps after its return, and tells its end."""
+    """Warm, the launch says so; each turn waits for its word, drops the first steps after it, and tells its end."""
     events: list[str] = []
     words = iter([True, True, True, False])
 
@@ -269,8 +269,8 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
 
 def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_job: Callable[..., Job]) -> None:
     """A shorter block would be another program, and would be compiled in the middle of a run."""
-    words = iter([True, False])
-    job = make_job(turns=1, steady_s=1.0)
+    words = iter([True, True, False])
+    job = make_job(turns=2, steady_s=2.0)
     job = replace(job, entrant=replace(job.entrant, backend="jax", mode="epoch"))
     backend = Recorder(clock, iter([1.0] * 100))
 

@@ -292,6 +292,14 @@ def test_seeds_raise_the_rounds(seeds: int, rounds: int) -> None:
     assert (found["seeds"], found["rounds"]) == (seeds, rounds)
 
 
+def test_more_seeds_than_rounds_are_refused() -> None:
+    """Seeds that no round would train are a sentence; a target's own number of seeds gives way to the rounds."""
+    with pytest.raises(InputError, match=r"--seeds 5 need as many rounds, one each, got --rounds 2"):
+        fields(rounds=2, seeds=5)
+    assert fields(rounds=2, seeds=2)["seeds"] == 2
+    assert fields(rounds=2, until=98.5)["seeds"] == 2
+
+
 def test_target_has_seeds_and_epochs_of_its_own() -> None:
     """With a target five seeds train, up to ten epochs each, unless it is said otherwise."""
     assert (fields(until=98.5)["seeds"], fields(until=98.5)["epochs"]) == (5, 10)

@@ -16,8 +16,9 @@ from harness.errors import InputError, WorkerFailed
 from harness.job import Entrant
 from harness.network import get_network
 from harness.plan import Plan
-from harness.results import RunFolder
+from harness.results import RunFolder, read_table
 from harness.rounds import Rounds
+from harness.schema import SCALING
 from harness.start import initial_weights, weights_digest
 from harness.summary import summarise
 
@@ -223,6 +224,31 @@ def test_failing_entrant_leaves_the_run(
     rows = RunFolder(tmp_path / "run").read("launches")
     assert again == 3
     assert sorted(rows["status"]) == ["failed", "ok", "ok"]
+
+
+def test_sweep_goes_on_without_what_runs_out_of_memory(
+    tiny_commands: None,
+    make_entrant: Callable[..., Entrant],
+    make_plan: Callable[..., Plan],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The launch with the large batch fails with a sentence; the others have rows, and their scaling is shown."""
+    sizes = (8, 16, 128)
+    entrants = [make_entrant("misbehaving", mode="memory", batch_size=size) for size in sizes]
+
+    code = commands.new_run(
+        make_plan(*entrants, epochs=0, rounds=1, timing=True), results=tmp_path, name="run", pythons={}
+    )
+
+    out = capsys.readouterr().out
+    rows = RunFolder(tmp_path / "run").read("launches").set_index("batch_size")["status"]
+    assert code == 3
+    assert rows.to_dict() == {8: "ok", 16: "ok", 128: "failed"}
+    assert "misbehaving memory b128 failed: Out of memory with batches of 128 images; smaller ones need less." in out
+    scaling = read_table(tmp_path / "run" / "scaling.csv", SCALING)
+    assert scaling["batch_size"].tolist() == [8, 16]
+    assert "Scaling with batch size: images/s at the smallest, then times that" in out
 
 
 def test_batch_that_is_too_large_is_refused(

@@ -14,7 +14,7 @@ from scipy import stats
 from harness.errors import InputError
 from harness.results import frame_of
 from harness.schema import LAUNCHES
-from harness.standings import Standing, find, label_of, standings
+from harness.standings import Standing, find, label_of, paired_spread, standings
 
 # Paired log ratios of five rounds with mean 0 and standard deviation 1 (n - 1).
 SPREAD = [1.0, -1.0, 0.0, 1.0, -1.0]
@@ -225,6 +225,17 @@ def test_label_has_the_variant() -> None:
     assert label_of(frame[:1]) == "torch eager"
     assert label_of(frame[1:]) == "torch eager twin"
     assert re.fullmatch(r"[a-z ]+", label_of(frame.assign(variant=pd.array(["", ""], dtype="string"))))
+
+
+def test_spread_of_pairs_has_no_drift() -> None:
+    """What both sides share, round by round, is not in it; one round and two runs have none."""
+    drift = [1.0, 2.0, 3.0, 4.0, 5.0]
+    base = frame_of(rows_of("torch", [1000 * d for d in drift]), LAUNCHES)
+    other = frame_of(rows_of("jax", [d * speed for d, speed in zip(drift, spread(500, 0.02))]), LAUNCHES)
+
+    assert paired_spread(other, base) == pytest.approx(0.02)
+    assert paired_spread(other.head(1), base) is None
+    assert paired_spread(other.assign(run="other"), base) is None
 
 
 def test_turns_are_pairs() -> None:

@@ -236,6 +236,21 @@ def test_accuracy_spread_separates_seeds_from_backends() -> None:
     assert spread.between_backends == pytest.approx(0)
 
 
+def test_entrants_of_one_backend_are_told_apart() -> None:
+    """Where a backend has several entrants its columns have their labels, and accuracies of two are not averaged."""
+    rows = [
+        {"run": "r", "backend": backend, "mode": mode, "seed": seed, "epoch": 1, "test_accuracy": accuracy}
+        for backend, mode, accuracy in (("torch", "eager", 0.98), ("torch", "compiled", 0.96), ("jax", "jit", 0.97))
+        for seed in (0, 1)
+    ]
+
+    spread = accuracy_spread(frame_of(rows, EPOCHS))
+
+    assert spread is not None
+    assert spread.by_seed.mean().to_dict() == pytest.approx({"jax": 0.97, "torch compiled": 0.96, "torch eager": 0.98})
+    assert spread.between_backends == pytest.approx(0.01)
+
+
 def test_one_seed_has_no_spread() -> None:
     """A single seed says nothing about spread."""
     rows = [{"backend": "torch", "seed": 0, "epoch": 1, "test_accuracy": 0.9}]

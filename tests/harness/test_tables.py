@@ -33,7 +33,7 @@ def rows_of(**changes: Any) -> list[dict[str, Any]]:
     shared = {
         "schema_version": SCHEMA_VERSION, "run": "r", "network": "lenet5", "data_set": "mnist", "feed": "host",
         "device": "cpu", "dtype": "float32", "threads": 1, "batch_size": 64, "environment": "controlled",
-        "launches": 5, "unsteady": 0, "train_images_per_s_cv": 0.018, "base": "tensorflow graph",
+        "launches": 5, "unsteady": 0, "train_images_per_s_cv": 0.018, "ratio_sd": 0.0071, "base": "tensorflow graph",
         "inference_images_per_s": 40_000.0, "latency_ms_p50": 0.171, "latency_ms_p95": 0.25, "latency_ms_p99": 1.234,
         "train_gflops": 25.31, "peak_share": 0.312, "rss_import_bytes": 300 * 2**20, "peak_rss_bytes": 1694 * 2**20,
         "epochs": 5, "test_accuracy": 0.99034,
@@ -163,7 +163,7 @@ def test_every_figure_is_shown() -> None:
     assert "9.89" in start["jax"]
     inference = cells(text, "Inference, images")
     assert inference["mxnet"] == ["hybrid", "0.171", "0.250", "1.234", "30,001", "30,008", "30,064", "30,500"]
-    for figure in ("25.3", "31.2%", "+1,394", "1,694", "1.23", "99.03", "1.8"):
+    for figure in ("25.3", "31.2%", "+1,394", "1,694", "1.23", "99.03", "1.8", "0.7"):
         assert sum(figure in line.split() for line in text.split("Share of the machine")[1].splitlines()) == 5
     assert cells(text, "Time to 98.50% test accuracy")["paddle"] == ["dynamic", "5", "of", "5", "2", "12.34", "15.67"]
 
@@ -195,6 +195,20 @@ def test_one_launch_shows_no_halves() -> None:
     assert "±" not in text
     assert "nan" not in text
     assert "Under 4 rounds the verdict is always 'cannot tell'." in text
+
+
+@pytest.mark.parametrize(("entrants", "first"), [(3, ["seed", "torch mode0"]), (12, ["entrant", "mean"])])
+def test_accuracies_fit_eighty_columns(entrants: int, first: list[str]) -> None:
+    """A few entrants have a column each; many have a line each, without the single seeds."""
+    labels = [f"torch mode{number}" for number in range(entrants)]
+    by_seed = pd.DataFrame([[0.99] * entrants, [0.98] * entrants], columns=labels)
+
+    table = tables.accuracy_table(by_seed)
+
+    text = table_text(table, 80)
+    assert [str(column.header) for column in table.columns][:2] == first
+    assert text == table_text(table, 400)
+    assert sum("98.500" in line for line in text) == (1 if entrants == 3 else 12)
 
 
 def test_energy_has_a_column_only_where_there_is_energy() -> None:

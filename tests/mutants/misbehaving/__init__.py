@@ -11,6 +11,8 @@ MODES = {
     "leftover": "leaves a forked child behind that holds all its files open",
     "chatter": "prints 4 MB to stdout and stderr",
     "raise": "raises an error",
+    "memory": "asks for more memory than there is, in batches of more than 100 images",
+    "killed": "is killed",
     "weights": "gives back weights that differ in one bit",
     "batches": "receives batches that begin one image too late",
     "labels": "receives one wrong label",
@@ -19,4 +21,4 @@ MODES = {
     "modules": "prints which modules are loaded, and the path they came from",
 }
 DTYPES = ("float32",)
-DEVICES = ("cpu",)
+DEVICES = ("cpu", "gpu")

@@ -45,7 +45,13 @@ class Backend(Right):
             labels[0] = (labels[0] + 1) % 10
         return images, labels
 
+    @staticmethod
+    def try_device(device: str) -> None:
+        raise LookupError("no such thing\nin this machine")
+
     def _step(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        if self.mode == "memory" and len(images) > 100:
+            np.empty(1 << 50)
         loss = super()._step(images, labels)
         return loss * np.nan if self.mode == "nan" else loss
 
@@ -91,6 +97,11 @@ def _raise() -> None:
     raise RuntimeError("the device is on fire")
 
 
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(AGES)
+
+
 def _modules() -> None:
     print("modules " + json.dumps(sorted(sys.modules)), flush=True)
     print("path " + json.dumps(sys.path), flush=True)
@@ -105,5 +116,6 @@ MISDEEDS = {
     "leftover": _leftover,
     "chatter": _chatter,
     "raise": _raise,
+    "killed": _killed,
     "modules": _modules,
 }
