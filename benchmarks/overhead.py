@@ -201,7 +201,7 @@ def show(entrants: list[Entrant], found: dict[str, list[tuple[np.ndarray, np.nda
             f"{added * 1e6 / (catalogue.steps_of(entrant) * ours):.5%}",
         )
     console = tables.stdout()
-    console.print("Training images/s: the harness, a hand-written loop, harness / loop paired by turn and round")
+    console.print("Training images/s: harness, hand-written loop, their ratio by turn and round")
     console.print(table)
     steps = catalogue.steps_of(entrants[0])
     console.print(f"The stopwatch measures {added * 1e9:.0f} ns around nothing; an interval is {steps} steps.")

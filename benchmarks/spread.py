@@ -188,7 +188,7 @@ def show(frame: pd.DataFrame, variants: list[str]) -> None:
             table.add_row(str(backend), name, *cells)
     console.print(Text("Launches of the same thing, in turns; ratios to the first variant", style="bold"))
     console.print(table)
-    console.print("spread: standard deviation over mean; paired: of the rounds' ratios; faults: least..most")
+    console.print("spread: of launches, sd / mean; paired: of the rounds' ratios; faults: least..most")
     for name in variants:
         console.print(f"{name}: {SENTENCES.get(name, 'all controls, and this variable')}", soft_wrap=True)
 

@@ -70,7 +70,12 @@ class Fit:
 
     def __init__(self, model: keras.Model, mean_loss: keras.Loss, optimizer: keras.Optimizer) -> None:
         self._model = model
+        # The mean over the batches so far, which Keras keeps from here on, in float64: differences of it are the
+        # losses of the single steps, to 2e-6 only in float32. The loss and its gradient stay as they are.
+        floatx = keras.config.floatx()
+        keras.config.set_floatx("float64")
         model.compile(optimizer=optimizer, loss=mean_loss)
+        keras.config.set_floatx(floatx)
 
     def __call__(self, images: Any, labels: Any, batch_size: int) -> np.ndarray:
         """Train on images (k * b, h, w, c) and labels (k * b,), in their order; return the losses, (k,)."""
