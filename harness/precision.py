@@ -3,7 +3,7 @@
 | precision | arrays handed over, weights, optimizer | arithmetic |
 | --- | --- | --- |
 | float32, float64 | the same | the same |
-| bfloat16 | float32 | mixed, as all five frameworks' guides teach: layers in bfloat16, loss in float32 |
+| bfloat16 | float32 | mixed, as the frameworks' guides teach: layers in bfloat16, loss in float32 |
 | tf32 | float32 | float32, but for products in convolutions and dense layers: TF32, a GPU's |
 """
 

@@ -10,7 +10,7 @@ Threads: both pools are set before the first operation; later calls are refused 
 Fast-math: oneDNN is on by default on the CPU and changes the order of sums, `describe` says so. TF32 is off, but
     for the precision tf32.
 bfloat16: Keras's policy `mixed_bfloat16`, loss in float32.
-fit: one call of `Model.fit` a block; a call costs some ten milliseconds, so its blocks are longer.
+fit: one call of `Model.fit` a block; a call costs as much as ten steps, so its blocks are longer.
 Synchronisation: functions on the CPU return when done; `tf.experimental.async_eager` is not used. On a GPU
     `synchronize` waits through `tf.test.experimental.sync_devices`.
 """

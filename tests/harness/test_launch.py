@@ -357,6 +357,7 @@ def test_worker_imports_only_what_it_needs(launch_one: LaunchOne, tmp_path: Path
     assert str(tmp_path / "launch" / "import") in path
     assert str(Path(__file__).parents[2]) not in path
     assert os.path.realpath(tmp_path / "launch") not in map(os.path.realpath, path)
+    assert "\noom 1000\n" in log, "where memory runs out, the kernel ends this process before the harness"
 
 
 @pytest.fixture

@@ -254,11 +254,11 @@ def test_bad_cell_is_named(spoil: Callable[[str, str], Path], column: str, value
 
 def test_other_schema_version_is_refused(spoil: Callable[[str, str], Path]) -> None:
     """Rows of another version of the columns are refused with both versions."""
-    with pytest.raises(InputError, match=r"schema_version 2, 3; this lenet-bench reads 2"):
-        read_table(spoil("schema_version", "3"), LAUNCHES)
+    with pytest.raises(InputError, match=r"schema_version 3, 4; this lenet-bench reads 3"):
+        read_table(spoil("schema_version", "4"), LAUNCHES)
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, 2, 4])
 def test_other_columns_of_another_version_are_refused_for_their_version(tmp_path: Path, number: int) -> None:
     """A table of an older or newer lenet-bench is told by its version, not by the columns that it lacks."""
     path = tmp_path / "launches.csv"
@@ -267,13 +267,13 @@ def test_other_columns_of_another_version_are_refused_for_their_version(tmp_path
 
     with pytest.raises(InputError) as caught:
         read_table(path, LAUNCHES)
-    assert str(caught.value) == f"{path} has schema_version {number}; this lenet-bench reads 2. Measure again."
+    assert str(caught.value) == f"{path} has schema_version {number}; this lenet-bench reads 3. Measure again."
 
 
 def test_versions_of_tables_and_baseline_are_their_own(tmp_path: Path) -> None:
-    """Results are of version 2; baselines still of version 1, so that the committed one is read, and only as such."""
+    """Results are of version 3; baselines still of version 1, so that the committed one is read, and only as such."""
     path = Path(__file__).parents[2] / "results" / "baselines" / "accuracy.csv"
-    assert (SCHEMA_VERSION, BASELINE_VERSION) == (2, 1)
+    assert (SCHEMA_VERSION, BASELINE_VERSION) == (3, 1)
 
     found = read_table(path, BASELINE, version=BASELINE_VERSION)
 
@@ -281,7 +281,7 @@ def test_versions_of_tables_and_baseline_are_their_own(tmp_path: Path) -> None:
     assert found["test_accuracy_mean"].between(0.9, 1).all()
     write_table(tmp_path / "again.csv", found)
     assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
-    with pytest.raises(InputError, match=r"schema_version 1; this lenet-bench reads 2"):
+    with pytest.raises(InputError, match=r"schema_version 1; this lenet-bench reads 3"):
         read_table(path, BASELINE)
 
 

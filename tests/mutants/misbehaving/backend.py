@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,7 @@ def _killed() -> None:
 def _modules() -> None:
     print("modules " + json.dumps(sorted(sys.modules)), flush=True)
     print("path " + json.dumps(sys.path), flush=True)
+    print("oom " + Path("/proc/self/oom_score_adj").read_text(), flush=True)
 
 
 MISDEEDS = {
