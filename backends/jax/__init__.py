@@ -18,6 +18,7 @@ Memory: GPU preallocation would make every figure 75 % of the card; the harness 
 DISTRIBUTIONS = ("jax",)
 MODES = {
     "jit": "one jitted step on the split state, arguments donated, as the Flax guides teach",
+    "reshape-pool": "the same step with max pooling as a maximum over axes of a reshaped array",
     "epoch": "lax.scan over the steps of a block inside one jit: no Python between steps",
     "eager": "the same step without jit, one operation at a time",
 }

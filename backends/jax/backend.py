@@ -41,7 +41,8 @@ class Backend:
         )
         # Shapes only: initial values would be computed, a compilation each, to be thrown away by load_weights.
         compute = jnp.dtype("bfloat16") if dtype == "bfloat16" else self._dtype
-        graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, dtype=compute, param_dtype=self._dtype)))
+        options = {"reshape_pool": mode == "reshape-pool", "dtype": compute, "param_dtype": self._dtype}
+        graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, **options)))
         self._compile(graph)
         self._pending: list[jax.Array] = []
 
