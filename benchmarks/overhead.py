@@ -30,8 +30,8 @@ from harness.interpreters import find
 from harness.job import Entrant, Job
 from harness.launch import Worker
 from harness.measure import DISTINCT_BLOCKS, RETURN_STEPS, timed
-from harness.network import get_network
-from harness.recipe import LENET5
+from harness.networks import get_network
+from harness.recipes import LENET5
 from harness.start import initial_weights
 from harness.statistics import mean_of_logs
 

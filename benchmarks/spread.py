@@ -31,7 +31,7 @@ from harness.errors import InputError, LenetBenchError, WorkerFailed, unknown
 from harness.interpreters import find
 from harness.job import Entrant, Job
 from harness.launch import Worker
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.standings import paired_spread, ratio_of
 
 Asked = dict[str, Any]

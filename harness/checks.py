@@ -1,8 +1,7 @@
-"""What `verify` and `gate` do, once their options are read: the proof, and the accuracy that must not be lost."""
+"""What `gate` and `doctor` do, once their options are read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,67 +16,11 @@ from harness.errors import Regression, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
 from harness.launch import launch
-from harness.network import get_network
+from harness.networks import get_network
 from harness.plan import Plan
-from harness.precision import array_dtype
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.results import RunFolder
 from harness.start import initial_weights
-from harness.verification import ORDERS, Check, pose
-
-
-def verify(
-    entrants: list[Entrant],
-    *,
-    data_set: str,
-    data_dir: str | None,
-    seed: int,
-    pythons: dict[str, str],
-    timeout_s: float,
-) -> Iterator[tuple[Entrant, list[Check]]]:
-    """Launch each backend on one verification problem and compare its numbers with the reference's."""
-    found = {
-        entrant.backend: interpreters.find(entrant.backend, given=pythons, device=entrant.device)
-        for entrant in entrants
-    }
-    network, dtype = get_network(entrants[0].network), entrants[0].dtype
-    with Display() as display, rounds.scratch_folder() as scratch:
-        dataset = load(data_set, data_dir, display)
-        display.note(f"{network.name} on {dataset.name}, {dtype}, seed {seed}")
-        display.start(ORDERS + 1 + len(entrants), "measuring what rounding allows")
-        weights = initial_weights(network, seed=seed, initialiser=LENET5.initialiser)
-        problem = pose(network, LENET5, dataset, weights, dtype=dtype, tick=display.advance)
-        np.savez(scratch / "weights.npz", **weights)  # type: ignore[arg-type]
-        np.savez(scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
-        for entrant in entrants:
-            interpreter = found[entrant.backend]
-            display.note(f"{entrant.backend} {interpreter.version} {entrant.mode}")
-            rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
-            allowance, reason = rounding.get(dtype, (1.0, ""))
-            if reason:
-                display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
-            quantities = _launch_verification(entrant, interpreter, scratch, timeout_s)
-            display.advance()
-            yield entrant, problem.check(quantities, allowance=allowance)
-
-
-def _launch_verification(
-    entrant: Entrant, interpreter: Interpreter, scratch: Path, timeout_s: float
-) -> dict[str, np.ndarray]:
-    folder = scratch / f"{entrant.backend}-{entrant.mode}"
-    job = Job(
-        kind="verify",
-        entrant=entrant,
-        recipe=LENET5.as_dict(),
-        seed=0,
-        data=str(scratch / "problem.npz"),
-        weights=str(scratch / "weights.npz"),
-        output=str(folder.with_suffix(".npz")),
-        asked=rounds.asked_controls(entrant, folder),
-    )
-    launch(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)
-    with np.load(job.output, allow_pickle=False) as archive:
-        return dict(archive)
 
 
 def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons: dict[str, str]) -> list[gate.Outcome]:

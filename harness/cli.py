@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 import harness
-from harness import checks, commands, doctor, listings, selftest, tables
+from harness import certificate, certify, checks, commands, doctor, listings, reproduce, selftest, tables
 from harness.entrants import make_entrants, parse_backends, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
-from harness.network import get_network
 from harness.options import (
     Backends,
     Base,
@@ -29,6 +28,7 @@ from harness.options import (
     Mode,
     NetworkName,
     Pythons,
+    RecipeName,
     Results,
     Seed,
     Sizes,
@@ -42,7 +42,9 @@ from harness.options import (
     whole,
 )
 from harness.plan import PRESETS
-from harness.recipe import LENET5
+from harness.published import FIGURES, FRAMEWORKS, any_train_accuracy
+from harness.recipes import OPTIMIZERS, choose, choose_all, get_recipe
+from harness.results import RunFolder
 
 app = typer.Typer(
     name="lenet-bench",
@@ -68,7 +70,8 @@ def root(
 def run(
     backend: Backends = None,  # type: ignore[assignment]
     preset: Annotated[str, typer.Option(help="quick, standard or thorough: rounds, precision, budget.")] = "standard",
-    network: NetworkName = "lenet5",
+    network: NetworkName = "",
+    recipe: RecipeName = "",
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
@@ -77,7 +80,7 @@ def run(
     dtype: Dtype = "float32",
     tf32: Tf32 = False,
     threads: ThreadsSweep = "1",  # type: ignore[assignment]
-    batch_size: BatchSizeSweep = str(LENET5.batch_size),  # type: ignore[assignment]
+    batch_size: BatchSizeSweep = None,
     precision: Annotated[
         float | None,
         typer.Option(
@@ -149,6 +152,7 @@ def run(
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
+    - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
     pythons = commands.parse_pythons(python or [])
@@ -158,14 +162,15 @@ def run(
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
+    chosen = choose(network, recipe)
     entrants = make_entrants(
-        parse_backends(backend), modes=mode, feeds=feed.split(","), threads=threads, batch_sizes=batch_size,
-        device=device, dtype=precision_of(dtype, tf32=tf32), network=get_network(network).name,
-        environment=environment,
+        parse_backends(backend), modes=mode, feeds=feed.split(","), threads=threads,
+        batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
+        network=chosen.network, environment=environment,
     )  # fmt: skip
     plan = commands.default_plan(
-        entrants, data_set=data_set, data_dir=data_dir, seed=seed, base=base, launch_timeout_s=launch_timeout,
-        until=until / 100 if until else 0.0,
+        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
+        launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0,
         **commands.pace_fields(
             PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
             until=until, steady_s=steady_s, inference_sizes=inference_sizes,
@@ -194,7 +199,12 @@ def compare(
 @app.command()
 def verify(
     backend: Backends,
-    network: NetworkName = "lenet5",
+    network: Annotated[
+        str, typer.Option("--network", help="Layer tables: names with commas, or all; see `lenet-bench list`.")
+    ] = "lenet5",
+    optimizer: Annotated[
+        str, typer.Option(help=f"{', '.join(OPTIMIZERS)}, all, or recipe: each network's own.")
+    ] = "recipe",
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
@@ -203,41 +213,50 @@ def verify(
     tf32: Tf32 = False,
     threads: Threads = 1,
     seed: Seed = 0,
+    details: Annotated[bool, typer.Option("--details", help="Print every quantity, not only what is wrong.")] = False,
+    results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
 ) -> None:
     """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
 
-    Compares logits, loss, every gradient, the losses of 20 steps and the weights after 1 and 20 steps of SGD with
-    momentum. Each tolerance is measured: 8 times the largest error of the reference itself in the backend's
-    precision over 8 orders of summation. Also times k and 2k steps and looks for work that is left after
-    `synchronize`: a stopwatch that stops too early would flatter the backend.
+    Compares the output of every layer, logits, loss, every gradient, the losses of 100 steps (the first with a smaller
+    batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Each tolerance is measured:
+    8 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
+    times k and 2k steps and looks for work that is left after `synchronize`: a stopwatch that stops too early would
+    flatter the backend. Where something is wrong, says where it begins and what it looks like. The certificate is
+    verification.csv in a folder of its own under results/.
 
     Examples:
 
     - `lenet-bench verify -b torch`
     - `lenet-bench verify -b all --dtype float64`
     - `lenet-bench verify -b tensorflow --mode all`
+    - `lenet-bench verify -b torch,jax --network all --optimizer all`
+    - `lenet-bench verify -b mxnet --network lenet-gluon --details`
     """
-    entrants = make_entrants(
-        parse_backends(backend), modes=mode, threads=(threads,), device=device, dtype=precision_of(dtype, tf32=tf32),
-        network=get_network(network).name,
+    names = parse_backends(backend)
+    subjects = [
+        certify.Subject(entrant, recipe)
+        for recipe in choose_all(network, optimizer)
+        for entrant in make_entrants(
+            names, modes=mode, threads=(threads,), device=device, dtype=precision_of(dtype, tf32=tf32),
+            network=recipe.network,
+        )
+    ]  # fmt: skip
+    folder = RunFolder.create(results_dir, f"{commands.default_name(names)}-verify")
+    verdicts = certify.verify(
+        subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout,
+        pythons=commands.parse_pythons(python or []),
     )  # fmt: skip
-    pythons = commands.parse_pythons(python or [])
-    failed = []
-    for entrant, found in checks.verify(
-        entrants, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons
-    ):
-        tables.show_checks(tables.stdout(), f"{entrant.backend} {entrant.mode} {entrant.dtype}", found)
-        failed += [] if all(check.passed for check in found) else [entrant.label]
-    if failed:
-        raise Regression(f"Verification failed for {', '.join(failed)}: see what says FAIL above.")
+    certificate.write_and_show(verdicts, folder, details=details)
 
 
 @app.command()
 def gate(
     backend: Backends,
-    network: NetworkName = "lenet5",
+    network: NetworkName = "",
+    recipe: RecipeName = "",
     data_set: DataSet = "",
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = 2,
@@ -265,12 +284,14 @@ def gate(
     - `lenet-bench gate -b torch --epochs 2 --seeds 4`
     - `lenet-bench gate -b all --write-baseline --seeds 10 --epochs 5 --seed 0`
     """
+    chosen = choose(network, recipe)
     entrants = make_entrants(
-        parse_backends(backend), threads=(threads,), network=get_network(network).name, device="cpu", dtype="float32"
+        parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+        device="cpu", dtype="float32",
     )  # fmt: skip
     plan = commands.default_plan(
-        entrants, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds, seed=seed,
-        epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
+        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
+        seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
     )  # fmt: skip
     outcomes = checks.run_gate(
         plan,
@@ -284,6 +305,51 @@ def gate(
     if write_baseline:
         print(f"Wrote {baseline}.")
     checks.stop_if_failed(outcomes)
+
+
+@app.command("reproduce")
+def reproduce_(
+    recipe: Annotated[str, typer.Argument(help=f"{', '.join(FIGURES)}: a document's recipe.")],
+    backend: Backends = None,  # type: ignore[assignment]
+    mode: Mode = None,
+    epochs: Annotated[int | None, typer.Option(parser=whole(1), metavar="N", help="Fewer than the document's.")] = None,
+    data_dir: DataDir = None,
+    threads: Threads = 1,
+    seed: Seed = 0,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Add the rows to this table, results/documents.csv say.")
+    ] = None,
+    results_dir: Results = Path("results"),
+    launch_timeout: Timeout = 7200,
+    python: Pythons = None,
+) -> None:
+    """Train what a source document trained, and print published beside measured, epoch by epoch.
+
+    In the document's own framework, or in any other: the same initialiser, optimizer, loss and batches for all.
+
+    Examples:
+
+    - `lenet-bench reproduce folk`
+    - `lenet-bench reproduce folk -b all --write results/documents.csv`
+    - `lenet-bench reproduce gluon -b torch --epochs 5`
+    """
+    if recipe not in FIGURES:
+        raise unknown("document's recipe", recipe, FIGURES)
+    chosen = get_recipe(recipe)
+    entrants = make_entrants(
+        parse_backends(backend) if backend else [FRAMEWORKS[recipe]], modes=mode, threads=(threads,),
+        batch_sizes=(chosen.batch_size,), network=chosen.network, device="cpu", dtype="float32",
+    )  # fmt: skip
+    plan = commands.default_plan(
+        entrants, recipe=chosen, data_set=chosen.data_set, data_dir=data_dir, rounds=1, most_rounds=1, seeds=1,
+        seed=seed, epochs=epochs or chosen.epochs, timing=False, train_accuracy=any_train_accuracy(recipe),
+        launch_timeout_s=launch_timeout,
+    )  # fmt: skip
+    rows = reproduce.reproduce(plan, results=results_dir, pythons=commands.parse_pythons(python or []))
+    reproduce.show(tables.stdout(), rows)
+    if write:
+        reproduce.record(rows, write)
+        print(f"Wrote {write}.")
 
 
 @app.command("doctor")

@@ -22,8 +22,11 @@ from harness.errors import InputError, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant
 from harness.machine import this_machine
+from harness.network import Network
+from harness.networks import get_network
 from harness.plan import Plan, Preset
-from harness.recipe import LENET5
+from harness.recipe import Recipe
+from harness.recipes import LENET5
 from harness.results import RunFolder
 from harness.scaling import scaling
 from harness.summary import accuracy_spread, inference_sweep, summarise
@@ -93,6 +96,20 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
             )
 
 
+def check_fits(network: Network, dataset: Dataset) -> None:
+    """Refuse images that the network cannot take.
+
+    Raises:
+        InputError: another number of channels, or images larger than the network's input.
+    """
+    channels, height, width = dataset.train_images.shape[1:]
+    if channels != network.input_shape[0] or height > network.input_shape[1] or width > network.input_shape[2]:
+        raise InputError(
+            f"{network.name} takes images of {' x '.join(map(str, network.input_shape))}; those of {dataset.name} are "
+            f"{channels} x {height} x {width}. Give another --data-set or --network."
+        )
+
+
 def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
     count, tests = len(dataset.train_labels), len(dataset.test_labels)
     for entrant in plan.entrants:
@@ -105,7 +122,8 @@ def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
 
 def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packages: dict[str, list[str]]) -> int:
     with Display() as display:
-        dataset = load(plan.data_set, plan.data_dir, display)
+        dataset = load(plan.data_set or plan.recipe.data_set_asked, plan.data_dir, display)
+        check_fits(get_network(plan.entrants[0].network), dataset)
         _check_batch_size(plan, dataset)
         if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
             raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
@@ -219,13 +237,13 @@ def _show_accuracy(epochs: pd.DataFrame) -> None:
         tables.show_accuracy(tables.stdout(), spread)
 
 
-def default_plan(entrants: list[Entrant], *, base: str = "", **fields: Any) -> Plan:
-    """A plan with the default recipe at the entrants' batch size.
+def default_plan(entrants: list[Entrant], *, recipe: Recipe = LENET5, base: str = "", **fields: Any) -> Plan:
+    """A plan with a recipe at the entrants' batch size.
 
     Raises:
         InputError: no entrant is called as `base` says.
     """
-    recipe = replace(LENET5, batch_size=entrants[0].batch_size)
+    recipe = replace(recipe, batch_size=entrants[0].batch_size)
     labels = [entrant.label for entrant in entrants]
     base = labels[standings.find(base, labels)] if base else ""
     return Plan(entrants=tuple(entrants), recipe=recipe, base=base, **fields)

@@ -9,7 +9,7 @@ from typing import Any
 from harness import catalogue
 from harness.errors import InputError, unknown
 from harness.job import Entrant
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 
 FEEDS = ("host", "device")
 ENVIRONMENTS = ("controlled", "native")

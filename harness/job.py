@@ -92,6 +92,8 @@ class Job:
         warmup_limit_s: where the search for steadiness gives up.
         inference_sizes: batch sizes of the inference sweep; none also leaves out the latency.
         until: test accuracy (0..1) at which training ends before `epochs` are over; 0 for never.
+        train_accuracy: whether epochs tell the accuracy on the training images, each before the step that it is
+            trained on in; the steps are then timed one by one.
     """
 
     kind: str
@@ -108,6 +110,7 @@ class Job:
     warmup_limit_s: float = 8.0
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     until: float = 0.0
+    train_accuracy: bool = False
 
     def write(self, path: Path) -> None:
         """Write as JSON."""

@@ -13,8 +13,8 @@ from rich.text import Text
 from harness import catalogue, commands, interpreters, tables
 from harness.data import describe_datasets, load_dataset
 from harness.errors import InputError
-from harness.network import NETWORKS, get_network
 from harness.network_table import show_network
+from harness.networks import NETWORKS, get_network
 from harness.options import DataDir
 
 

@@ -1,27 +1,31 @@
-"""The layer tables: each network is declared here once, and every backend builds it from this.
+"""Layer tables: the kinds of layers, and what follows from a table of them. Backends build networks from these.
 
-The only module of the harness that backends import. Standard library only.
+Standard library only.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-from harness.errors import unknown
+from dataclasses import dataclass, replace
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Conv:
-    """2-D convolution (cross-correlation), square kernel, stride 1, zero padding on all sides, with bias."""
+    """2-D convolution (cross-correlation), square kernel, stride 1, zero padding on all sides, with bias.
+
+    Attributes:
+        connections: for each output channel, the input channels that it sees; empty where it sees all. The weights of
+            the others are 0 and stay so.
+    """
 
     name: str
     channels: int
     kernel: int
     padding: int = 0
+    connections: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,51 @@ class Relu:
 
 
 @dataclass(frozen=True)
+class Sigmoid:
+    """1 / (1 + exp(-x))."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Tanh:
+    """amplitude * tanh(slope * x)."""
+
+    name: str
+    amplitude: float = 1.0
+    slope: float = 1.0
+
+
+@dataclass(frozen=True)
 class MaxPool:
     """Maximum over square windows that do not overlap; the gradient goes to the first maximum of a window."""
 
     name: str
     size: int = 2
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """Mean over square windows that do not overlap; rows and columns that fill no window are left out."""
+
+    name: str
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Mean over square windows that do not overlap, times a trainable coefficient of its map, plus a trainable bias."""
+
+    name: str
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """In training, each value is kept with probability `keep` and divided by it, else 0; in inference, nothing."""
+
+    name: str
+    keep: float
 
 
 @dataclass(frozen=True)
@@ -54,7 +98,7 @@ class Dense:
     units: int
 
 
-Layer = Conv | Relu | MaxPool | Flatten | Dense
+Layer = Conv | Relu | Sigmoid | Tanh | MaxPool | AveragePool | Subsample | Dropout | Flatten | Dense
 
 
 @dataclass(frozen=True)
@@ -79,7 +123,7 @@ class Weighted:
     """A layer with a weight and a bias.
 
     Attributes:
-        kind: `conv` or `dense`.
+        kind: `conv`, `dense`, or `scale` for one weight and one bias a channel.
         flattened: (channels, height, width) that Flatten made the inputs of this dense layer from; a backend
             in another layout permutes the columns by it. None for every other layer.
     """
@@ -112,7 +156,9 @@ class Network:
         shape: Shape = self.input_shape
         for layer in self.layers:
             output = _output_shape(layer, shape)
-            parameters = sum(math.prod(s) for s in _parameter_shapes(layer, shape).values())
+            parameters = sum(math.prod(s) for s in _parameter_shapes(layer, shape).values()) - _unconnected(
+                layer, shape
+            )
             yield LayerSummary(layer, shape, output, parameters, _multiply_adds(layer, shape, output))
             shape = output
 
@@ -122,6 +168,21 @@ class Network:
         for row in self.summary():
             shapes |= _parameter_shapes(row.layer, row.input_shape)
         return shapes
+
+    def keeping_all(self) -> Network:
+        """The same network with dropout that drops nothing: what can be compared value by value."""
+        layers = (replace(layer, keep=1.0) if isinstance(layer, Dropout) else layer for layer in self.layers)
+        return replace(self, layers=tuple(layers))
+
+    @property
+    def drops(self) -> bool:
+        """Whether training is another function than inference."""
+        return any(isinstance(layer, Dropout) and layer.keep < 1 for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of the forward pass for one image."""
+        return sum(row.multiply_adds for row in self.summary())
 
     @property
     def parameters(self) -> int:
@@ -135,8 +196,8 @@ class Network:
             if isinstance(row.layer, Flatten):
                 channels, height, width = row.input_shape
                 flattened = channels, height, width
-            elif isinstance(row.layer, Conv):
-                yield Weighted(row.layer.name, "conv", None)
+            elif isinstance(row.layer, Conv | Subsample):
+                yield Weighted(row.layer.name, "conv" if isinstance(row.layer, Conv) else "scale", None)
             elif isinstance(row.layer, Dense):
                 yield Weighted(row.layer.name, "dense", flattened)
                 flattened = None
@@ -147,14 +208,14 @@ def _output_shape(layer: Layer, shape: Shape) -> Shape:
         case Conv(channels=channels, kernel=kernel, padding=padding):
             _, height, width = shape
             return channels, height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
-        case MaxPool(size=size):
+        case MaxPool(size=size) | AveragePool(size=size) | Subsample(size=size):
             channels, height, width = shape
             return channels, height // size, width // size
         case Flatten():
             return (math.prod(shape),)
         case Dense(units=units):
             return (units,)
-        case Relu():
+        case Relu() | Sigmoid() | Tanh() | Dropout():
             return shape
 
 
@@ -164,50 +225,25 @@ def _parameter_shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
             return {f"{name}.weight": (channels, shape[0], kernel, kernel), f"{name}.bias": (channels,)}
         case Dense(name=name, units=units):
             return {f"{name}.weight": (units, shape[0]), f"{name}.bias": (units,)}
+        case Subsample(name=name):
+            return {f"{name}.weight": (shape[0],), f"{name}.bias": (shape[0],)}
     return {}
+
+
+def _unconnected(layer: Layer, shape: Shape) -> int:
+    """How many of a convolution's weights are 0 because nothing is connected there."""
+    if not isinstance(layer, Conv) or not layer.connections:
+        return 0
+    return (layer.channels * shape[0] - sum(map(len, layer.connections))) * layer.kernel**2
 
 
 def _multiply_adds(layer: Layer, shape: Shape, output: Shape) -> int:
     # Products with zeros of the padding are counted, as is usual: a matrix product of patches (im2col) does them.
     match layer:
+        case Conv(kernel=kernel, connections=connections) if connections:
+            return math.prod(output[1:]) * sum(map(len, connections)) * kernel * kernel
         case Conv(kernel=kernel):
             return math.prod(output) * shape[0] * kernel * kernel
         case Dense(units=units):
             return shape[0] * units
     return 0
-
-
-_NETWORKS = (
-    Network(
-        name="lenet5",
-        input_shape=(1, 32, 32),
-        layers=(
-            Conv("conv1", 6, 5),
-            Relu("relu1"),
-            MaxPool("pool1"),
-            Conv("conv2", 16, 5),
-            Relu("relu2"),
-            MaxPool("pool2"),
-            Flatten("flatten"),
-            Dense("dense1", 120),
-            Relu("relu3"),
-            Dense("dense2", 84),
-            Relu("relu4"),
-            Dense("dense3", 10),
-        ),
-        classes=10,
-        source="PyTorch 'official' LeNet (documents.md, 004); MNIST padded by 2 to 32x32",
-    ),
-)
-NETWORKS: dict[str, Network] = {network.name: network for network in _NETWORKS}
-
-
-def get_network(name: str) -> Network:
-    """Return the network of that name.
-
-    Raises:
-        InputError: there is none; the message lists the names and the nearest one.
-    """
-    if name not in NETWORKS:
-        raise unknown("network", name, NETWORKS)
-    return NETWORKS[name]

@@ -61,7 +61,12 @@ def several(value: str) -> Sizes:
 Backends = Annotated[
     list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
 ]
-NetworkName = Annotated[str, typer.Option("--network", help="Layer table; see `lenet-bench list`.")]
+NetworkName = Annotated[
+    str, typer.Option("--network", help="Layer table; see `lenet-bench list`. [default: the recipe's, or lenet5]")
+]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="What trains it; see `lenet-bench list`. [default: the network's own]")
+]
 DataSet = Annotated[
     str,
     typer.Option("--data-set", help="mnist, fashion-mnist or drawn-digits. [default: mnist if it can be had]"),
@@ -90,7 +95,8 @@ ThreadsSweep = Annotated[
     Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Threads, and CPUs to be pinned to.")
 ]
 BatchSizeSweep = Annotated[
-    Sizes, typer.Option("--batch-size", parser=several, metavar="N,N", help="Images a training step.")
+    Sizes | None,
+    typer.Option("--batch-size", parser=several, metavar="N,N", help="Images a training step. [default: the recipe's]"),
 ]
 Environment = Annotated[
     str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from harness import asynchrony, catalogue, controls, measure, peak, training
+from harness import asynchrony, catalogue, controls, dropout, measure, peak, training
 from harness.batches import Data, batches_digest
 from harness.handicap import Slowed
 from harness.job import Entrant, Job
 from harness.measure import Row
-from harness.network import get_network
+from harness.network import Network
+from harness.networks import get_network
 from harness.packages import packages_digest
 from harness.precision import array_dtype
 from harness.quantities import write_quantities
@@ -41,11 +42,10 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     network = get_network(job.entrant.network)
     with np.load(job.weights, allow_pickle=False) as archive:
         weights = {name: archive[name] for name in network.parameter_shapes()}
-    backend, row = _build(job, weights, tell)
+    backend, row = _build(job, network.keeping_all() if job.kind == "verify" else network, weights, tell)
     if job.kind == "verify":
-        whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
-        least = catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS
-        write_quantities(backend, weights, source=Path(job.data), target=Path(job.output), least_steps=least)
+        _verify(job, backend, network, weights)
+        row["packages_sha256"] = packages_digest()[0]
     if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
         return
@@ -64,7 +64,29 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     tell("result", **row, packages=packages)
 
 
-def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
+def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
+    whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
+    recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
+    keep = dropout.keep_of(network)
+    more: dict[str, np.ndarray] = {}
+    if keep is not None:
+        more = dropout.measure(
+            lambda network, recipe: _make(job.entrant, type(backend), network, recipe),
+            keep=keep,
+            dtype=array_dtype(job.entrant.dtype),
+        )
+    write_quantities(
+        backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,
+        least_steps=catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS, more=more,
+    )  # fmt: skip
+
+
+def _make(entrant: Entrant, backend_class: Any, network: Network, recipe: Recipe) -> Any:
+    options = {key: getattr(entrant, key) for key in ("mode", "feed", "device", "dtype", "threads")}
+    return backend_class(network=network, recipe=recipe, **options)
+
+
+def _build(job: Job, network: Network, weights: Weights, tell: Tell) -> tuple[Any, Row]:
     entrant = job.entrant
     tell("phase", name="import")
     start = time.perf_counter()
@@ -75,11 +97,7 @@ def _build(job: Job, weights: Weights, tell: Tell) -> tuple[Any, Row]:
         _check_device(entrant, backend_class)
     tell("phase", name="build")
     start = time.perf_counter()
-    backend = backend_class(
-        network=get_network(entrant.network),
-        recipe=Recipe(**job.recipe),  # type: ignore[arg-type]
-        **{key: getattr(entrant, key) for key in ("mode", "feed", "device", "dtype", "threads")},
-    )
+    backend = _make(entrant, backend_class, network, Recipe(**job.recipe))  # type: ignore[arg-type]
     backend.load_weights(weights)
     backend.synchronize()
     row["build_s"] = time.perf_counter() - start

@@ -58,6 +58,7 @@ class Plan:
         seed: of the first round, and of every round that only times.
         until: test accuracy (0..1) that ends a training before its epochs are over; 0 for never.
         timing: whether launches are timed, or only train (the gate).
+        train_accuracy: whether epochs have one (see `Job`).
         inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
             machine's peak too.
     """
@@ -76,6 +77,7 @@ class Plan:
     base: str = ""
     until: float = 0.0
     timing: bool = True
+    train_accuracy: bool = False
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     steady_s: float = 2.0
     launch_timeout_s: float = 900.0

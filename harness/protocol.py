@@ -13,7 +13,7 @@ Beside the class, `backends/<name>/__init__.py` states, without importing the fr
         a call of `train_steps` has a cost that users pay once an epoch.
     DTYPES: the precisions it can train in (`harness/precision.py`); the first is the default.
     REFUSED (optional): (mode, dtype) -> why the framework gets it wrong. A test holds that it still does.
-    ROUNDING (optional): dtype -> (factor, reason) where the framework's own kernels are less exact than the
+    ROUNDING (optional): dtype, or (optimizer, dtype), -> (factor, reason) where the framework's own kernels are less exact than the
         precision allows: verification multiplies its tolerances by the factor and prints the reason.
     DEVICES: what the backend has code for; the installation decides what works.
 """
@@ -101,13 +101,19 @@ class Backend(Protocol):
         """
 
     def gradients(self, batch: tuple[Native, Native]) -> dict[str, np.ndarray]:
-        """Gradients of the mean loss of one `put` batch by every weight, canonical. No update."""
+        """Gradients of the mean loss of one `put` batch by every weight, canonical, as in training. No update."""
 
     def loss(self, batch: tuple[Native, Native]) -> Native:
-        """Mean cross-entropy of one `put` batch, native scalar. No update."""
+        """Mean cross-entropy of one `put` batch as in training, native scalar. No update."""
 
     def logits(self, images: Native) -> Native:
         """Inference mode; native (n, classes). Not synchronised."""
+
+    def activations(self, images: Native) -> dict[str, np.ndarray]:
+        """Output of every layer in inference mode, by its name: (n, c, h, w) or (n, units), whatever the layout.
+
+        Layer by layer, so not through what a mode compiles: this finds the layer that is wrong.
+        """
 
     def synchronize(self) -> None:
         """Return when all queued work is done, on every device that this backend uses."""

@@ -12,9 +12,12 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.files import write_text_atomically
-from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION, SUMMARY, Column
+from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION, SUMMARY, VERIFICATION, Column
 
-TABLES = {"launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY}
+TABLES = {
+    "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY,
+    "verification": VERIFICATION,
+}  # fmt: skip
 # What a launch writes beside its own row.
 OF_LAUNCHES = ("epochs", "blocks", "inference")
 

@@ -25,7 +25,7 @@ from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
 from harness.launch import launch
 from harness.launched import Launched
-from harness.network import get_network
+from harness.networks import get_network
 from harness.pace import Pace
 from harness.plan import Plan
 from harness.results import RunFolder
@@ -222,6 +222,7 @@ class Rounds:
             turns=turns,
             inference_sizes=plan.inference_sizes,
             until=plan.until,
+            train_accuracy=plan.train_accuracy,
         )
 
     def _check_digests(self, seed: int, batch_size: int, result: dict[str, Any], weights_sha256: str) -> None:

@@ -12,7 +12,7 @@ from harness.errors import WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant
 from harness.machine import this_machine
-from harness.network import get_network
+from harness.networks import get_network
 from harness.operations import training as training_operations
 from harness.plan import Plan
 from harness.results import RunFolder

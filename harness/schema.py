@@ -135,6 +135,7 @@ machine_sha256    | text |  | digest of what must be equal for two rows to be co
 epoch             | int  |  | counted from 1
 train_s           | real | s | training this epoch, evaluation and preparation of batches not counted
 train_loss        | real | nats | mean over the epoch's images, each before its batch's update
+train_accuracy    | real | 1 | share of training images classified right before their batch's update (`reproduce` only)
 test_accuracy     | real | 1 | share of test images classified right after this epoch
 evaluate_s        | real | s | the evaluation, with preparation of batches
 """)
@@ -275,6 +276,46 @@ test_accuracy_min | real | 1 | smallest
 """)
 
 
+DOCUMENTS = (
+    {name: _IDENTITY[name] for name in ("schema_version",)}
+    | {
+        name: ENTRANT[name]
+        for name in ("backend", "framework_version", "network", "data_set", "mode", "dtype", "threads")
+    }
+    | _columns("""
+recipe            | text |  | the document's
+seed              | int  |  | of initial weights and of the order of images
+machine           | text |  | processor, CPUs, memory
+epoch             | int  |  | counted from 1
+train_s           | real | s | training this epoch
+train_loss        | real | nats | mean over the epoch's images, each before its batch's update
+train_accuracy    | real | 1 | share of training images classified right before their batch's update
+test_accuracy     | real | 1 | share of test images classified right after this epoch
+published_loss    | real | nats | what the document prints for this epoch
+published_train_accuracy | real | 1 | the same
+published_test_accuracy | real | 1 | the same
+measured_utc      | text |  | ISO 8601
+""")
+)
+
+VERIFICATION = (
+    {name: _IDENTITY[name] for name in ("schema_version",)}
+    | {
+        name: ENTRANT[name]
+        for name in ("backend", "framework_version", "network", "mode", "device", "dtype", "threads")
+    }
+    | _columns("""
+recipe            | text |  | what trains the network
+packages_sha256   | text |  | digest of the worker's `pip freeze`
+seed              | int  |  | of initial weights
+quantity          | text |  | what was compared with the float64 reference, in the order of computation
+error             | real | 1 | largest absolute error over the largest absolute value; others: docs/verification.md
+tolerance         | real | 1 | what rounding allows, or, of times, a busy machine
+passed            | bool |  | whether the error is within it
+verified_utc      | text |  | ISO 8601
+""")
+)
+
 FILES = {
     "launches.csv": (LAUNCHES, "a row a launch"),
     "blocks.csv": (BLOCKS, "a row a timed block: redo the statistics; joins launches by run, round, position"),
@@ -282,6 +323,8 @@ FILES = {
     "epochs.csv": (EPOCHS, "a row an epoch"),
     "summary.csv": (SUMMARY, "a row an entrant"),
     "scaling.csv": (SCALING, "how speed grows with threads and batch size; only where several were run"),
+    "verification.csv": (VERIFICATION, "a row a quantity that `lenet-bench verify` compared: the certificate"),
+    "documents.csv": (DOCUMENTS, "a row an epoch of a document's recipe; results/documents.csv is committed"),
     "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),
     "results/baselines/accuracy.csv": (BASELINE, "what the gate holds accuracies against; schema_version 1"),
 }

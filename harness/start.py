@@ -9,37 +9,103 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from harness.connections import connection_mask
 from harness.errors import unknown
-from harness.network import Network
+from harness.network import Conv, Dense, LayerSummary, Network
 
 Weights = dict[str, np.ndarray]
-INITIALISERS = ("uniform-fan-in",)
 
 
 def initial_weights(network: Network, *, seed: int, initialiser: str = "uniform-fan-in") -> Weights:
     """Make the canonical weights, float32 and C-contiguous, in the order of the layer table.
 
-    Weights and biases are uniform in +-1/sqrt(fan in), where fan in is the number of inputs of one output:
-    He et al. 2015 with a = sqrt(5), which is what torch.nn.Conv2d and torch.nn.Linear do by default.
+    Args:
+        initialiser: a key of INITIALISERS, whose docstring is the formula.
 
     Raises:
         InputError: an initialiser that is not in INITIALISERS.
     """
     if initialiser not in INITIALISERS:
         raise unknown("initialiser", initialiser, INITIALISERS)
+    draw = INITIALISERS[initialiser]
     shapes = network.parameter_shapes()
     weights: Weights = {}
-    for name, shape in shapes.items():
-        layer = name.rsplit(".", 1)[0]
-        bound = 1.0 / math.sqrt(math.prod(shapes[f"{layer}.weight"][1:]))
-        raw = _raw(seed, f"weights/{name}", math.prod(shape))
-        unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        weights[name] = ((2.0 * unit - 1.0) * bound).astype(np.float32).reshape(shape)
+    for row in network.summary():
+        fans = _fans(row)
+        for part in ("weight", "bias"):
+            name = f"{row.layer.name}.{part}"
+            if name not in shapes:
+                continue
+            raw = _raw(seed, f"weights/{name}", math.prod(shapes[name]))
+            # Output units are the first axis, and fan in may differ from one to the next.
+            unit = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(len(fans.inputs), -1)
+            values = draw(unit, part, fans).reshape(shapes[name])
+            if part == "weight" and isinstance(row.layer, Conv) and row.layer.connections:
+                values = values * connection_mask(row.layer, row.input_shape[0])
+            weights[name] = np.ascontiguousarray(values.astype(np.float32))
     return weights
+
+
+@dataclass(frozen=True)
+class Fans:
+    """How many inputs each output unit of a layer has, float64 (units, 1), and how many outputs an input has."""
+
+    inputs: np.ndarray
+    outputs: float
+
+
+def _fans(row: LayerSummary) -> Fans:
+    match row.layer:
+        case Conv(channels=channels, kernel=kernel, connections=connections):
+            seen = [len(each) for each in connections] or [row.input_shape[0]] * channels
+            return Fans(np.array(seen, np.float64)[:, None] * kernel**2, channels * kernel**2)
+        case Dense(units=units):
+            return Fans(np.full((units, 1), row.input_shape[0], np.float64), units)
+    size = getattr(row.layer, "size", 1)
+    return Fans(np.full((row.output_shape[0], 1), size**2, np.float64), size**2)
+
+
+def _uniform_fan_in(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
+    """Weights and biases uniform in +-1/sqrt(fan in): He et al. 2015 with a = sqrt(5), the default of torch.nn.Conv2d
+    and torch.nn.Linear."""
+    return (2.0 * unit - 1.0) * (1.0 / np.sqrt(fans.inputs))
+
+
+def _xavier(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
+    """Weights uniform in +-sqrt(6 / (fan in + fan out)), biases 0: Glorot and Bengio 2010, the default of
+    mxnet.init.Xavier (uniform, average of the fans, magnitude 3) and of Keras's layers."""
+    if part == "bias":
+        return np.zeros_like(unit)
+    return (2.0 * unit - 1.0) * np.sqrt(6.0 / (fans.inputs + fans.outputs))
+
+
+def _truncated_normal(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
+    """Weights normal with standard deviation 0.1, none farther than two of these from 0; biases 0.1: the TensorFlow 1
+    tutorial's tf.truncated_normal(stddev=0.1) and tf.constant(0.1)."""
+    from scipy.special import ndtr, ndtri  # the harness side alone makes weights, and has it
+
+    if part == "bias":
+        return np.full_like(unit, 0.1)
+    low, high = ndtr(-2.0), ndtr(2.0)
+    return 0.1 * ndtri(low + unit * (high - low))
+
+
+def _lecun(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
+    """Weights and biases uniform in +-2.4 / fan in: LeCun et al. 1998, appendix A."""
+    return (2.0 * unit - 1.0) * (2.4 / fans.inputs)
+
+
+INITIALISERS: dict[str, Callable[[np.ndarray, str, Fans], np.ndarray]] = {
+    "uniform-fan-in": _uniform_fan_in,
+    "xavier": _xavier,
+    "truncated-normal": _truncated_normal,
+    "lecun": _lecun,
+}
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:

@@ -13,7 +13,6 @@ from rich.text import Text
 from harness.job import FORMS, label_of
 from harness.statistics import LEAST_ROUNDS
 from harness.summary import AccuracySpread
-from harness.verification import Check
 
 WIDTH = 80
 # Of entrants side by side, with names as long as tensorflow's.
@@ -280,19 +279,3 @@ def _break_even(images: Any) -> str:
 
 def _reached(value: Any, form: str) -> str:
     return format(value, form) if np.isfinite(value) else "not reached"
-
-
-def show_checks(console: Console, title: str, checks: list[Check]) -> None:
-    """Print a verification: error, tolerance and outcome of every quantity."""
-    console.print(Text(f"{title} against the float64 reference", style="bold"))
-    table = make_table()
-    make_columns(table, ["quantity"], ["error", "tolerance"], "outcome")
-    for check in checks:
-        outcome = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
-        table.add_row(check.quantity, f"{check.error:.1e}", f"{check.tolerance:.1e}", outcome)
-    console.print(table)
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        console.print(f"{len(failed)} of {len(checks)} failed, first: {failed[0].quantity}.", style="bold red")
-    else:
-        console.print(f"all {len(checks)} passed")

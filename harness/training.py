@@ -62,7 +62,7 @@ def _warm_up_shapes(job: Job, backend: Any, data: Data) -> None:
 def _chunks(job: Job, data: Data, epoch: int) -> list[list[np.ndarray]]:
     """The batches of an epoch in pieces that are prepared, and then trained on in one timed call: blocks as the
     timed ones, not a whole epoch, which would be a gigabyte of some data sets."""
-    order = data.order(seed=job.seed, epoch=epoch, batch_size=job.entrant.batch_size)
+    order = _order(job, data, epoch)
     size = steps_of(job.entrant)
     # Blocks hold batches of one size: a smaller last one comes alone.
     full = len(order) - (len(order[-1]) != len(order[0]))
@@ -70,17 +70,43 @@ def _chunks(job: Job, data: Data, epoch: int) -> list[list[np.ndarray]]:
     return chunks + ([order[full:]] if order[full:] else [])
 
 
+def _order(job: Job, data: Data, epoch: int) -> list[np.ndarray]:
+    """The batches of an epoch: every image once, or as many steps as the recipe says, going on where the last ended."""
+    steps = Recipe(**job.recipe).epoch_steps  # type: ignore[arg-type]
+    size = job.entrant.batch_size
+    if not steps:
+        return data.order(seed=job.seed, epoch=epoch, batch_size=size)
+    in_all = -(-len(data.train_labels) // size)
+    wanted = range(epoch * steps, (epoch + 1) * steps)
+    orders = {
+        number: data.order(seed=job.seed, epoch=number, batch_size=size) for number in {s // in_all for s in wanted}
+    }
+    return [orders[step // in_all][step % in_all] for step in wanted]
+
+
 def _train_epoch(job: Job, backend: Any, data: Data, epoch: int, tell: Callable[..., None]) -> Row:
     chunks = _chunks(job, data, epoch)
-    seconds, loss_sum = 0.0, 0.0
+    if job.train_accuracy:
+        # The logits that a training accuracy is made from are those before each step.
+        chunks = [[index] for chunk in chunks for index in chunk]
+    seconds, loss_sum, right = 0.0, 0.0, 0
     collect_garbage()
     for number, chunk in enumerate(chunks):
         batches = _batches(job, data, chunk)
+        if job.train_accuracy:
+            right += _right(backend, *data.train_batch(chunk[0]))
         losses: list[Any] = []
         seconds += timed(lambda: losses.append(backend.train_steps(batches)), synchronize=backend.synchronize)  # noqa: B023
         loss_sum += float(np.sum(backend.to_numpy(losses[0]), dtype=np.float64)) * len(chunk[0])
         tell("progress", epoch=epoch + 1, done=(number + 1) / len(chunks))
-    return {"train_s": seconds, "train_loss": loss_sum / len(data.train_labels)}
+    images = sum(len(index) for chunk in chunks for index in chunk)
+    row = {"train_s": seconds, "train_loss": loss_sum / images}
+    return row | ({"train_accuracy": right / images} if job.train_accuracy else {})
+
+
+def _right(backend: Any, images: np.ndarray, labels: np.ndarray) -> int:
+    logits = backend.to_numpy(backend.logits(backend.put(images=images, labels=labels)[0]))
+    return int((logits.argmax(axis=1) == labels).sum())
 
 
 def _batches(job: Job, data: Data, chunk: list[np.ndarray]) -> Any:

@@ -15,7 +15,8 @@ from flax import nnx
 
 from backends.jax import weights as table
 from backends.jax.model import Model
-from harness.network import Network
+from backends.jax.optimizer import make_optimizer
+from harness.network import Flatten, Network
 from harness.precision import array_dtype
 
 Pair = tuple[jax.Array, jax.Array]
@@ -35,10 +36,8 @@ class Backend:
         self._mode = mode
         self._feed = feed
         self._network = network
-        # The learning rate lives in the optimizer's state: as a constant it would cost a compilation an epoch.
-        self._optimizer = optax.inject_hyperparams(optax.sgd, hyperparam_dtype=self._dtype)(
-            learning_rate=recipe.learning_rate, momentum=recipe.momentum
-        )
+        self._recipe = recipe
+        self._optimizer = make_optimizer(recipe, self._dtype)
         # Shapes only: initial values would be computed, a compilation each, to be thrown away by load_weights.
         compute = jnp.dtype("bfloat16") if dtype == "bfloat16" else self._dtype
         options = {"reshape_pool": mode == "reshape-pool", "dtype": compute, "param_dtype": self._dtype}
@@ -47,15 +46,22 @@ class Backend:
         self._pending: list[jax.Array] = []
 
     def _compile(self, graph: nnx.GraphDef) -> None:
-        def forward(parameters, images):
-            return nnx.merge(graph, parameters)(images).astype(self._dtype)
+        def forward(parameters, images, key=None):
+            return nnx.merge(graph, parameters)(images, key).astype(self._dtype)
 
-        def mean_loss(parameters, images, labels):
-            logits = forward(parameters, images)
+        def mean_loss(parameters, images, labels, key=None):
+            logits = forward(parameters, images, key)
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
+        def objective(parameters, images, labels, key):
+            loss = mean_loss(parameters, images, labels, key)
+            factor = self._recipe.loss_factor(len(labels))
+            return (loss if factor == 1 else loss * factor), loss
+
         def step(parameters, moments, images, labels):
-            loss, gradients = jax.value_and_grad(mean_loss)(parameters, images, labels)
+            # The optimizer's count of steps, so that every step drops other values.
+            key = jax.random.fold_in(jax.random.key(0), moments.count) if self._network.drops else None
+            gradients, loss = jax.grad(objective, has_aux=True)(parameters, images, labels, key)
             updates, moments = self._optimizer.update(gradients, moments, parameters)
             return optax.apply_updates(parameters, updates), moments, loss
 
@@ -92,6 +98,7 @@ class Backend:
         self._loop = jit(loop, donate_argnums=(0, 1))
         self._gather_loop = jit(gather_loop, donate_argnums=(0, 1))
         self._gather = jit(gather)
+        self._outputs = jit(lambda parameters, images: nnx.merge(graph, parameters).outputs(images))
         self._forward = jit(forward)
         self._loss = jit(mean_loss)
         self._gradients = jit(jax.grad(mean_loss))
@@ -168,6 +175,18 @@ class Backend:
         self._pending.append(logits)
         return logits
 
+    def activations(self, images: jax.Array) -> dict[str, np.ndarray]:
+        outputs = self._outputs(self._parameters, images)
+        found = {}
+        for row in self._network.summary():
+            value = np.asarray(outputs[row.layer.name].astype(self._dtype))
+            if isinstance(row.layer, Flatten):
+                channels, height, width = row.input_shape
+                value = value.reshape(-1, height, width, channels)
+            value = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+            found[row.layer.name] = value.reshape(len(value), -1) if isinstance(row.layer, Flatten) else value
+        return found
+
     def synchronize(self) -> None:
         # The weights depend on every step before them; each inference stands alone.
         jax.block_until_ready((self._parameters, self._pending))
@@ -190,7 +209,7 @@ class Backend:
             "threads": str(len(os.sched_getaffinity(0))),
             "layout": "NHWC",
             "fast_math": f"matmul_precision={jax.config.jax_default_matmul_precision}",
-            "optimizer": "optax.sgd, inject_hyperparams",
+            "optimizer": f"optax {self._recipe.optimizer}, inject_hyperparams",
             "compiler": f"XLA {self._device.client.platform_version}" + ", no jit" * (self._mode == "eager"),
         }
 

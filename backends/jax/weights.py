@@ -5,6 +5,7 @@
 | conv.weight (out, in, kh, kw) | conv/kernel | (kh, kw, in, out) |
 | dense.weight (out, in) | dense/kernel | (in, out) |
 | first dense.weight (out, c*h*w) | dense/kernel | (h*w*c, out): Flatten meets H,W,C here |
+| scale.weight (channels,) | scale/kernel | as it is |
 | *.bias (out,) | */bias | (out,) |
 """
 
@@ -24,6 +25,8 @@ def to_native(weights: dict[str, np.ndarray], network: Network) -> Nested:
         kernel = weights[f"{layer.name}.weight"]
         if layer.kind == "conv":
             kernel = kernel.transpose(2, 3, 1, 0)
+        elif layer.kind == "scale":
+            pass
         elif layer.flattened:
             channels, height, width = layer.flattened
             kernel = kernel.reshape(-1, channels, height, width).transpose(2, 3, 1, 0)
@@ -41,6 +44,8 @@ def to_canonical(native: Nested, network: Network) -> dict[str, np.ndarray]:
         kernel = np.asarray(native[layer.name]["kernel"])
         if layer.kind == "conv":
             kernel = kernel.transpose(3, 2, 0, 1)
+        elif layer.kind == "scale":
+            pass
         elif layer.flattened:
             channels, height, width = layer.flattened
             kernel = kernel.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)

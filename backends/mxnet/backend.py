@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_info
 
 from backends.mxnet import weights as table
 from backends.mxnet.model import build
+from backends.mxnet.optimizer import make_optimizer
 from harness.network import Network
 
 Pair = tuple[mx.nd.NDArray, mx.nd.NDArray]
@@ -47,18 +48,15 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._parameters, weights)
-        self._trainer = gluon.Trainer(
-            self._parameters,
-            "sgd",
-            {"learning_rate": self._recipe.learning_rate, "momentum": self._recipe.momentum},
-            kvstore=None,
-        )
+        self._trainer = gluon.Trainer(self._parameters, make_optimizer(self._recipe), kvstore=None)
 
     def set_learning_rate(self, value: float) -> None:
         # v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it. Gluon has no
         # public way to the velocities; the updater's states are what `Trainer.save_states` writes.
         scale = value / self._trainer.learning_rate
         self._trainer.set_learning_rate(value)
+        if self._recipe.optimizer != "sgd" or not self._recipe.momentum:
+            return
         for velocity in self._trainer._updaters[0].states.values():
             velocity *= scale
 
@@ -90,7 +88,8 @@ class Backend:
             with autograd.record():
                 losses = self._losses(self._model(images), labels)
             losses.backward()
-            self._trainer.step(len(images))
+            # MXNet divides the gradients, which are of the summed loss.
+            self._trainer.step(len(images) / self._recipe.loss_factor(len(images)))
             means.append(losses.mean())
         return means
 
@@ -111,6 +110,13 @@ class Backend:
 
     def logits(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
         return self._model(images)
+
+    def activations(self, images: mx.nd.NDArray) -> dict[str, np.ndarray]:
+        found = {}
+        for block in self._model:
+            images = block(images)
+            found[block.name] = images.asnumpy()
+        return found
 
     def synchronize(self) -> None:
         mx.nd.waitall()
@@ -133,6 +139,6 @@ class Backend:
             "threads": str(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")),
             "layout": "NCHW",
             "fast_math": "none",
-            "optimizer": "gluon.Trainer sgd, kvstore=None",
+            "optimizer": f"gluon.Trainer {type(make_optimizer(self._recipe)).__name__}, kvstore=None",
             "compiler": f"oneDNN {features.is_enabled('MKLDNN')}, OpenMP {features.is_enabled('OPENMP')}",
         }

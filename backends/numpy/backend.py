@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from backends.numpy import weights as table
 from backends.numpy.model import Model, cross_entropy
+from backends.numpy.optimizer import Optimizer
 from harness.network import Network
 from harness.precision import array_dtype
 
@@ -39,11 +40,10 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         self._parameters = table.to_native(weights, self._dtype)
-        self._learning_rate = self._recipe.learning_rate
-        self._velocity = {name: np.zeros_like(value) for name, value in self._parameters.items()}
+        self._optimizer = Optimizer(self._recipe, self._parameters)
 
     def set_learning_rate(self, value: float) -> None:
-        self._learning_rate = value
+        self._optimizer.learning_rate = value
 
     def dump_weights(self) -> dict[str, np.ndarray]:
         return table.to_canonical(self._parameters)
@@ -66,15 +66,14 @@ class Backend:
 
     def _step(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         loss, gradients = self._loss_and_gradients(images, labels)
-        for name, gradient in gradients.items():
-            velocity = self._velocity[name]
-            velocity *= self._recipe.momentum
-            velocity += gradient
-            self._parameters[name] -= self._learning_rate * velocity
+        factor = self._recipe.loss_factor(len(labels))
+        if factor != 1:
+            gradients = {name: gradient * factor for name, gradient in gradients.items()}
+        self._optimizer.update(self._parameters, gradients)
         return loss
 
     def _loss_and_gradients(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        logits = self._model.forward(images, self._parameters)
+        logits = self._model.forward(images, self._parameters, training=True)
         loss, d_logits = cross_entropy(logits, labels)
         return loss, self._model.backward(d_logits, self._parameters)
 
@@ -86,10 +85,14 @@ class Backend:
 
     def loss(self, batch: Pair) -> np.ndarray:
         images, labels = batch
-        return cross_entropy(self._model.forward(images, self._parameters), labels)[0]
+        return cross_entropy(self._model.forward(images, self._parameters, training=True), labels)[0]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         return self._model.forward(images, self._parameters)
+
+    def activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self._model.outputs(images, self._parameters)
+        return {module.layer.name: output for module, output in zip(self._model.layers, outputs)}
 
     def synchronize(self) -> None:
         """NumPy returns when it is done."""
@@ -107,6 +110,6 @@ class Backend:
             "threads": str(max((pool["num_threads"] for pool in pools), default=1)),
             "layout": "NCHW",
             "fast_math": "none",
-            "optimizer": "SGD with momentum, written out",
+            "optimizer": f"{self._recipe.optimizer}, written out",
             "compiler": ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools),
         }

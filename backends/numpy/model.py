@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+from harness.connections import connection_mask
+from harness.network import (
+    AveragePool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    Network,
+    Relu,
+    Sigmoid,
+    Subsample,
+    Tanh,
+)
 from harness.precision import rounded
 
 Parameters = dict[str, np.ndarray]
@@ -17,12 +32,18 @@ class ConvLayer:
     def __init__(self, layer: Conv) -> None:
         self.layer = layer
 
+    def _connected(self, weight: np.ndarray) -> np.ndarray:
+        """Weights, or their gradients, 0 where nothing is connected."""
+        if not self.layer.connections:
+            return weight
+        return weight * connection_mask(self.layer, weight.shape[1]).astype(weight.dtype)
+
     def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
         """(n, c, h, w) -> (n, out, oh, ow)."""
         pad, k = self.layer.padding, self.layer.kernel
         if pad:
             x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-        weight = parameters[f"{self.layer.name}.weight"]
+        weight = self._connected(parameters[f"{self.layer.name}.weight"])
         windows = sliding_window_view(x, (k, k), axis=(2, 3))
         n, c, oh, ow = windows.shape[:4]
         self.input_shape = x.shape
@@ -34,10 +55,10 @@ class ConvLayer:
     def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
         """Add this layer's gradients; (n, out, oh, ow) -> (n, c, h, w)."""
         name, pad, k = self.layer.name, self.layer.padding, self.layer.kernel
-        weight = parameters[f"{name}.weight"]
+        weight = self._connected(parameters[f"{name}.weight"])
         n, out, oh, ow = dy.shape
         rows = dy.transpose(0, 2, 3, 1).reshape(-1, out)
-        gradients[f"{name}.weight"] = (rows.T @ self.patches).reshape(weight.shape)
+        gradients[f"{name}.weight"] = self._connected((rows.T @ self.patches).reshape(weight.shape))
         gradients[f"{name}.bias"] = rows.sum(axis=0)
         d_patches = (rows @ weight.reshape(out, -1)).reshape(n, oh, ow, weight.shape[1], k, k)
         dx = np.zeros(self.input_shape, dy.dtype)
@@ -62,6 +83,39 @@ class ReluLayer:
     def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
         """Any shape."""
         return dy * self.positive
+
+
+class SigmoidLayer:
+    """1 / (1 + exp(-x)), by the form whose exponential cannot overflow on each side of 0."""
+
+    def __init__(self, layer: Sigmoid) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """Any shape."""
+        small = np.exp(-np.abs(x))
+        self.y = np.where(x >= 0, 1, small) / (1 + small)
+        return self.y
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Any shape."""
+        return dy * self.y * (1 - self.y)
+
+
+class TanhLayer:
+    """a tanh(s x), whose derivative is a s (1 - tanh(s x)^2)."""
+
+    def __init__(self, layer: Tanh) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """Any shape."""
+        self.y = np.tanh(x * np.asarray(self.layer.slope, x.dtype))
+        return self.y * np.asarray(self.layer.amplitude, x.dtype)
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Any shape."""
+        return dy * (1 - self.y * self.y) * np.asarray(self.layer.amplitude * self.layer.slope, dy.dtype)
 
 
 class MaxPoolLayer:
@@ -91,6 +145,72 @@ class MaxPoolLayer:
         windows = windows.reshape(n, c, oh, ow, size, size).transpose(0, 1, 2, 4, 3, 5)
         dx[:, :, : oh * size, : ow * size] = windows.reshape(n, c, oh * size, ow * size)
         return dx
+
+
+class AveragePoolLayer:
+    """Windows that do not overlap; rows and columns that fill no window are left out."""
+
+    def __init__(self, layer: AveragePool) -> None:
+        self.layer = layer
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, c, h, w) -> (n, c, h // size, w // size)."""
+        size = self.layer.size
+        n, c, h, w = self.input_shape = x.shape
+        oh, ow = h // size, w // size
+        return x[:, :, : oh * size, : ow * size].reshape(n, c, oh, size, ow, size).mean(axis=(3, 5))
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """(n, c, oh, ow) -> (n, c, h, w)."""
+        size = self.layer.size
+        oh, ow = dy.shape[2:]
+        dx = np.zeros(self.input_shape, dy.dtype)
+        share = dy / np.asarray(size * size, dy.dtype)
+        dx[:, :, : oh * size, : ow * size] = share.repeat(size, axis=2).repeat(size, axis=3)
+        return dx
+
+
+class SubsampleLayer:
+    """The mean of each window, times the coefficient of its map, plus its bias."""
+
+    def __init__(self, layer: Subsample) -> None:
+        self.layer = layer
+        self.pool = AveragePoolLayer(AveragePool(layer.name, layer.size))
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """(n, c, h, w) -> (n, c, h // size, w // size)."""
+        self.means = self.pool.forward(x, parameters)
+        coefficient, bias = (parameters[f"{self.layer.name}.{part}"][:, None, None] for part in ("weight", "bias"))
+        return self.means * coefficient + bias
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """(n, c, oh, ow) -> (n, c, h, w)."""
+        name = self.layer.name
+        gradients[f"{name}.weight"] = (dy * self.means).sum(axis=(0, 2, 3))
+        gradients[f"{name}.bias"] = dy.sum(axis=(0, 2, 3))
+        return self.pool.backward(dy * parameters[f"{name}.weight"][:, None, None], parameters, gradients)
+
+
+class DropoutLayer:
+    """Drops in training only; `training` is set by the model."""
+
+    training = False
+
+    def __init__(self, layer: Dropout) -> None:
+        self.layer = layer
+        self.random = np.random.default_rng(0)
+
+    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+        """Any shape."""
+        self.factor = np.ones((), x.dtype)
+        if self.training:
+            self.factor = (self.random.random(x.shape) < self.layer.keep).astype(x.dtype)
+            self.factor /= np.asarray(self.layer.keep, x.dtype)
+        return x * self.factor
+
+    def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
+        """Any shape."""
+        return dy * self.factor
 
 
 class FlattenLayer:
@@ -127,7 +247,18 @@ class DenseLayer:
         return dy @ parameters[f"{self.layer.name}.weight"]
 
 
-_LAYERS = {Conv: ConvLayer, Relu: ReluLayer, MaxPool: MaxPoolLayer, Flatten: FlattenLayer, Dense: DenseLayer}
+_LAYERS = {
+    Conv: ConvLayer,
+    Relu: ReluLayer,
+    Sigmoid: SigmoidLayer,
+    Tanh: TanhLayer,
+    MaxPool: MaxPoolLayer,
+    AveragePool: AveragePoolLayer,
+    Subsample: SubsampleLayer,
+    Dropout: DropoutLayer,
+    Flatten: FlattenLayer,
+    Dense: DenseLayer,
+}
 
 
 class Model:
@@ -140,12 +271,18 @@ class Model:
         self.layers = [_LAYERS[type(layer)](layer) for layer in network.layers]  # type: ignore[abstract,arg-type]
         self.dtype = dtype
 
-    def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
+    def forward(self, x: np.ndarray, parameters: Parameters, *, training: bool = False) -> np.ndarray:
         """(n, c, h, w) -> logits (n, classes)."""
-        parameters = self._rounded(parameters)
+        *_, logits = self.outputs(x, parameters, training=training)
+        return logits
+
+    def outputs(self, x: np.ndarray, parameters: Parameters, *, training: bool = False) -> Iterator[np.ndarray]:
+        """(n, c, h, w) -> the output of each layer in turn."""
+        parameters, x = self._rounded(parameters), rounded(x, self.dtype)
         for layer in self.layers:
-            x = layer.forward(rounded(x, self.dtype), parameters)
-        return rounded(x, self.dtype)
+            layer.training = training
+            x = rounded(layer.forward(x, parameters), self.dtype)
+            yield x
 
     def backward(self, d_logits: np.ndarray, parameters: Parameters) -> Parameters:
         """Gradients by every parameter, after a `forward` of the same batch."""

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info
 
 from backends.paddle import weights as table
 from backends.paddle.model import build, make_functions
+from backends.paddle.optimizer import make_optimizer, name_of
 from harness.network import Network
 
 Pair = tuple[paddle.Tensor, paddle.Tensor]
@@ -28,6 +29,7 @@ class Backend:
         self._dtype = dtype
         self._feed = feed
         self._recipe = recipe
+        self._drops = network.drops
         self._model = build(network, dtype=dtype)
         self._forward, self._mean_loss = make_functions(self._model, mode=mode)
 
@@ -41,11 +43,7 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
-        self._optimizer = paddle.optimizer.Momentum(
-            learning_rate=self._recipe.learning_rate,
-            momentum=self._recipe.momentum,
-            parameters=self._model.parameters(),
-        )
+        self._optimizer = make_optimizer(self._model.parameters(), self._recipe)
 
     def set_learning_rate(self, value: float) -> None:
         self._optimizer.set_lr(value)
@@ -76,7 +74,8 @@ class Backend:
         losses = []
         for images, labels in self._batches(batches):
             loss = self._mean_loss(images, labels)
-            loss.backward()
+            factor = self._recipe.loss_factor(len(labels))
+            (loss if factor == 1 else loss * factor).backward()
             self._optimizer.step()
             self._optimizer.clear_grad()
             losses.append(loss.detach())
@@ -97,7 +96,22 @@ class Backend:
 
     @paddle.no_grad()
     def logits(self, images: paddle.Tensor) -> paddle.Tensor:
-        return self._forward(images)
+        if not self._drops:
+            return self._forward(images)
+        self._model.eval()
+        logits = self._forward(images)
+        self._model.train()
+        return logits
+
+    @paddle.no_grad()
+    def activations(self, images: paddle.Tensor) -> dict[str, np.ndarray]:
+        self._model.eval()
+        found = {}
+        for name, layer in self._model.named_children():
+            images = layer(images)
+            found[name] = images.numpy()
+        self._model.train()
+        return found
 
     def synchronize(self) -> None:
         if self._gpu:
@@ -118,6 +132,6 @@ class Backend:
             "threads": str(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")),
             "layout": "NCHW",
             "fast_math": "none",
-            "optimizer": "paddle.optimizer.Momentum",
+            "optimizer": f"paddle.optimizer.{name_of(self._recipe)}",
             "compiler": f"MKL {paddle.version.mkl()}, oneDNN {onednn}",
         }

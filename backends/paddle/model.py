@@ -8,7 +8,21 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from harness.network import Conv, Dense, Flatten, LayerSummary, MaxPool, Network, Relu
+from harness.connections import connection_mask
+from harness.network import (
+    AveragePool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerSummary,
+    MaxPool,
+    Network,
+    Relu,
+    Sigmoid,
+    Subsample,
+    Tanh,
+)
 
 
 def build(network: Network, *, dtype: str) -> nn.Sequential:
@@ -40,14 +54,64 @@ def make_functions(model: nn.Layer, *, mode: str) -> tuple[Callable, Callable]:
     return paddle.jit.to_static(forward, **options), paddle.jit.to_static(mean_loss, **options)
 
 
+class ConnectedConv2D(nn.Conv2D):
+    """A convolution of which only some weights are connected."""
+
+    def __init__(self, inputs: int, layer: Conv) -> None:
+        super().__init__(inputs, layer.channels, layer.kernel, padding=layer.padding)
+        self.register_buffer("mask", paddle.to_tensor(connection_mask(layer, inputs)))
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return F.conv2d(x, self.weight * self.mask, self.bias)
+
+
+class Subsampling(nn.Layer):
+    """Average pooling, times a weight and plus a bias for each channel."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.weight = self.create_parameter([channels])
+        self.bias = self.create_parameter([channels], is_bias=True)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        means = F.avg_pool2d(x, self.size)
+        return means * self.weight.reshape([1, -1, 1, 1]) + self.bias.reshape([1, -1, 1, 1])
+
+
+class ScaledTanh(nn.Layer):
+    """amplitude * tanh(slope * x)."""
+
+    def __init__(self, amplitude: float, slope: float) -> None:
+        super().__init__()
+        self.amplitude, self.slope = amplitude, slope
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return F.tanh(x * self.slope) * self.amplitude
+
+
 def _layer(row: LayerSummary) -> nn.Layer:
     match row.layer:
+        case Conv(connections=connections) if connections:
+            return ConnectedConv2D(row.input_shape[0], row.layer)
         case Conv(channels=channels, kernel=kernel, padding=padding):
             return nn.Conv2D(row.input_shape[0], channels, kernel, padding=padding)
         case Relu():
             return nn.ReLU()
+        case Sigmoid():
+            return nn.Sigmoid()
+        case Tanh(amplitude=1.0, slope=1.0):
+            return nn.Tanh()
+        case Tanh(amplitude=amplitude, slope=slope):
+            return ScaledTanh(amplitude, slope)
         case MaxPool(size=size):
             return nn.MaxPool2D(size)
+        case AveragePool(size=size):
+            return nn.AvgPool2D(size)
+        case Subsample(size=size):
+            return Subsampling(row.input_shape[0], size)
+        case Dropout(keep=keep):
+            return nn.Dropout(1 - keep)
         case Flatten():
             return nn.Flatten()
         case Dense(units=units):

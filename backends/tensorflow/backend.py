@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from backends.tensorflow import weights as table
 from backends.tensorflow.model import build
-from backends.tensorflow.optimizer import Momentum
+from backends.tensorflow.optimizer import Kernels, keras_optimizer
 from backends.tensorflow.steps import COMPILED, FUSED, Fit, make_loop, make_step
-from harness.network import Network
+from harness.network import Flatten, Network
 from harness.precision import array_dtype
 
 Pair = tuple[tf.Tensor, tf.Tensor]
@@ -42,11 +42,17 @@ class Backend:
         self._device = device
         self._dtype = tf.as_dtype(array_dtype(dtype))
         self._model = build(network, dtype="mixed_bfloat16" if dtype == "bfloat16" else array_dtype(dtype))
-        weights, options = self._model.trainable_variables, {"momentum": recipe.momentum}
+        weights = self._model.trainable_variables
+        if mode == "fit" and (recipe.coupled_decay or recipe.reduction != "mean"):
+            raise ValueError(
+                "--mode fit trains on the mean loss, and Keras has no weight decay that goes through the gradient: "
+                f"recipe {recipe.name} needs another mode, graph say."
+            )
+        self._recipe = recipe
         if mode in FUSED:
-            self._optimizer = Momentum(weights, learning_rate=recipe.learning_rate, **options)
+            self._optimizer = Kernels(weights, recipe)
         else:
-            self._optimizer = keras.optimizers.SGD(recipe.learning_rate, **options)
+            self._optimizer = keras_optimizer(recipe)
             self._optimizer.build(weights)
         self._fresh_state = [variable.numpy() for variable in self._optimizer.variables]
         self._compile()
@@ -54,7 +60,7 @@ class Backend:
     def _compile(self) -> None:
         model, compiled = self._model, COMPILED[self._mode]
         mean_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=self._dtype.name)
-        step = make_step(model, mean_loss, self._optimizer)
+        step = make_step(model, mean_loss, self._optimizer, self._recipe)
 
         def loss(images, labels):
             return mean_loss(labels, model(images, training=False))
@@ -92,7 +98,7 @@ class Backend:
     def set_learning_rate(self, value: float) -> None:
         before = float(self._optimizer.learning_rate.numpy())
         self._optimizer.learning_rate.assign(value)
-        if self._mode not in FUSED:
+        if self._mode not in FUSED and self._recipe.momentum:
             # Keras's v holds the learning rate (v <- m v - lr g), so what is in it must be scaled with it.
             for velocity in self._optimizer.momentums:
                 velocity.assign(velocity * (value / before))
@@ -145,6 +151,17 @@ class Backend:
     def logits(self, images: tf.Tensor) -> tf.Tensor:
         return self._forward(images)
 
+    def activations(self, images: tf.Tensor) -> dict[str, np.ndarray]:
+        found = {}
+        for layer in self._model.layers:
+            images = layer(images, training=False)
+            value = tf.cast(images, self._dtype).numpy()
+            found[layer.name] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+        for row in self._network.summary():
+            if isinstance(row.layer, Flatten):
+                found[row.layer.name] = _channels_first(found[row.layer.name], row.input_shape)
+        return {layer.name: found[layer.name] for layer in self._network.layers}
+
     def synchronize(self) -> None:
         if self._device == "gpu":
             tf.test.experimental.sync_devices()
@@ -165,13 +182,24 @@ class Backend:
             "threads": str(threading.get_intra_op_parallelism_threads()),
             "layout": "NHWC",
             "fast_math": f"tf32={tf.config.experimental.tensor_float_32_execution_enabled()}",
-            "optimizer": "ResourceApplyMomentum" if self._mode in FUSED else "keras.optimizers.SGD",
+            "optimizer": self._optimizer_name(),
             "compiler": self._compiler() + f", inter-op threads {threading.get_inter_op_parallelism_threads()}",
         }
+
+    def _optimizer_name(self) -> str:
+        decay = ", decay added to the gradients" if self._recipe.coupled_decay else ""
+        name = type(self._optimizer).__name__
+        return ("TensorFlow's update kernels" if self._mode in FUSED else f"keras.optimizers.{name}") + decay
 
     def _compiler(self) -> str:
         uses_xla = self._mode == "xla" or (self._mode == "fit" and self._model.jit_compile)
         return "XLA" if uses_xla else "Grappler, oneDNN" if self._mode != "eager" else "oneDNN"
+
+
+def _channels_first(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(n, h*w*c) -> (n, c*h*w), by the shape (c, h, w) before Flatten."""
+    channels, height, width = shape
+    return values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(len(values), -1)
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

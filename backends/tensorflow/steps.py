@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from backends.tensorflow.optimizer import Momentum
+from backends.tensorflow.optimizer import Kernels
 
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -22,18 +22,25 @@ COMPILED: dict[str, Callable[[Any], Any]] = {
     "epoch": tf.function,
     "fit": tf.function,
 }
-# Modes with TensorFlow's own momentum kernel in place of the Keras optimizer.
+# Modes with TensorFlow's own update kernels in place of the Keras optimizer.
 FUSED = ("fused", "epoch")
 
 
-def make_step(model: keras.Model, mean_loss: keras.Loss, optimizer: keras.Optimizer | Momentum) -> Step:
+def make_step(model: keras.Model, mean_loss: keras.Loss, optimizer: keras.Optimizer | Kernels, recipe: Any) -> Step:
     """One training step as the custom-loop guide writes it, not compiled: (images, labels) -> loss."""
+    decay = recipe.coupled_decay
 
     def step(images, labels):
+        # Batches have a size when a function is traced.
+        factor = recipe.loss_factor(int(labels.shape[0]))
         with tf.GradientTape() as tape:
             loss = mean_loss(labels, model(images, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+            objective = loss if factor == 1 else loss * tf.cast(factor, loss.dtype)
+        weights = model.trainable_variables
+        gradients = tape.gradient(objective, weights)
+        if decay:
+            gradients = [g + tf.cast(decay, g.dtype) * w for g, w in zip(gradients, weights, strict=True)]
+        optimizer.apply(gradients, weights)
         return loss
 
     return step

@@ -5,6 +5,7 @@
 | conv.weight (out, in, kh, kw) | kernel | (kh, kw, in, out) |
 | dense.weight (out, in) | kernel | (in, out) |
 | first dense.weight (out, c*h*w) | kernel | (h*w*c, out): Flatten meets H,W,C here |
+| scale.weight (channels,) | weight | as it is |
 | *.bias (out,) | bias | (out,) |
 """
 
@@ -22,6 +23,8 @@ def to_native(weights: dict[str, np.ndarray], network: Network) -> list[np.ndarr
         kernel = weights[f"{layer.name}.weight"]
         if layer.kind == "conv":
             kernel = kernel.transpose(2, 3, 1, 0)
+        elif layer.kind == "scale":
+            pass
         elif layer.flattened:
             channels, height, width = layer.flattened
             kernel = kernel.reshape(-1, channels, height, width).transpose(2, 3, 1, 0)
@@ -38,6 +41,8 @@ def to_canonical(native: list[np.ndarray], network: Network) -> dict[str, np.nda
     for layer, kernel, bias in zip(network.weighted(), native[::2], native[1::2], strict=True):
         if layer.kind == "conv":
             kernel = kernel.transpose(3, 2, 0, 1)
+        elif layer.kind == "scale":
+            pass
         elif layer.flattened:
             channels, height, width = layer.flattened
             kernel = kernel.reshape(height, width, channels, -1).transpose(3, 2, 0, 1)

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 from backends.torch import weights as table
 from backends.torch.model import build, mixed
-from backends.torch.steps import Pair, make_optimizer, make_step
+from backends.torch.optimizer import make_optimizer, name_of
+from backends.torch.steps import Pair, make_step
 from harness.network import Network
 from harness.precision import array_dtype
 
@@ -34,7 +35,9 @@ class Backend:
         self._recipe = recipe
         self._layout = torch.channels_last if mode == "channels-last" else torch.contiguous_format
         self._model = build(network, device=self._device, dtype=self._dtype).to(memory_format=self._layout)
-        self._forward = mixed(self._model) if dtype == "bfloat16" else self._model
+        self._drops = network.drops
+        self._mixed = dtype == "bfloat16"
+        self._forward = mixed(self._model) if self._mixed else self._model
         self._predict, self._train_loss = self._forward, self._mean_loss
         if mode == "compiled":
             self._predict = torch.compile(self._forward)
@@ -51,10 +54,8 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
-        self._optimizer = make_optimizer(
-            self._model, learning_rate=self._recipe.learning_rate, momentum=self._recipe.momentum, mode=self._mode
-        )
-        self._step = make_step(self._mode, self._train_loss, self._optimizer)
+        self._optimizer = make_optimizer(self._model, self._recipe, mode=self._mode)
+        self._step = make_step(self._mode, self._train_loss, self._optimizer, self._recipe)
 
     def _mean_loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(self._forward(images), labels)
@@ -104,7 +105,23 @@ class Backend:
 
     @torch.inference_mode()
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        return self._predict(images)
+        if not self._drops:
+            return self._predict(images)
+        self._model.eval()
+        logits = self._predict(images)
+        self._model.train()
+        return logits
+
+    @torch.inference_mode()
+    def activations(self, images: torch.Tensor) -> dict[str, np.ndarray]:
+        self._model.eval()
+        found = {}
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            for name, module in self._model.named_children():
+                images = module(images)
+                found[name] = images.to(self._dtype).cpu().numpy()
+        self._model.train()
+        return found
 
     def synchronize(self) -> None:
         if self._device.type == "cuda":
@@ -125,6 +142,6 @@ class Backend:
             "threads": str(torch.get_num_threads()),
             "layout": "NHWC" if self._mode == "channels-last" else "NCHW",
             "fast_math": f"tf32={torch.backends.cudnn.allow_tf32}",
-            "optimizer": "torch.optim.SGD(fused=True)",
+            "optimizer": f"torch.optim.{name_of(self._recipe)}(fused=True)",
             "compiler": "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}",
         }

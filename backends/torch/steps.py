@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 MeanLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -15,7 +15,7 @@ Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 STEPS_BEFORE_CAPTURE = 3
 
 
-def make_step(mode: str, mean_loss: MeanLoss, optimizer: torch.optim.Optimizer) -> Step:
+def make_step(mode: str, mean_loss: MeanLoss, optimizer: torch.optim.Optimizer, recipe: Any) -> Step:
     """Return the step of a mode.
 
     Args:
@@ -26,7 +26,8 @@ def make_step(mode: str, mean_loss: MeanLoss, optimizer: torch.optim.Optimizer) 
     def step(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad()
         loss = mean_loss(images, labels)
-        loss.backward()
+        factor = recipe.loss_factor(len(labels))
+        (loss if factor == 1 else loss * factor).backward()
         optimizer.step()
         return loss.detach()
 
@@ -67,11 +68,3 @@ class _Captured:
         graph.replay()
         # The next replay writes to the same place.
         return loss.clone()
-
-
-def make_optimizer(model: nn.Module, *, learning_rate: float, momentum: float, mode: str) -> torch.optim.Optimizer:
-    """SGD with momentum, all parameters in one call; v <- m v + g; w <- w - lr v."""
-    parameters = list(model.parameters())
-    # A number would be a constant of the captured graph.
-    rate = torch.tensor(learning_rate, device=parameters[0].device) if mode == "cuda-graph" else learning_rate
-    return torch.optim.SGD(parameters, lr=rate, momentum=momentum, fused=True)

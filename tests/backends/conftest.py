@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness import catalogue
-from harness.network import get_network
-from harness.recipe import LENET5
+from harness.networks import get_network
+from harness.recipes import LENET5
 
 
 def pytest_configure() -> None:

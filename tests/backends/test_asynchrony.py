@@ -14,7 +14,7 @@ import pytest
 
 from harness import asynchrony
 from harness.asynchrony import IDEAL, INFERENCE_LEFT, TOLERANCES, TRAINING_LEFT
-from harness.network import get_network
+from harness.networks import get_network
 from harness.start import initial_weights
 
 LENET = get_network("lenet5")

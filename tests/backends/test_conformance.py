@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from backends.numpy.backend import Backend as Reference
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
-from harness.recipe import LENET5
+from harness import dropout
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, Subsample, Tanh
+from harness.networks import NETWORKS, get_network
+from harness.recipes import LENET5, OPTIMIZERS, with_optimizer
 from harness.start import initial_weights
 
 LENET = get_network("lenet5")
@@ -31,11 +33,29 @@ OTHER = Network(
 )
 
 
+# float64 tells most; float32 for two networks is enough, because every network compiles anew in every precision.
+NETWORKS_ = pytest.mark.parametrize(
+    ("network", "dtype"),
+    [*((network, "float64") for network in [*NETWORKS.values(), OTHER]), (LENET, "float32"), (OTHER, "float32")],
+    ids=lambda value: getattr(value, "name", value),
+)
+
+
 def draw_batch(network: Network, count: int = 9, seed: int = 5, dtype: str = "float32"):
     """Random images and labels; no window of a pool has two equal maxima."""
     random = np.random.default_rng(seed)
     images = random.random((count, *network.input_shape), dtype=np.float32).astype(dtype)
     return images, random.integers(0, network.classes, count).astype(np.int32)
+
+
+# Few weights, one layer of each kind with weights, nothing that ties.
+SMALL = Network(
+    name="small",
+    input_shape=(2, 8, 8),
+    layers=(Conv("conv1", 3, 3), Tanh("tanh1"), Subsample("sub1"), Flatten("flatten"), Dense("dense1", 4)),
+    classes=4,
+    source="this test",
+)
 
 
 def reference(network: Network = LENET, **changes):
@@ -52,17 +72,16 @@ def reference(network: Network = LENET, **changes):
     return backend
 
 
-def assert_close(actual: np.ndarray, expected: np.ndarray, dtype: str, what: str) -> None:
+def assert_close(actual: np.ndarray, expected: np.ndarray, dtype: str, what: str, factor: float = 1.0) -> None:
     """Compare by the largest error over the largest value: 1e-5 in float32 and 1e-12 in float64.
 
     Rounding gives 1e-7 and 1e-16; a mistake in the mathematics gives 1e-3 at least.
     """
     error = np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
-    assert error < {"float32": 1e-5, "float64": 1e-12}[dtype], f"{what}: relative error {error:.2e}"
+    assert error < factor * {"float32": 1e-5, "float64": 1e-12}[dtype], f"{what}: relative error {error:.2e}"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("network", [LENET, OTHER], ids=lambda network: network.name)
+@NETWORKS_
 def test_weights_come_back_bit_exact(make, network, dtype):
     """load_weights, then dump_weights, changes no bit, no name and no shape."""
     weights = {name: value.astype(dtype) for name, value in initial_weights(network, seed=3).items()}
@@ -96,10 +115,11 @@ def test_what_arrives_is_what_was_sent(make, feed):
     np.testing.assert_array_equal(got_labels, labels[index])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("network", [LENET, OTHER], ids=lambda network: network.name)
+@NETWORKS_
 def test_one_batch_agrees_with_the_reference(make, network, dtype):
-    """Logits, loss and every gradient of a batch are those of the float64 reference."""
+    """Outputs of layers, logits, loss and every gradient of a batch are those of the float64 reference."""
+    # Values under dropout are each framework's own.
+    network = network.keeping_all()
     images, labels = draw_batch(network)
     expected = reference(network)
     backend = make(network=network, dtype=dtype)
@@ -109,6 +129,11 @@ def test_one_batch_agrees_with_the_reference(make, network, dtype):
 
     assert_close(backend.to_numpy(backend.logits(batch[0])), expected.logits(oracle[0]), dtype, "logits")
     assert_close(backend.to_numpy(backend.loss(batch)), expected.loss(oracle), dtype, "loss")
+    outputs = backend.activations(batch[0])
+    assert list(outputs) == [layer.name for layer in network.layers]
+    for name, value in expected.activations(oracle[0]).items():
+        assert outputs[name].shape == value.shape
+        assert_close(outputs[name], value, dtype, f"output of {name}")
     gradients = backend.gradients(batch)
     for name, value in expected.gradients(oracle).items():
         assert_close(gradients[name], value, dtype, f"gradient of {name}")
@@ -147,6 +172,41 @@ def test_steps_agree_with_the_reference(make, facts, request, any_mode, feed, dt
     weights = backend.dump_weights()
     for name, value in expected.dump_weights().items():
         assert_close(weights[name], value, dtype, name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("optimizer", "reduction"), [*((name, "mean") for name in OPTIMIZERS), ("decay", "sum"), ("decay", "nominal")]
+)
+def test_optimizers_agree_with_the_reference(make, facts, optimizer, reduction, dtype):
+    """Weights after eight steps are the reference's: each formula, a smaller batch, a new rate in the middle."""
+    recipe = replace(with_optimizer(LENET5, optimizer), batch_size=8, reduction=reduction)
+    if reduction == "sum":
+        recipe = replace(recipe, learning_rate=recipe.learning_rate / 8)
+    images, labels = draw_batch(SMALL, count=32, dtype=dtype)
+    backend, expected = make(network=SMALL, recipe=recipe, dtype=dtype), reference(SMALL, recipe=recipe)
+    for each in (backend, expected):
+        each.load_weights(initial_weights(SMALL, seed=3))
+        each.train_steps([(images[:4], labels[:4])])
+        each.train_steps([(images[k : k + 8], labels[k : k + 8]) for k in range(0, 32, 8)])
+        each.set_learning_rate(recipe.learning_rate / 2)
+        each.train_steps([(images[k : k + 8], labels[k : k + 8]) for k in range(0, 24, 8)])
+        each.synchronize()
+
+    weights = backend.dump_weights()
+    factor, _ = getattr(facts, "ROUNDING", {}).get((recipe.optimizer, dtype), (1.0, ""))
+    for name, value in expected.dump_weights().items():
+        assert_close(weights[name], value, dtype, name, factor)
+
+
+def test_dropout_is_of_the_right_distribution(make, any_mode):
+    """In training it drops what it should, as often as it should; in inference nothing."""
+    found = dropout.measure(
+        lambda network, recipe: make(network=network, recipe=recipe, mode=any_mode), keep=0.5, dtype="float32"
+    )
+
+    for name, tolerance in dropout.TOLERANCES.items():
+        assert found[name] <= tolerance, name
 
 
 def test_loading_weights_forgets_the_past(make, any_mode):

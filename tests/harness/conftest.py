@@ -25,10 +25,10 @@ from harness.data import Dataset, load_dataset
 from harness.errors import WorkerFailed
 from harness.job import Entrant, Job
 from harness.launch import launch
-from harness.network import get_network
+from harness.networks import get_network
 from harness.pace import Pace
 from harness.plan import Plan
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.rounds import write_dataset
 from harness.start import initial_weights, weights_digest
 

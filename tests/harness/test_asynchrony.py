@@ -13,9 +13,9 @@ import pytest
 from backends.numpy.backend import Backend as Numpy
 from harness import asynchrony, measure
 from harness.asynchrony import IDEAL, INFERENCE_LEFT, LEAST_STEPS, MOST_TRIALS, TIME, TOLERANCES, TRAINING_LEFT, TRIALS
-from harness.network import get_network
+from harness.networks import get_network
 from harness.quantities import quantities
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.start import initial_weights
 
 LENET = get_network("lenet5")
@@ -256,13 +256,14 @@ def test_mutants_compute_the_right_numbers(mutant_class: Callable[[str], Any], n
     """Every number of a mutant that does not wait is NumPy's, bit by bit: only time can give it away."""
     random = np.random.default_rng(0)
     batches = {
-        "images": random.random((20, 4, *LENET.input_shape), dtype=np.float32),
-        "labels": random.integers(0, 10, (20, 4)).astype(np.int32),
+        "images": random.random((101, 4, *LENET.input_shape), dtype=np.float32),
+        "labels": random.integers(0, 10, (101, 4)).astype(np.int32),
     }
     options = {"mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32", "threads": 1}
     backends = [each(network=LENET, recipe=LENET5, **options) for each in (Numpy, mutant_class(name))]
 
-    right, found = (quantities(backend, initial_weights(LENET, seed=0), **batches) for backend in backends)
+    weights = initial_weights(LENET, seed=0)
+    right, found = (quantities(each, weights, **batches, learning_rate=LENET5.learning_rate) for each in backends)
 
     assert list(found) == list(right)
     for quantity, value in right.items():

@@ -15,8 +15,8 @@ from harness import phases
 from harness.handicap import Slowed
 from harness.job import Entrant, Job
 from harness.measure import timed
-from harness.network import get_network
-from harness.recipe import LENET5
+from harness.networks import get_network
+from harness.recipes import LENET5
 from harness.start import initial_weights
 
 TICK = 2.0**-16

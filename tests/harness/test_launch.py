@@ -23,7 +23,7 @@ from harness.data import Dataset
 from harness.errors import WorkerFailed
 from harness.job import INFERENCE_SIZES, Entrant, Job, label_of
 from harness.launch import LOG_LINES, Worker, launch
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 
 LaunchOne = Callable[..., dict[str, Any]]
 
@@ -319,7 +319,7 @@ def test_worker_dies_with_its_parent(
         from pathlib import Path
         from harness.job import Entrant, Job
         from harness.launch import launch
-        from harness.recipe import LENET5
+        from harness.recipes import LENET5
         entrant = Entrant(
             backend="misbehaving", network="lenet5", mode="hang", feed="host", device="cpu", dtype="float32",
             threads=1, batch_size=64, environment="controlled",

@@ -19,7 +19,7 @@ from harness.batches import Data, prepare
 from harness.data import Dataset
 from harness.job import LATENCY_QUERIES, Entrant, Job, block_steps
 from harness.measure import cold_start, drift, evaluation_batches, is_steady, timed
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.rounds import write_dataset
 from harness.start import batch_indices, epoch_order
 

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from harness.errors import InputError
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, get_network
+from harness.network import Conv, Dense, Flatten, MaxPool, Network
 from harness.network_table import show_network
+from harness.networks import get_network
 
 LENET = get_network("lenet5")
 

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from backends.numpy.model import FlattenLayer, MaxPoolLayer, Model, Parameters, ReluLayer, cross_entropy
 from harness import operations
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
 from harness.network_table import show_network
+from harness.networks import get_network
 from harness.operations import LayerOperations, Operations
 from harness.start import initial_weights
 

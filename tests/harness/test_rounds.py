@@ -14,7 +14,7 @@ import pytest
 from harness import commands, compare
 from harness.errors import InputError, WorkerFailed
 from harness.job import Entrant
-from harness.network import get_network
+from harness.networks import get_network
 from harness.plan import Plan
 from harness.results import RunFolder, read_table
 from harness.rounds import Rounds

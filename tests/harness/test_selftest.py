@@ -13,7 +13,7 @@ import pytest
 
 from harness import cli, commands, selftest
 from harness.errors import InputError, WorkerFailed
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.results import RunFolder, frame_of, read_table
 from harness.schema import DUELS, SCHEMA_VERSION
 from harness.selftest import Selftest, parse_slowdowns, show

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError
-from harness.network import get_network
+from harness.network import Network
+from harness.networks import get_network
 from harness.start import batch_indices, epoch_order, initial_weights, weights_digest
 
 LENET = get_network("lenet5")
@@ -85,9 +86,45 @@ def test_weights_fill_their_bounds() -> None:
             assert value.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
 
 
+def _values(initialiser: str, name: str, network: Network = LENET) -> np.ndarray:
+    return initial_weights(network, seed=0, initialiser=initialiser)[name].astype(float)
+
+
+def test_xavier_fills_its_bounds() -> None:
+    """Weights are uniform in plus or minus the root of 6 over fan in + fan out, biases 0."""
+    for name, fans in (("conv2.weight", 6 * 25 + 16 * 25), ("dense1.weight", 400 + 120)):
+        bound = math.sqrt(6 / fans)
+        values = _values("xavier", name)
+        assert 0.99 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+        assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert not _values("xavier", "dense1.bias").any()
+
+
+def test_truncated_normal_is_truncated() -> None:
+    """Standard deviation 0.1 cut at two of them, which leaves 0.088; biases 0.1."""
+    values = _values("truncated-normal", "dense1.weight")
+
+    assert np.abs(values).max() <= 0.2
+    assert np.abs(values).max() > 0.199
+    assert values.std() == pytest.approx(0.1 * 0.87962, rel=0.01)
+    assert (_values("truncated-normal", "conv1.bias") == np.float32(0.1)).all()
+
+
+def test_lecun_goes_by_the_inputs_of_each_unit() -> None:
+    """Plus or minus 2.4 over fan in, which in C3 is another one for maps that see three, four and six."""
+    original = get_network("lenet5-1998")
+    c3 = _values("lecun", "c3.weight", original)
+
+    for channel, seen in ((0, 3), (8, 4), (15, 6)):
+        largest = np.abs(c3[channel]).max()
+        assert 0.9 * 2.4 / (seen * 25) < largest <= 2.4 / (seen * 25) * (1 + 1e-6)
+    assert (c3[0, 3:] == 0).all()
+    assert np.abs(_values("lecun", "s2.weight", original)).max() <= 0.6
+
+
 def test_unknown_initialiser_is_named() -> None:
     """An initialiser that does not exist is refused with the list and the nearest name."""
-    with pytest.raises(InputError, match=r"uniform-fan-inn.*There are: uniform-fan-in.*Did you mean"):
+    with pytest.raises(InputError, match=r"uniform-fan-inn.*There are: .*uniform-fan-in.*Did you mean"):
         initial_weights(LENET, seed=0, initialiser="uniform-fan-inn")
 
 

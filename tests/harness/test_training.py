@@ -15,7 +15,7 @@ from harness import training
 from harness.batches import Data, batches_digest, prepare
 from harness.data import Dataset
 from harness.job import Entrant, Job
-from harness.recipe import LENET5
+from harness.recipes import LENET5
 from harness.rounds import write_dataset
 from harness.start import epoch_order
 

@@ -9,24 +9,38 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from backends.numpy.backend import Backend
 from harness import asynchrony, verification
+from harness.certificate import GROUPS
 from harness.data import Dataset
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, get_network
-from harness.quantities import STEPS, quantities
-from harness.recipe import LENET5
+from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu
+from harness.networks import get_network
+from harness.quantities import AGAIN, LOSSES, STEPS, UNSEEN, quantities
+from harness.recipes import LENET5
+from harness.results import read_table
+from harness.schema import VERIFICATION
 from harness.start import initial_weights
 from harness.verification import Check, Problem, _permute, _unit_orders, pose, relative_error, tie_distance
 
 LENET = get_network("lenet5")
 IDEAL = {name: np.array(value) for name, value in asynchrony.IDEAL.items()}
 UNSYNCHRONISED = ("unsynchronised", "unsynchronised_scan", "unsynchronised_update", "lazy")
-CLI_BACKENDS = ("numpy", "average_pool", "flatten_hwc", "summed_loss", ",".join(UNSYNCHRONISED))
+WRONG = ("average_pool", "flatten_hwc", "summed_loss", *UNSYNCHRONISED)
+
+
+class Verified(NamedTuple):
+    """What a `verify` command left."""
+
+    code: int
+    out: str
+    err: str
+    rows: pd.DataFrame
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +48,6 @@ def small_batches() -> Iterator[None]:
     """A quarter of the images, so that posing a problem takes a second; the command line's tests take all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verification, "BATCH", 16)
-        patch.setattr(verification, "CANDIDATES", 64)
         yield
 
 
@@ -48,7 +61,9 @@ def failures(problem: Problem, backend_class: Any = Backend, labels: np.ndarray 
     options = {"recipe": LENET5, "mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32", "threads": 1}
     backend = backend_class(network=LENET, **(options | changes))
     labels = problem.labels if labels is None else labels
-    found = quantities(backend, problem.weights, images=problem.images, labels=labels)
+    found = quantities(
+        backend, problem.weights, images=problem.images, labels=labels, learning_rate=LENET5.learning_rate
+    )
     return {check.quantity for check in problem.check(found | IDEAL) if not check.passed}
 
 
@@ -62,15 +77,15 @@ def test_right_float32_passes(tiny_dataset: Dataset, problem: Problem, seed: int
 
 
 def test_quantities_are_those_promised(problem: Problem) -> None:
-    """Logits, loss, every gradient, the losses of 20 steps, and all weights after 1 and after 20."""
+    """Outputs, logits, loss, gradients, 100 losses, all weights after 1, 10 and 100, and logits after these."""
     parameters = list(LENET.parameter_shapes())
 
-    names = {f"gradient of {name}" for name in parameters}
-    names |= {f"{name} after {count}" for name in parameters for count in (1, 20)}
-    assert STEPS == (1, 20)
-    assert set(problem.expected) == names | {"logits", "loss", "losses of the steps"}
-    assert problem.expected["losses of the steps"].shape == (20,)
-    assert all(1e-7 < tolerance < 1e-4 for tolerance in problem.tolerances.values())
+    names = {f"output of {layer.name}" for layer in LENET.layers} | {f"gradient of {name}" for name in parameters}
+    names |= {f"{name} after {count}" for name in parameters for count in (1, 10, 100)}
+    assert STEPS == (1, 10, 100)
+    assert set(problem.expected) == names | {"logits", "loss", LOSSES, UNSEEN, AGAIN}
+    assert problem.expected[LOSSES].shape == (100,)
+    assert all(1e-7 < tolerance < 1e-2 for tolerance in problem.tolerances.values())
 
 
 def test_average_pool_fails_everything(problem: Problem, mutant_class: Callable[[str], Any]) -> None:
@@ -91,16 +106,16 @@ def test_summed_loss_fails_gradients_only(problem: Problem, mutant_class: Callab
     """With the gradient of the sum, logits and loss are right, and every gradient and later weight is wrong."""
     failed = failures(problem, mutant_class("summed_loss"))
 
-    expected = set(problem.expected) - {"logits", "loss"}
-    assert failed == expected
+    outputs = {name for name in problem.expected if name.startswith("output of")}
+    assert failed == set(problem.expected) - outputs - {"logits", "loss"}
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.05 * 1.01}, {"momentum": 0.89}], ids=str)
 def test_wrong_constant_of_the_optimizer_fails(problem: Problem, change: dict[str, float]) -> None:
-    """A learning rate 1 % off and a momentum of 0.89 show in all weights after 20 steps, not in the gradients."""
+    """A learning rate 1 % off and a momentum of 0.89 show in all weights after 10 steps, not in the gradients."""
     failed = failures(problem, recipe=replace(LENET5, **change))
 
-    assert {f"{name} after 20" for name in problem.weights} <= failed
+    assert {f"{name} after 10" for name in problem.weights} <= failed
     assert not any(name.startswith("gradient") for name in failed)
 
 
@@ -111,7 +126,7 @@ def test_one_wrong_label_fails(problem: Problem) -> None:
 
     failed = failures(problem, labels=labels)
 
-    assert {"loss", "losses of the steps", *(f"gradient of {name}" for name in problem.weights)} <= failed
+    assert {"loss", LOSSES, *(f"gradient of {name}" for name in problem.weights)} <= failed
     assert "logits" not in failed
 
 
@@ -121,7 +136,8 @@ def test_float64_is_held_to_float64(tiny_dataset: Dataset) -> None:
 
     assert failures(posed, dtype="float64") == set()
     assert failures(posed, dtype="float32") == set(posed.expected)
-    assert max(posed.tolerances.values()) < 1e-12
+    # What the issue asks of 100 steps.
+    assert max(posed.tolerances.values()) < 1e-9
 
 
 def test_allowance_multiplies_tolerances(problem: Problem) -> None:
@@ -219,53 +235,63 @@ def test_another_order_of_summation_is_the_same_function(number: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path) -> dict[str, tuple[int, str, str]]:
-    """Exit code, output and errors of `verify`, two commands at the same time."""
+def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path, tmp_path_factory: Any) -> dict[str, Verified]:
+    """Exit code, output, errors and rows of `verify`, two commands at the same time."""
     command = [sys.executable, "-m", "harness", "verify", "--data-set", "drawn-digits", "--backend"]
 
-    def verify(name: str) -> tuple[int, str, str]:
-        done = subprocess.run([*command, name], capture_output=True, text=True, env=session_environment, timeout=300)
-        return done.returncode, done.stdout, done.stderr
+    def verify(name: str) -> Verified:
+        results = tmp_path_factory.mktemp("verify")
+        done = subprocess.run(
+            [*command, name, "--results-dir", str(results)],
+            capture_output=True, text=True, env=session_environment, timeout=300,
+        )  # fmt: skip
+        rows = read_table(next(results.glob("*/verification.csv")), VERIFICATION)
+        return Verified(done.returncode, done.stdout, done.stderr, rows)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return dict(zip(CLI_BACKENDS, pool.map(verify, CLI_BACKENDS)))
+        return dict(zip(("right", "wrong"), pool.map(verify, ("numpy", ",".join(WRONG)))))
 
 
-def test_verify_command_passes_numpy(cli_verdicts: dict[str, tuple[int, str, str]]) -> None:
-    """`verify --backend numpy` ends with 0 and a table in which everything passes."""
-    code, out, _ = cli_verdicts["numpy"]
+def test_verify_command_passes_numpy(cli_verdicts: dict[str, Verified]) -> None:
+    """`verify --backend numpy` ends with 0, a line of shares up to 1, and a row for every quantity."""
+    right = cli_verdicts["right"]
+    (line,) = (line for line in right.out.splitlines() if line.startswith("numpy"))
 
-    assert code == 0
-    assert len(re.findall(r" pass +$", out, re.MULTILINE)) == 36
-    assert "FAIL" not in out
-    assert "all 36 passed" in out
+    assert right.code == 0
+    assert all(0 <= float(share) <= 1 for share in line.split()[2:])
+    assert len(line.split()) == 2 + len(GROUPS)
+    assert f"all {len(right.rows)} passed" in right.out
+    assert right.rows["passed"].all()
+    assert set(LENET.parameter_shapes()) <= set(right.rows["quantity"].str.removesuffix(" after 100"))
 
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("average_pool", "logits"), ("flatten_hwc", "logits"), ("summed_loss", "gradient of conv1.weight")],
+    [
+        ("average_pool", "output of pool1"),
+        ("flatten_hwc", "output of flatten"),
+        ("summed_loss", "gradient of dense3.bias"),
+    ],
 )
-def test_verify_command_fails_mutants(cli_verdicts: dict[str, tuple[int, str, str]], name: str, first: str) -> None:
-    """`verify` of a wrong backend ends with 1, marks the quantities in its table, and says so in a sentence."""
-    code, out, err = cli_verdicts[name]
+def test_verify_command_fails_mutants(cli_verdicts: dict[str, Verified], name: str, first: str) -> None:
+    """`verify` of a wrong backend ends with 1, says where it begins to be wrong, and has its rows."""
+    wrong = cli_verdicts["wrong"]
+    rows = wrong.rows[wrong.rows["backend"] == name]
 
-    assert code == 1
-    assert re.search(rf"{first} +\S+ +\S+ FAIL", out)
-    assert f"failed, first: {first}." in out
-    assert f"Verification failed for {name}" in err
-    assert "Traceback" not in out + err
+    assert wrong.code == 1
+    assert f"{name} eager: First difference: {first}, by " in wrong.out
+    assert rows.loc[~rows["passed"], "quantity"].iloc[0] == first
+    assert re.search(rf"Verification failed for .*\b{name}\b", wrong.err)
+    assert "Traceback" not in wrong.out + wrong.err
 
 
 @pytest.mark.parametrize("name", UNSYNCHRONISED)
-def test_verify_command_fails_unfinished_work(cli_verdicts: dict[str, tuple[int, str, str]], name: str) -> None:
-    """`verify` of a backend whose numbers are right and come too late ends with 1, for its times alone."""
-    code, out, err = cli_verdicts[",".join(UNSYNCHRONISED)]
-    parts = re.split(r"^(\S+) eager float32 against the float64 reference *$", out, flags=re.MULTILINE)
-    rows = re.findall(r"^(.+?) +\S+ +\S+ (pass|FAIL) *$", parts[parts.index(name) + 1], flags=re.MULTILINE)
-    failed = {quantity for quantity, outcome in rows if outcome == "FAIL"}
+def test_verify_command_fails_unfinished_work(cli_verdicts: dict[str, Verified], name: str) -> None:
+    """`verify` of a backend whose numbers are right and come too late fails for its times alone."""
+    wrong = cli_verdicts["wrong"]
+    rows = wrong.rows[wrong.rows["backend"] == name]
+    failed = set(rows.loc[~rows["passed"], "quantity"])
 
-    assert code == 1
-    assert re.search(rf"Verification failed for .*\b{name}\b", err)
-    assert len(rows) == 36
     assert asynchrony.TRAINING_LEFT in failed
     assert failed <= set(asynchrony.IDEAL)
+    assert f"{name} eager: Usual causes: `synchronize` returns before the work is done." in wrong.out

@@ -12,7 +12,7 @@ class Backend(Right):
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         super().load_weights(weights)
-        self._learning_rate /= 100
+        self._optimizer.learning_rate /= 100
 
     def set_learning_rate(self, value: float) -> None:
         super().set_learning_rate(value / 100)

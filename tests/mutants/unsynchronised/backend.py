@@ -32,6 +32,12 @@ class Backend(Right):
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         self._queue.submit(super().load_weights, weights).result()
 
+    def set_learning_rate(self, value: float) -> None:
+        self._queue.submit(super().set_learning_rate, value).result()
+
+    def activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return self._queue.submit(super().activations, images).result()
+
     def dump_weights(self) -> dict[str, np.ndarray]:
         return self._queue.submit(super().dump_weights).result()
 

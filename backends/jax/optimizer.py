@@ -1,0 +1,57 @@
+"""The recipe's optimizer as a chain of Optax's transformations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def make_optimizer(recipe: Any, dtype: jnp.dtype) -> optax.GradientTransformationExtraArgs:
+    """The learning rate lives in the optimizer's state: as a constant it would cost a compilation an epoch."""
+
+    def chain(learning_rate: jax.Array) -> optax.GradientTransformation:
+        parts = []
+        if recipe.coupled_decay:
+            parts.append(optax.add_decayed_weights(recipe.coupled_decay))
+        if recipe.optimizer == "adam":
+            parts.append(scale_by_adam(recipe.beta1, recipe.beta2, recipe.epsilon))
+        elif recipe.momentum:
+            parts.append(optax.trace(decay=recipe.momentum, nesterov=recipe.nesterov))
+        if recipe.decoupled_decay:
+            parts.append(optax.add_decayed_weights(recipe.decoupled_decay))
+        return optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+
+    return optax.inject_hyperparams(chain, hyperparam_dtype=dtype)(learning_rate=recipe.learning_rate)
+
+
+class AdamState(NamedTuple):
+    """Steps done, first and second moments."""
+
+    count: jax.Array
+    first: Any
+    second: Any
+
+
+def scale_by_adam(beta1: float, beta2: float, epsilon: float) -> optax.GradientTransformation:
+    """Adam with epsilon where the recipe has it; `optax.scale_by_adam` puts it beside the corrected root."""
+
+    def init(parameters: Any) -> AdamState:
+        zeros = jax.tree.map(jnp.zeros_like, parameters)
+        return AdamState(jnp.zeros((), jnp.int32), zeros, jax.tree.map(jnp.copy, zeros))
+
+    def update(gradients: Any, state: AdamState, parameters: Any = None) -> tuple[Any, AdamState]:
+        count = state.count + 1
+        first = jax.tree.map(lambda m, g: beta1 * m + (1 - beta1) * g, state.first, gradients)
+        second = jax.tree.map(lambda s, g: beta2 * s + (1 - beta2) * g * g, state.second, gradients)
+
+        def direction(m: jax.Array, s: jax.Array) -> jax.Array:
+            steps = count.astype(m.dtype)
+            corrections = jnp.sqrt(1 - beta2**steps) / (1 - beta1**steps)
+            return corrections * m / (jnp.sqrt(s) + epsilon)
+
+        return jax.tree.map(direction, first, second), AdamState(count, first, second)
+
+    return optax.GradientTransformation(init, update)

@@ -1,0 +1,156 @@
+"""What `verify` does once its options are read: the proof, entrant by entrant, and its certificate."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import catalogue, interpreters, rounds
+from harness.bisection import explain
+from harness.commands import check_fits, load
+from harness.display import Display
+from harness.interpreters import Interpreter
+from harness.job import Entrant, Job
+from harness.launch import launch
+from harness.networks import get_network
+from harness.precision import array_dtype
+from harness.quantities import Quantities
+from harness.recipe import Recipe
+from harness.schema import SCHEMA_VERSION
+from harness.start import initial_weights
+from harness.verification import ORDERS, Check, Problem, pose
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be verified: an entrant that trains by a recipe."""
+
+    entrant: Entrant
+    recipe: Recipe
+
+    @property
+    def problem(self) -> tuple[str, str, str]:
+        """Subjects of one problem are given the same batches, and held against the same reference."""
+        return self.entrant.network, self.recipe.name, self.entrant.dtype
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out.
+
+    Attributes:
+        checks: in the order of computation.
+        sentences: where it begins to differ and what that looks like; none where all passed.
+        version: of the framework.
+        packages_sha256: of everything that was installed beside it.
+    """
+
+    subject: Subject
+    seed: int
+    checks: list[Check]
+    sentences: list[str]
+    version: str
+    packages_sha256: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check did."""
+        return all(check.passed for check in self.checks)
+
+    def rows(self) -> list[Row]:
+        """Rows of verification.csv."""
+        entrant, now = self.subject.entrant, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        fields = {name: getattr(entrant, name) for name in ("backend", "network", "mode", "device", "dtype", "threads")}
+        fields |= {
+            "schema_version": SCHEMA_VERSION, "framework_version": self.version, "recipe": self.subject.recipe.name,
+            "packages_sha256": self.packages_sha256, "seed": self.seed, "verified_utc": now,
+        }  # fmt: skip
+        return [
+            fields | {
+                "quantity": check.quantity, "error": check.error, "tolerance": check.tolerance, "passed": check.passed,
+            }
+            for check in self.checks
+        ]  # fmt: skip
+
+
+def verify(
+    subjects: list[Subject],
+    *,
+    data_set: str,
+    data_dir: str | None,
+    seed: int,
+    pythons: dict[str, str],
+    timeout_s: float,
+) -> Iterator[Verdict]:
+    """Launch each subject on the verification problem of its network and recipe; compare with the reference.
+
+    Args:
+        data_set: of the images; empty for each recipe's own.
+    """
+    found = {
+        each.entrant.backend: interpreters.find(each.entrant.backend, given=pythons, device=each.entrant.device)
+        for each in subjects
+    }
+    problems = [(key, list(group)) for key, group in groupby(subjects, key=lambda each: each.problem)]
+    with Display() as display, rounds.scratch_folder() as scratch:
+        display.start(len(problems) * (ORDERS + 1) + len(subjects), "measuring what rounding allows")
+        for (name, _, dtype), group in problems:
+            recipe, network = group[0].recipe, get_network(name)
+            dataset = load(data_set or recipe.data_set_asked, data_dir, display)
+            check_fits(network, dataset)
+            display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {seed}")
+            weights = initial_weights(network, seed=seed, initialiser=recipe.initialiser)
+            problem = pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
+            _write(scratch, problem, dtype)
+            for subject in group:
+                yield _verdict(subject, found[subject.entrant.backend], problem, seed, scratch, timeout_s, display)
+                display.advance()
+
+
+def _write(scratch: Path, problem: Problem, dtype: str) -> None:
+    np.savez(scratch / "weights.npz", **problem.weights)  # type: ignore[arg-type]
+    np.savez(scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
+
+
+def _verdict(
+    subject: Subject, interpreter: Interpreter, problem: Problem, seed: int, scratch: Path, timeout_s: float,
+    display: Display,
+) -> Verdict:  # fmt: skip
+    entrant = subject.entrant
+    display.note(f"{entrant.backend} {interpreter.version} {entrant.mode}")
+    rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
+    allowance, reason = rounding.get((subject.recipe.optimizer, entrant.dtype)) or rounding.get(
+        entrant.dtype, (1.0, "")
+    )
+    if reason:
+        display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
+    quantities, told = _launch(subject, interpreter, scratch, timeout_s)
+    checks = problem.check(quantities, allowance=allowance)
+    sentences = explain(problem, quantities, checks)
+    return Verdict(subject, seed, checks, sentences, interpreter.version, told["packages_sha256"])
+
+
+def _launch(subject: Subject, interpreter: Interpreter, scratch: Path, timeout_s: float) -> tuple[Quantities, Row]:
+    entrant = subject.entrant
+    folder = scratch / f"{entrant.backend}-{entrant.mode}"
+    job = Job(
+        kind="verify",
+        entrant=entrant,
+        recipe=subject.recipe.as_dict(),
+        seed=0,
+        data=str(scratch / "problem.npz"),
+        weights=str(scratch / "weights.npz"),
+        output=str(folder.with_suffix(".npz")),
+        asked=rounds.asked_controls(entrant, folder),
+    )
+    told = launch(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)
+    with np.load(job.output, allow_pickle=False) as archive:
+        return dict(archive), told

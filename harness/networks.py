@@ -1,0 +1,195 @@
+"""The networks of the source documents, each declared here once; documents.md of the project says where each is from.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from harness.errors import unknown
+from harness.network import (
+    AveragePool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MaxPool,
+    Network,
+    Relu,
+    Sigmoid,
+    Subsample,
+    Tanh,
+)
+
+
+def _head(activation: type[Relu] | type[Sigmoid] | type[Tanh], first: int) -> tuple[Layer, ...]:
+    """LeNet-5's dense layers: 120, 84, 10; activations are numbered on from `first`."""
+    kind = activation.__name__.lower()
+    return (
+        Flatten("flatten"),
+        Dense("dense1", 120),
+        activation(f"{kind}{first}"),
+        Dense("dense2", 84),
+        activation(f"{kind}{first + 1}"),
+        Dense("dense3", 10),
+    )
+
+
+_LENET5 = Network(
+    name="lenet5",
+    input_shape=(1, 32, 32),
+    layers=(
+        Conv("conv1", 6, 5),
+        Relu("relu1"),
+        MaxPool("pool1"),
+        Conv("conv2", 16, 5),
+        Relu("relu2"),
+        MaxPool("pool2"),
+        *_head(Relu, 3),
+    ),
+    classes=10,
+    source="PyTorch 'official' LeNet (documents.md, 004); MNIST padded by 2 to 32x32",
+)
+_PADDLE = Network(
+    name="lenet-paddle",
+    input_shape=(1, 28, 28),
+    layers=(
+        Conv("conv1", 6, 5),
+        Sigmoid("sigmoid1"),
+        MaxPool("pool1"),
+        Sigmoid("sigmoid2"),
+        Conv("conv2", 16, 5),
+        MaxPool("pool2"),
+        Conv("conv3", 120, 4),
+        Flatten("flatten"),
+        Dense("dense1", 64),
+        Sigmoid("sigmoid3"),
+        Dense("dense2", 10),
+    ),
+    classes=10,
+    source="Paddle's LeNet as its code has it (documents.md, 000): no activation after conv2 and conv3",
+)
+_GLUON = Network(
+    name="lenet-gluon",
+    input_shape=(1, 28, 28),
+    layers=(
+        Conv("conv1", 6, 5),
+        Tanh("tanh1"),
+        MaxPool("pool1"),
+        Conv("conv2", 16, 5),
+        Tanh("tanh2"),
+        MaxPool("pool2"),
+        *_head(Tanh, 3),
+    ),
+    classes=10,
+    source="MXNet Gluon's LeNet (documents.md, 001)",
+)
+_CIFAR = Network(
+    name="lenet-cifar",
+    input_shape=(3, 32, 32),
+    layers=(
+        Conv("conv1", 16, 5),
+        Relu("relu1"),
+        MaxPool("pool1"),
+        Conv("conv2", 32, 5),
+        Relu("relu2"),
+        MaxPool("pool2"),
+        *_head(Relu, 3),
+    ),
+    classes=10,
+    source="PyTorch's and Keras's LeNet for CIFAR-10 (documents.md, 002)",
+)
+_D2L = Network(
+    name="lenet-d2l",
+    input_shape=(1, 28, 28),
+    layers=(
+        Conv("conv1", 6, 5, padding=2),
+        Sigmoid("sigmoid1"),
+        AveragePool("pool1"),
+        Conv("conv2", 16, 5),
+        Sigmoid("sigmoid2"),
+        AveragePool("pool2"),
+        *_head(Sigmoid, 3),
+    ),
+    classes=10,
+    source="Dive into Deep Learning's LeNet (documents.md, 003)",
+)
+_LINEAR = Network(
+    name="lenet-linear",
+    input_shape=(1, 28, 28),
+    layers=(
+        Conv("conv1", 6, 3, padding=1),
+        MaxPool("pool1"),
+        Conv("conv2", 16, 5),
+        MaxPool("pool2"),
+        Flatten("flatten"),
+        Dense("dense1", 120),
+        Dense("dense2", 84),
+        Dense("dense3", 10),
+    ),
+    classes=10,
+    source="PyTorch 'folk' LeNet (documents.md, 004): no activation anywhere",
+)
+
+_CONVNET = Network(
+    name="convnet-tf1",
+    input_shape=(1, 28, 28),
+    layers=(
+        Conv("conv1", 32, 5, padding=2),
+        Relu("relu1"),
+        MaxPool("pool1"),
+        Conv("conv2", 64, 5, padding=2),
+        Relu("relu2"),
+        MaxPool("pool2"),
+        Flatten("flatten"),
+        Dense("dense1", 1024),
+        Relu("relu3"),
+        Dropout("dropout", 0.5),
+        Dense("dense2", 10),
+    ),
+    classes=10,
+    source="TensorFlow 1's convolutional network (documents.md, 004); 'same' padding is 2 on each side of 5x5",
+)
+# LeCun et al. 1998, table I: for each map of C3, the maps of S2 that it sees.
+_C3 = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5),
+    (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5), (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+# The paper's appendix A: A tanh(S a) with these two, so that f(1) = 1 and f(-1) = -1.
+_SQUASH = {"amplitude": 1.7159, "slope": 2 / 3}
+_ORIGINAL = Network(
+    name="lenet5-1998",
+    input_shape=(1, 32, 32),
+    layers=(
+        Conv("c1", 6, 5),
+        Tanh("tanh1", **_SQUASH),
+        Subsample("s2"),
+        Tanh("tanh2", **_SQUASH),
+        Conv("c3", 16, 5, connections=_C3),
+        Tanh("tanh3", **_SQUASH),
+        Subsample("s4"),
+        Tanh("tanh4", **_SQUASH),
+        Conv("c5", 120, 5),
+        Flatten("flatten"),
+        Tanh("tanh5", **_SQUASH),
+        Dense("f6", 84),
+        Tanh("tanh6", **_SQUASH),
+        Dense("output", 10),
+    ),
+    classes=10,
+    source="LeCun et al. 1998 (documents.md, 001 and 004); ten logits in place of the paper's radial basis units",
+)
+
+_ALL = (_LENET5, _PADDLE, _GLUON, _CIFAR, _D2L, _LINEAR, _CONVNET, _ORIGINAL)
+NETWORKS: dict[str, Network] = {network.name: network for network in _ALL}
+
+
+def get_network(name: str) -> Network:
+    """Return the network of that name.
+
+    Raises:
+        InputError: there is none; the message lists the names and the nearest one.
+    """
+    if name not in NETWORKS:
+        raise unknown("network", name, NETWORKS)
+    return NETWORKS[name]
