@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import asynchrony, dropout, tables
+from harness import asynchrony, certificates, dropout, tables
 from harness.certify import Verdict
 from harness.errors import Regression
 from harness.quantities import AGAIN, LOSSES, STEPS, UNSEEN
@@ -82,7 +82,7 @@ def _table(verdicts: list[Verdict]) -> Table:
 
 def _cell(checks: list[Check]) -> Text:
     """The worst share of a tolerance; at most 1 where all passed."""
-    shares = [check.error / check.tolerance for check in checks]
+    shares = [check.error / check.tolerance if check.tolerance else math.nan for check in checks]
     worst = math.nan if any(math.isnan(share) for share in shares) else max(shares, default=0.0)
     good = all(check.passed for check in checks)
     return Text(f"{worst:.2f}" if worst < 100 else f"{worst:.0e}", style="" if good else "bold red")
@@ -100,7 +100,10 @@ def write_and_show(verdicts: Iterable[Verdict], folder: RunFolder, *, details: b
         for verdict in group:
             folder.append("verification", verdict.rows())
             together.append(verdict)
-            failed += [] if verdict.passed else [verdict.subject.entrant.label]
+            if verdict.passed:
+                certificates.keep(verdict)
+            else:
+                failed.append(verdict.subject.entrant.label)
         show_verdicts(console, together)
         if details:
             for verdict in together:

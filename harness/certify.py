@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,7 @@ from harness import catalogue, interpreters, rounds
 from harness.bisection import explain
 from harness.commands import check_fits, load
 from harness.display import Display
+from harness.errors import WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
 from harness.launch import launch
@@ -105,7 +107,7 @@ def verify(
         for (name, _, dtype), group in problems:
             recipe, network = group[0].recipe, get_network(name)
             dataset = load(data_set or recipe.data_set_asked, data_dir, display)
-            check_fits(network, dataset)
+            check_fits(dataset, network.name)
             display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {seed}")
             weights = initial_weights(network, seed=seed, initialiser=recipe.initialiser)
             problem = pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
@@ -132,7 +134,11 @@ def _verdict(
     )
     if reason:
         display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
-    quantities, told = _launch(subject, interpreter, scratch, timeout_s)
+    try:
+        quantities, told = _launch(subject, interpreter, scratch, timeout_s)
+    except WorkerFailed as error:
+        # One that cannot be launched has not passed, and the others go on.
+        return Verdict(subject, seed, [Check("launch", math.nan, 0.0)], [str(error)], interpreter.version, "")
     checks = problem.check(quantities, allowance=allowance)
     sentences = explain(problem, quantities, checks)
     return Verdict(subject, seed, checks, sentences, interpreter.version, told["packages_sha256"])
@@ -140,7 +146,7 @@ def _verdict(
 
 def _launch(subject: Subject, interpreter: Interpreter, scratch: Path, timeout_s: float) -> tuple[Quantities, Row]:
     entrant = subject.entrant
-    folder = scratch / f"{entrant.backend}-{entrant.mode}"
+    folder = scratch / f"{entrant.backend} {entrant.mode} {entrant.network} {subject.recipe.name}".replace(" ", "-")
     job = Job(
         kind="verify",
         entrant=entrant,

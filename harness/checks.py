@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from harness import catalogue, gate, interpreters, rounds
-from harness.commands import announce, default_name, environment_of, load
+from harness.commands import announce, check_fits, default_name, environment_of, load
 from harness.display import Display
 from harness.doctor import Finding, effective_threads
 from harness.doctor import examine as examine_machine
@@ -35,6 +35,7 @@ def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons:
     with Display() as display:
         dataset = load(plan.data_set, plan.data_dir, display)
         entrant = plan.entrants[0]
+        check_fits(dataset, entrant.network)
         wanted = {
             "network": entrant.network,
             "data_set": dataset.name,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 import harness
-from harness import certificate, certify, checks, commands, doctor, listings, reproduce, selftest, tables
+from harness import certificate, certificates, certify, checks, commands, doctor, listings, reproduce, selftest, tables
 from harness.entrants import make_entrants, parse_backends, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
 from harness.options import (
@@ -137,12 +137,17 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="A run's folder to go on with, by its own plan.")] = None,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Do not verify first; rows say so. For backends under work.")
+    ] = False,
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
-    Every round launches each entrant once and lets them take turns of a fraction of a second. Rounds are added
-    until the interval of every comparison is narrower than --precision, or --budget ends. Entrants are the product
-    of backends, modes, feeds, threads and batch sizes; a table says how speed grows with each.
+    An entrant is timed only after it has passed `verify` on this machine, in exactly this version, mode, precision and
+    device; where it has not yet, that comes first. Every round launches each entrant once and lets them take turns of
+    a fraction of a second. Rounds are added until the interval of every comparison is narrower than --precision, or
+    --budget ends. Entrants are the product of backends, modes, feeds, threads and batch sizes; a table says how speed
+    grows with each.
 
     Examples:
 
@@ -170,12 +175,14 @@ def run(
     )  # fmt: skip
     plan = commands.default_plan(
         entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
-        launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0,
+        launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0, verified=not unverified,
         **commands.pace_fields(
             PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
             until=until, steady_s=steady_s, inference_sizes=inference_sizes,
         ),
     )  # fmt: skip
+    if plan.verified:
+        certificates.require(plan, pythons=pythons)
     raise typer.Exit(commands.new_run(plan, results=results_dir, name=name, pythons=pythons))
 
 

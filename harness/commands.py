@@ -22,7 +22,6 @@ from harness.errors import InputError, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant
 from harness.machine import this_machine
-from harness.network import Network
 from harness.networks import get_network
 from harness.plan import Plan, Preset
 from harness.recipe import Recipe
@@ -96,17 +95,18 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
             )
 
 
-def check_fits(network: Network, dataset: Dataset) -> None:
-    """Refuse images that the network cannot take.
+def check_fits(dataset: Dataset, network: str) -> None:
+    """Refuse images that a network cannot take, before a worker fails on them.
 
     Raises:
-        InputError: another number of channels, or images larger than the network's input.
+        InputError: images with other channels than the network's input, or larger than it.
     """
-    channels, height, width = dataset.train_images.shape[1:]
-    if channels != network.input_shape[0] or height > network.input_shape[1] or width > network.input_shape[2]:
+    wanted, found = get_network(network).input_shape, dataset.train_images.shape[1:]
+    if found[0] != wanted[0] or found[1] > wanted[1] or found[2] > wanted[2]:
+        takes, has = ("x".join(map(str, shape)) for shape in (wanted, found))
         raise InputError(
-            f"{network.name} takes images of {' x '.join(map(str, network.input_shape))}; those of {dataset.name} are "
-            f"{channels} x {height} x {width}. Give another --data-set or --network."
+            f"The network {network} takes images of {takes} (channels, height, width), or lower and narrower; those "
+            f"of {dataset.name} are {has}. Choose another --data-set or --network (`lenet-bench list`)."
         )
 
 
@@ -123,7 +123,7 @@ def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
 def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packages: dict[str, list[str]]) -> int:
     with Display() as display:
         dataset = load(plan.data_set or plan.recipe.data_set_asked, plan.data_dir, display)
-        check_fits(get_network(plan.entrants[0].network), dataset)
+        check_fits(dataset, plan.entrants[0].network)
         _check_batch_size(plan, dataset)
         if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
             raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")

@@ -11,41 +11,22 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from harness import drawn_digits
-from harness.download import Unreachable, download, mirrors_of
+from harness.cifar import Cifar10
+from harness.download import Unreachable, mirrors_of
 from harness.errors import InputError, unknown
-from harness.idx import read_idx
+from harness.file_set import FileSet
+from harness.idx_sets import FILES as FILES  # also to be had from here
+from harness.idx_sets import SHA256, IdxSet
 
 DRAWN = "drawn-digits"
 DEFAULT = "mnist"
-# The four files of a data set, in the order of every digest: images and labels to train on, then to test on.
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-# SHA-256 of the uncompressed content of `FILES`.
-SHA256: dict[str, tuple[str, ...]] = {
-    "mnist": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
-    "fashion-mnist": (
-        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    ),
-}
-DATASETS = (*SHA256, DRAWN)
+_FILE_SETS: tuple[FileSet, ...] = (*(IdxSet(name) for name in SHA256), Cifar10())
+DATASETS = (*(each.name for each in _FILE_SETS), DRAWN)
 _CACHED_ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
 
 
@@ -55,11 +36,11 @@ class Dataset:
 
     name: str  # one of DATASETS
     source: str  # one phrase for people: where it came from
-    train_images: np.ndarray  # uint8 (n, 1, 28, 28)
+    train_images: np.ndarray  # uint8 (n, c, h, w): (n, 1, 28, 28), or (n, 3, 32, 32) of cifar-10
     train_labels: np.ndarray  # int32 (n,)
-    test_images: np.ndarray  # uint8 (m, 1, 28, 28)
+    test_images: np.ndarray  # uint8 (m, c, h, w)
     test_labels: np.ndarray  # int32 (m,)
-    sha256: str  # of the four content digests (hex, one per line), in the order of FILES
+    sha256: str  # of the content digests (hex, one per line) of its files, in their order
     classes: int = 10
 
 
@@ -94,7 +75,7 @@ def load_dataset(
 
     Args:
         name: one of `DATASETS`; None means MNIST, or the drawn digits where MNIST cannot be had.
-        data_dir: holds `<name>/` folders, or the four files themselves, gzipped or plain; None means the
+        data_dir: holds `<name>/` folders, or a data set's own files, packed or plain; None means the
             environment variable LENET_BENCH_DATA, if it is set.
         offline: never download; the environment variable LENET_BENCH_OFFLINE=1 means the same.
         notify: told, in text for people, what is downloaded, drawn or done instead.
@@ -110,7 +91,7 @@ def load_dataset(
         return _drawn(notify)
     wanted = name or DEFAULT
     try:
-        return _from_files(wanted, given, offline or _offline_by_environment(), notify)
+        return _from_files(_file_set(wanted), given, offline or _offline_by_environment(), notify)
     except _Absent as error:
         if name is not None:
             raise InputError(f"The data set {name!r} cannot be had. {error}\n{how_to_get(name)}") from error
@@ -120,12 +101,13 @@ def load_dataset(
 
 def how_to_get(name: str) -> str:
     """Say how to get a data set of files: the layout of its folder, the variable to set, the addresses."""
-    files = "".join(f"\n  {file}.gz (or unpacked, without .gz)" for file in FILES)
+    needed, *things = _file_set(name).layout
+    files = "".join(f"\n  {thing}" for thing in things)
     addresses = "".join(f"\n  {mirror}" for mirror in mirrors_of(name))
     return (
-        f"To get it, put these four files into DIR/{name}/ and pass --data-dir DIR or set "
+        f"To get it, put {needed} into DIR/{name}/ and pass --data-dir DIR or set "
         f"LENET_BENCH_DATA=DIR:{files}\n"
-        "They are downloaded by themselves where one of these can be reached (LENET_BENCH_MIRRORS replaces "
+        "It is downloaded by itself where one of these can be reached (LENET_BENCH_MIRRORS replaces "
         f"them, HTTPS_PROXY is obeyed, LENET_BENCH_OFFLINE must be unset):{addresses}"
     )
 
@@ -138,19 +120,19 @@ def describe_datasets(data_dir: Path | None = None) -> list[DatasetRow]:
     """
     given = _given_folder(data_dir)
     rows = []
-    for name in SHA256:
-        for folder, _ in _places(name, given):
-            held = _held(folder, name)
-            if len(held) == len(FILES):
-                size = sum(path.stat().st_size for path in held.values() if path.exists())
-                rows.append(DatasetRow(name, str(folder), True, 60_000, 10_000, size))
+    for each in _FILE_SETS:
+        for folder, _ in _places(each.name, given):
+            held = each.held(folder)
+            if len(held) == len(each.files):
+                size = sum(path.stat().st_size for path in set(held.values()) if path.exists())
+                rows.append(DatasetRow(each.name, str(folder), True, *each.counts, size))
                 break
         else:
-            rows.append(DatasetRow(name, f"download from {mirrors_of(name)[0]}", False, 60_000, 10_000, 0))
-    paths = [_cache() / DRAWN / file for file in _CACHED_ARRAYS]
+            rows.append(DatasetRow(each.name, f"download from {mirrors_of(each.name)[0]}", False, *each.counts, 0))
+    paths = [cache_folder() / DRAWN / file for file in _CACHED_ARRAYS]
     cached = all(path.is_file() for path in paths)
     size = sum(path.stat().st_size for path in paths) if cached else 0
-    place = str(_cache() / DRAWN) if cached else "drawn by lenet-bench when needed"
+    place = str(cache_folder() / DRAWN) if cached else "drawn by lenet-bench when needed"
     counts = (drawn_digits.TRAIN_COUNT, drawn_digits.TEST_COUNT)
     return [*rows, DatasetRow(DRAWN, place, True, *counts, size)]
 
@@ -177,7 +159,7 @@ def _offline_by_environment() -> bool:
     return os.environ.get("LENET_BENCH_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Return the cache folder, which need not exist."""
     own = os.environ.get("LENET_BENCH_CACHE", "")
     if own:
@@ -190,103 +172,55 @@ def _cache() -> Path:
 def _places(name: str, given: Path | None) -> list[tuple[Path, str]]:
     """Return the folders to look into, in order, each with the phrase that names it to people."""
     places = [] if given is None else [(given / name, f"folder {given / name}"), (given, f"folder {given}")]
-    return [*places, (_cache() / name, f"cache {_cache() / name}")]
-
-
-def _held(folder: Path, name: str) -> dict[str, Path]:
-    """Return which of `FILES` a folder has, and where; none where they are those of another data set."""
-    held = {}
-    for file in FILES:
-        for path in (folder / f"{file}.gz", folder / file):
-            if os.path.lexists(path):
-                held[file] = path
-                break
-    return {} if _another_dataset(held, name) else held
-
-
-def _another_dataset(held: dict[str, Path], name: str) -> bool:
-    """Say whether files are those of another data set: all have the same names, so the test labels decide."""
-    last = FILES[-1]
-    if last not in held or held[last].parent.name == name:
-        return False
-    try:
-        _, digest = read_idx(held[last])
-    except InputError:
-        return False  # broken, which whoever loads it will be told
-    return any(digest == digests[-1] for other, digests in SHA256.items() if other != name)
+    return [*places, (cache_folder() / name, f"cache {cache_folder() / name}")]
 
 
 # --- data sets of files -------------------------------------------------------------------------------------
 
 
-def _from_files(name: str, given: Path | None, offline: bool, notify: Callable[[str], None]) -> Dataset:
+def _file_set(name: str) -> FileSet:
+    return next(each for each in _FILE_SETS if each.name == name)
+
+
+def _from_files(files: FileSet, given: Path | None, offline: bool, notify: Callable[[str], None]) -> Dataset:
     """Load from the first place that has the data set, downloading into the cache if none has."""
-    cache = _cache() / name
+    cache = cache_folder() / files.name
     looked = []
-    for folder, phrase in _places(name, given):
-        held = _held(folder, name)
-        if len(held) == len(FILES):
-            return _read(name, held, phrase)
+    for folder, phrase in _places(files.name, given):
+        held = files.held(folder)
+        if len(held) == len(files.files):
+            return _read(files, held, phrase)
         if held and folder != cache:
-            missing = ", ".join(file for file in FILES if file not in held)
+            missing = ", ".join(file for file in files.files if file not in held)
             raise InputError(
-                f"{folder}: expected the four files of {name}; found {len(held)}, without {missing} (.gz or "
-                "plain). Add what is missing, or name another folder."
+                f"{folder}: expected the {len(files.files)} files of {files.name}; found {len(held)}, without "
+                f"{missing}. Add what is missing, or name another folder."
             )
-        looked.append(f"{phrase}{f' (only {len(held)} of 4 files)' if held else ''}")
+        looked.append(f"{phrase}{f' (only {len(held)} of {len(files.files)} files)' if held else ''}")
     absent = f"It is not in the {', nor in the '.join(looked)}"
     if offline:
         raise _Absent(f"{absent}; downloading is switched off.")
     try:
-        return _downloaded(name, cache, notify)
+        source = files.download(cache, notify)
     except Unreachable as error:
         raise _Absent(f"{absent}; downloading it failed. {error}") from error
+    return _read(files, files.held(cache), source)
 
 
-def _downloaded(name: str, cache: Path, notify: Callable[[str], None]) -> Dataset:
-    """Download what the cache lacks of the four files, and load them; the first file that fails ends it."""
-    mirrors, source = mirrors_of(name), f"cache {cache}"
-    held = _held(cache, name)
-    for file in FILES:
-        if file in held:
-            continue  # of an earlier download that was interrupted
-        check = partial(_verified, name, file)
-        used = download(f"{file}.gz", cache, mirrors=mirrors, check=check, notify=notify)
-        if used:  # the mirror that worked comes first for the next file
-            mirrors = (used, *(mirror for mirror in mirrors if mirror != used))
-            source = f"downloaded from {used} into the cache {cache}"
-    return _read(name, _held(cache, name), source)
-
-
-def _verified(name: str, file: str, path: Path) -> np.ndarray:
-    """Read one IDX file and compare its content's digest with the table."""
-    values, found = read_idx(path)
-    expected = SHA256[name][FILES.index(file)]
-    if found != expected:
-        known = {digest: other for other, digests in SHA256.items() for digest in digests}
-        whose = f" (a file of {known[found]})" if found in known else ""
-        raise InputError(
-            f"{path}: expected the {file} of {name} with the SHA-256 {expected}; found {found}{whose}. "
-            "Delete the file and get it again, or name another folder."
-        )
-    return values
-
-
-def _read(name: str, held: dict[str, Path], source: str) -> Dataset:
-    """Read and verify the four files of one folder."""
-    arrays = [_verified(name, file, held[file]) for file in FILES]
-    return _dataset(name, source, arrays, SHA256[name])
+def _read(files: FileSet, held: dict[str, Path], source: str) -> Dataset:
+    """Read and verify the files of one place."""
+    return _dataset(files.name, source, *files.read(held))
 
 
 def _dataset(name: str, source: str, arrays: list[np.ndarray], digests: tuple[str, ...]) -> Dataset:
-    """Bring four arrays (images (n, 28, 28) or (n, 1, 28, 28), labels (n,)) into the form of `Dataset`."""
+    """Bring four arrays (images (n, c, h, w), labels (n,)) into the form of `Dataset`."""
     train_images, train_labels, test_images, test_labels = arrays
     return Dataset(
         name=name,
         source=source,
-        train_images=train_images.reshape(-1, 1, 28, 28),
+        train_images=train_images,
         train_labels=train_labels.astype(np.int32),
-        test_images=test_images.reshape(-1, 1, 28, 28),
+        test_images=test_images,
         test_labels=test_labels.astype(np.int32),
         sha256=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
     )
@@ -308,7 +242,7 @@ def _stand_in_text(error: InputError) -> str:
 
 def _drawn(notify: Callable[[str], None]) -> Dataset:
     """Load the drawn digits from the cache, or draw and cache them."""
-    folder = _cache() / DRAWN
+    folder = cache_folder() / DRAWN
     arrays = _cached_arrays(folder)
     source = f"drawn by lenet-bench, cache {folder}"
     if arrays is None:

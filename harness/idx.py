@@ -22,7 +22,7 @@ from harness.errors import InputError
 MAX_CONTENT = 128 * 2**20  # bytes; the largest file of these data sets has 47,040,016
 _CHUNK = 2**20
 _DIMENSIONS = {0x00000803: 3, 0x00000801: 1}  # magic number: dimensions that follow it
-_NEXT = "Delete the file and get it again, or point LENET_BENCH_DATA at a folder with a good copy."
+NEXT = "Delete the file and get it again, or point LENET_BENCH_DATA at a folder with a good copy."
 
 
 def read_idx(path: Path) -> tuple[np.ndarray, str]:
@@ -46,7 +46,7 @@ def read_idx(path: Path) -> tuple[np.ndarray, str]:
     if expected != found:
         raise InputError(
             f"{path}: the header declares the shape {shape}, so {expected:,} bytes of content were expected; "
-            f"found {found:,}. {_NEXT}"
+            f"found {found:,}. {NEXT}"
         )
     values = np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
     return values, hashlib.sha256(content).hexdigest()
@@ -56,7 +56,7 @@ def _content(path: Path) -> bytes:
     """Return the uncompressed content of a file, at most `MAX_CONTENT` bytes of it."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait forever
-            raise InputError(f"{path}: expected a regular file; found a folder, pipe or device. {_NEXT}")
+            raise InputError(f"{path}: expected a regular file; found a folder, pipe or device. {NEXT}")
         with path.open("rb") as file:
             gzipped = file.read(2) == b"\x1f\x8b"
             file.seek(0)
@@ -67,13 +67,13 @@ def _content(path: Path) -> bytes:
     except EOFError as error:
         raise InputError(
             f"{path}: expected a complete gzip stream; found its end missing after {path.stat().st_size:,} "
-            f"bytes (an interrupted download?). {_NEXT}"
+            f"bytes (an interrupted download?). {NEXT}"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: expected a gzip stream; found a corrupt one ({error}). {_NEXT}") from error
+        raise InputError(f"{path}: expected a gzip stream; found a corrupt one ({error}). {NEXT}") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"{path}: expected a readable file; found: {reason}. {_NEXT}") from error
+        raise InputError(f"{path}: expected a readable file; found: {reason}. {NEXT}") from error
 
 
 def _bounded(path: Path, stream: BinaryIO) -> bytes:
@@ -82,7 +82,7 @@ def _bounded(path: Path, stream: BinaryIO) -> bytes:
     while piece := stream.read(_CHUNK):
         content += piece
         if len(content) > MAX_CONTENT:
-            raise InputError(f"{path}: expected at most {MAX_CONTENT:,} bytes; found more. {_NEXT}")
+            raise InputError(f"{path}: expected at most {MAX_CONTENT:,} bytes; found more. {NEXT}")
     return bytes(content)
 
 
@@ -92,9 +92,9 @@ def _shape(path: Path, content: bytes) -> tuple[tuple[int, ...], int]:
     if len(content) < 4 or magic not in _DIMENSIONS:
         found = f"0x{magic:08x}" if len(content) >= 4 else f"only {len(content)} bytes"
         raise InputError(
-            f"{path}: expected the magic number 0x00000803 (images) or 0x00000801 (labels); found {found}. {_NEXT}"
+            f"{path}: expected the magic number 0x00000803 (images) or 0x00000801 (labels); found {found}. {NEXT}"
         )
     header = 4 + 4 * _DIMENSIONS[magic]
     if len(content) < header:
-        raise InputError(f"{path}: expected a header of {header} bytes; found {len(content)} bytes. {_NEXT}")
+        raise InputError(f"{path}: expected a header of {header} bytes; found {len(content)} bytes. {NEXT}")
     return tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)), header

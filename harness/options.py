@@ -69,7 +69,7 @@ RecipeName = Annotated[
 ]
 DataSet = Annotated[
     str,
-    typer.Option("--data-set", help="mnist, fashion-mnist or drawn-digits. [default: mnist if it can be had]"),
+    typer.Option("--data-set", help="mnist, fashion-mnist, cifar-10 or drawn-digits. [default: mnist, if it is there]"),
 ]
 DataDir = Annotated[
     str | None,

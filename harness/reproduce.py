@@ -14,7 +14,6 @@ from harness import commands, interpreters, rounds
 from harness.display import Display
 from harness.errors import LenetBenchError, WorkerFailed
 from harness.machine import this_machine
-from harness.networks import get_network
 from harness.plan import Plan
 from harness.published import FIGURES, Published
 from harness.results import RunFolder, frame_of, read_table, write_table
@@ -36,7 +35,7 @@ def reproduce(plan: Plan, *, results: Path, pythons: dict[str, str]) -> pd.DataF
     found = {name: interpreters.find(name, given=pythons) for name in backends}
     with Display() as display:
         dataset = commands.load(plan.data_set or plan.recipe.data_set_asked, plan.data_dir, display)
-        commands.check_fits(get_network(plan.recipe.network), dataset)
+        commands.check_fits(dataset, plan.recipe.network)
         folder = RunFolder.create(results, f"{commands.default_name(backends)}-{plan.recipe.name}")
         commands.announce(display, plan, dataset, found, folder)
         folder.write_environment(commands.environment_of(plan, dataset, found, {}))

@@ -35,6 +35,7 @@ def identity(
         "data_sha256": dataset.sha256,
         "threads": entrant.threads or None,
         "variant": entrant.variant or None,
+        "verified": plan.verified,
         "recipe": plan.recipe.name,
         "seed": plan.seed_of(number),
         "machine": machine.text,

@@ -32,7 +32,7 @@ ENTRANT = _columns("""
 backend           | text |  | folder under backends/
 framework_version | text |  | of the framework that was found installed
 network           | text |  | layer table
-data_set          | text |  | mnist, fashion-mnist or drawn-digits
+data_set          | text |  | mnist, fashion-mnist, cifar-10 or drawn-digits
 mode              | text |  | how the backend executes
 feed              | text |  | host: NumPy batch handed over in each step; device: data set resident, indices handed over
 device            | text |  | cpu or gpu
@@ -52,6 +52,7 @@ position          | int  |  | place of the launch within its round, in random or
 """)
 
 _PROVENANCE = _columns("""
+verified          | bool |  | whether the entrant had passed `verify` in this version, mode, precision and device
 recipe            | text |  | what trains the network
 seed              | int  |  | of initial weights and of the order of images
 machine           | text |  | processor, CPUs, memory

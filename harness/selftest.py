@@ -82,6 +82,7 @@ def run(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool:
     rows: list[dict[str, Any]] = []
     with Display() as display:
         dataset = commands.load(plan.data_set, plan.data_dir, display)
+        commands.check_fits(dataset, "lenet5")  # of `_plan_of`
         display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder}")
         # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
         for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
-import http.server
 import os
 import shutil
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,14 +27,9 @@ needs_mnist = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test an empty cache and mirrors that refuse at once; takes the user's settings away."""
-    for name in ("DATA", "OFFLINE"):
-        monkeypatch.delenv(f"LENET_BENCH_{name}", raising=False)
-    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("LENET_BENCH_MIRRORS", "http://127.0.0.1:9/a http://127.0.0.1:9/b")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "cache"
+def cache(empty_cache: Path) -> Path:
+    """Give each test an empty cache and mirrors that refuse at once."""
+    return empty_cache
 
 
 def content(seed: int) -> list[bytes]:
@@ -52,13 +45,12 @@ def content(seed: int) -> list[bytes]:
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with small data sets under the real names, which the table of digests knows."""
-    table = {}
     for seed, name in enumerate(("mnist", "fashion-mnist")):
         (tmp_path / "small" / name).mkdir(parents=True)
         for file, raw in zip(FILES, content(seed)):
             (tmp_path / "small" / name / f"{file}.gz").write_bytes(gzip.compress(raw))
-        table[name] = tuple(hashlib.sha256(raw).hexdigest() for raw in content(seed))
-    monkeypatch.setattr(data, "SHA256", table)
+        digests = tuple(hashlib.sha256(raw).hexdigest() for raw in content(seed))
+        monkeypatch.setitem(data.SHA256, name, digests)
     return tmp_path / "small"
 
 
@@ -81,26 +73,9 @@ def few_drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def mirror(small: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def mirror(small: Path, serve_folder: Callable[[Path], list[str]]) -> list[str]:
     """Serve the small data sets from this machine, and return the list of paths that were fetched."""
-    fetched: list[str] = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            fetched.append(self.path)
-            super().do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(small)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    monkeypatch.setenv("LENET_BENCH_MIRRORS", f"http://127.0.0.1:{server.server_address[1]}")
-    yield fetched
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return serve_folder(small)
 
 
 def silent(text: str) -> None:
@@ -231,7 +206,7 @@ def test_unknown_name() -> None:
     """A name that is not in the list is refused with the list and the nearest one."""
     with pytest.raises(InputError, match=r"no data set 'minst'.*drawn-digits, fashion-mnist, mnist.*'mnist'"):
         load_dataset("minst")
-    assert set(DATASETS) == {"mnist", "fashion-mnist", "drawn-digits"}
+    assert set(DATASETS) == {"mnist", "fashion-mnist", "cifar-10", "drawn-digits"}
 
 
 # --- downloads ----------------------------------------------------------------------------------------------
@@ -363,11 +338,13 @@ def test_other_arithmetic_is_announced(few_drawn: list[str], monkeypatch: pytest
 def test_describe_reads_no_network(small: Path, cache: Path, mirror: list[str], few_drawn: list[str]) -> None:
     """The list says what is where and how large, and neither downloads nor draws anything."""
     shutil.copytree(small / "mnist", cache / "mnist")
-    mnist, fashion, drawn = describe_datasets()
+    mnist, fashion, cifar, drawn = describe_datasets()
     assert (mnist.name, mnist.present, mnist.place) == ("mnist", True, str(cache / "mnist"))
     assert mnist.size_bytes == sum(path.stat().st_size for path in (cache / "mnist").iterdir())
     assert (fashion.name, fashion.present, fashion.size_bytes) == ("fashion-mnist", False, 0)
     assert fashion.place.startswith("download from http://127.0.0.1:")
+    assert (cifar.name, cifar.present, cifar.train, cifar.test) == ("cifar-10", False, 50_000, 10_000)
+    assert cifar.place.endswith("/cifar-10/")
     assert (drawn.name, drawn.present, drawn.train, drawn.test) == ("drawn-digits", True, 60_000, 10_000)
     by_folder = describe_datasets(small)[1]
     assert (by_folder.present, by_folder.place) == (True, str(small / "fashion-mnist"))

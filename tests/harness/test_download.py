@@ -278,11 +278,13 @@ def test_progress_only_on_slow_terminals(serve, tmp_path: Path, monkeypatch, cap
 
 
 def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each data set has at least two mirrors; LENET_BENCH_MIRRORS replaces them."""
+    """CIFAR-10 has its own site, the others two mirrors and more; LENET_BENCH_MIRRORS replaces them."""
     monkeypatch.delenv("LENET_BENCH_MIRRORS", raising=False)
     for name in ("mnist", "fashion-mnist"):
         assert mirrors_of(name) == MIRRORS[name]
         assert len(MIRRORS[name]) >= 2
         assert all(mirror.endswith("/") for mirror in MIRRORS[name])
+    assert mirrors_of("cifar-10") == ("https://www.cs.toronto.edu/~kriz/",)
+    assert module.MAX_BYTES > 170_052_171, "the size of its archive"
     monkeypatch.setenv("LENET_BENCH_MIRRORS", " http://a/x  https://b/ ")
     assert mirrors_of("mnist") == ("http://a/x/mnist/", "https://b/mnist/")

@@ -1,0 +1,100 @@
+"""Which entrants have been verified on this machine: a run times no other, unless it is told to.
+
+A certificate is for exactly one backend, version, mode, precision, device, network and recipe, and for the very code
+that was verified: another byte in the backend or in what defines the computation, and it is void.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import backends
+from harness import certify, interpreters
+from harness.certify import Subject, Verdict
+from harness.data import cache_folder
+from harness.errors import Regression
+from harness.files import write_text_atomically
+from harness.plan import Plan
+from harness.recipe import Recipe
+
+# What defines the computation and its proof, beside the backend.
+DEFINING = ("connections", "dropout", "network", "networks", "precision", "quantities", "recipe", "verification")
+WORST = "worst share of a tolerance"
+
+
+def require(plan: Plan, *, pythons: dict[str, str]) -> None:
+    """Verify the plan's entrants that have no certificate yet.
+
+    Raises:
+        Regression: one of them is not what it should be; nothing has been timed.
+    """
+    # Feed, threads and batch size change no formula: one of each kind stands for all.
+    kinds = {_kind(Subject(entrant, plan.recipe)): Subject(entrant, plan.recipe) for entrant in plan.entrants}
+    found = {
+        each.entrant.backend: interpreters.find(each.entrant.backend, given=pythons, device=each.entrant.device)
+        for each in kinds.values()
+    }
+    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.backend].version).exists()]
+    if not missing:
+        return
+    failed = []
+    for verdict in certify.verify(
+        missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
+        timeout_s=plan.launch_timeout_s,
+    ):  # fmt: skip
+        if verdict.passed:
+            keep(verdict)
+        else:
+            entrant = verdict.subject.entrant
+            failed.append(f"{entrant.backend} {entrant.mode}: {' '.join(verdict.sentences)}")
+    if failed:
+        raise Regression(
+            f"Not timed, because it does not compute what the reference computes. {' '.join(failed)} Look at it with "
+            "lenet-bench verify --details; time it all the same with --unverified."
+        )
+
+
+def keep(verdict: Verdict) -> None:
+    """Write the certificate of a verdict that passed."""
+    worst = max((check.error / check.tolerance for check in verdict.checks if check.tolerance), default=0.0)
+    path = path_of(verdict.subject, verdict.version)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_key(verdict.subject, verdict.version) | {WORST: worst}, indent=1, sort_keys=True)
+    write_text_atomically(path, text + "\n")
+
+
+def path_of(subject: Subject, version: str) -> Path:
+    """Where the certificate of a subject is, if it has one."""
+    key = json.dumps(_key(subject, version), sort_keys=True)
+    return cache_folder() / "certificates" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def _key(subject: Subject, version: str) -> dict[str, object]:
+    entrant = subject.entrant
+    return {
+        "backend": entrant.backend, "framework_version": version, "mode": entrant.mode, "device": entrant.device,
+        "dtype": entrant.dtype, "network": entrant.network, "recipe": _formula(subject.recipe),
+        "code": code_digest(entrant.backend),
+    }  # fmt: skip
+
+
+def _formula(recipe: Recipe) -> dict[str, object]:
+    """The recipe without what changes no formula."""
+    return {name: value for name, value in recipe.as_dict().items() if name not in ("batch_size", "epochs", "source")}
+
+
+def _kind(subject: Subject) -> str:
+    return json.dumps(_key(subject, ""), sort_keys=True)
+
+
+def code_digest(backend: str) -> str:
+    """SHA-256 of the backend's files and of those that define the computation."""
+    folders = [Path(folder) / backend for folder in backends.__path__]
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    files += [Path(__file__).with_name(f"{name}.py") for name in DEFINING]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
