@@ -65,15 +65,21 @@ class Data:
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def batches_digest(backend: Any, data: Data, *, seed: int, batch_size: int, feed: str) -> str:
-    """SHA-256 of a sample of batches as the backend reads them back from its device.
+def batches_digest(
+    backend: Any, data: Data, *, seed: int, batch_size: int, feed: str, audit: bool = False
+) -> tuple[str, int]:
+    """SHA-256 of a sample of batches as the backend reads them back from its device, and how many these were.
+
+    Args:
+        audit: all batches of the first epoch, not a sample.
 
     Raises:
         RuntimeError: what came back is not what the harness sent.
     """
     order = data.order(seed=seed, epoch=0, batch_size=batch_size)
     digest, expected = hashlib.sha256(), hashlib.sha256()
-    for index in order[:SAMPLED] + order[SAMPLED:][-1:]:
+    chosen = order if audit else order[:SAMPLED] + order[SAMPLED:][-1:]
+    for index in chosen:
         images, labels = data.train_batch(index)
         got_images, got_labels = backend.read_back(index if feed == "device" else (images, labels))
         for running, pair in ((digest, (got_images, got_labels)), (expected, (images, labels))):
@@ -84,4 +90,4 @@ def batches_digest(backend: Any, data: Data, *, seed: int, batch_size: int, feed
             "The batches that the backend read back from its device are not those it was given "
             f"(SHA-256 {digest.hexdigest()[:12]}, expected {expected.hexdigest()[:12]}). Look at put() and read_back()."
         )
-    return digest.hexdigest()
+    return digest.hexdigest(), len(chosen)

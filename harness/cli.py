@@ -137,6 +137,9 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="A run's folder to go on with, by its own plan.")] = None,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    audit_batches: Annotated[
+        bool, typer.Option("--audit-batches", help="Read back all batches of an epoch from the device, not four.")
+    ] = False,
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Do not verify first; rows say so. For backends under work.")
     ] = False,
@@ -176,6 +179,7 @@ def run(
     plan = commands.default_plan(
         entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
         launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0, verified=not unverified,
+        audit_batches=audit_batches,
         **commands.pace_fields(
             PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
             until=until, steady_s=steady_s, inference_sizes=inference_sizes,

@@ -94,6 +94,7 @@ class Job:
         until: test accuracy (0..1) at which training ends before `epochs` are over; 0 for never.
         train_accuracy: whether epochs tell the accuracy on the training images, each before the step that it is
             trained on in; the steps are then timed one by one.
+        audit_batches: whether all batches of an epoch are read back from the device, not a sample.
     """
 
     kind: str
@@ -111,6 +112,7 @@ class Job:
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     until: float = 0.0
     train_accuracy: bool = False
+    audit_batches: bool = False
 
     def write(self, path: Path) -> None:
         """Write as JSON."""

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness import catalogue, commands, interpreters, tables
+from harness import catalogue, commands, interpreters, operations, tables
 from harness.data import describe_datasets, load_dataset
 from harness.errors import InputError
 from harness.network_table import show_network
 from harness.networks import NETWORKS, get_network
 from harness.options import DataDir
+from harness.recipes import recipe_for
 
 
 def data(
@@ -69,9 +70,25 @@ def list_(
         print(commands.show_interpreters(), end="")
     else:
         _list_backends(console)
-        console.print(f"\nnetworks: {', '.join(NETWORKS)}   (lenet-bench list --network NAME)")
-        console.print("data sets: see lenet-bench data")
+        console.print()
+        _list_networks(console)
+        console.print("\nMflop: training, for an image. Layer by layer: lenet-bench list --network NAME.")
+        console.print("Recipes: docs/recipes.md. Data sets: lenet-bench data.")
         console.print(f"interpreters: {interpreters.map_path()}", markup=False, soft_wrap=True)
+
+
+def _list_networks(console: Console) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for header in ("network", "parameters", "Mflop", "recipe", "data set", "optimizer"):
+        figure = header in ("parameters", "Mflop")
+        table.add_column(header, justify="right" if figure else "left", no_wrap=True)
+    for network in NETWORKS.values():
+        recipe = recipe_for(network.name)
+        table.add_row(
+            network.name, f"{network.parameters:,}", f"{operations.training(network).total / 1e6:,.2f}",
+            recipe.name, recipe.data_set, recipe.optimizer,
+        )  # fmt: skip
+    console.print(table)
 
 
 def _list_backends(console: Console) -> None:

@@ -40,7 +40,9 @@ def network_table(network: Network) -> Table:
     by_kind = {title: [each for each in counted.values() if each.kind == kind] for kind, title in KINDS.items()}
     for title, layers in (by_kind | {"all": list(counted.values())}).items():
         names = {each.name for each in layers}
-        parameters = sum(row.parameters for row in network.summary() if row.layer.name in names)
+        # Of all, those of layers that multiply nothing too: trainable subsampling has some.
+        layers_meant = [row for row in network.summary() if title == "all" or row.layer.name in names]
+        parameters = sum(row.parameters for row in layers_meant)
         table.add_row(title, "", "", f"{parameters:,}", *_operations(network, layers), style="bold")
     return table
 

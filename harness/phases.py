@@ -156,5 +156,5 @@ def _digests(job: Job, backend: Any, data: Data, weights: Weights) -> Row:
     if held != weights_digest(weights):
         raise RuntimeError("The weights that the backend gave back are not those it was given. Look at weights.py.")
     size, feed = job.entrant.batch_size, job.entrant.feed
-    batches = batches_digest(backend, data, seed=job.seed, batch_size=size, feed=feed)
-    return {"weights_sha256": held, "batches_sha256": batches}
+    batches, count = batches_digest(backend, data, seed=job.seed, batch_size=size, feed=feed, audit=job.audit_batches)
+    return {"weights_sha256": held, "batches_sha256": batches, "batches_read_back": count}

@@ -59,6 +59,7 @@ class Plan:
         until: test accuracy (0..1) that ends a training before its epochs are over; 0 for never.
         timing: whether launches are timed, or only train (the gate).
         train_accuracy: whether epochs have one (see `Job`).
+        audit_batches: whether launches read back all batches of an epoch (see `Job`).
         verified: whether all entrants had passed verification before the run began.
         inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
             machine's peak too.
@@ -80,6 +81,7 @@ class Plan:
     timing: bool = True
     train_accuracy: bool = False
     verified: bool = False
+    audit_batches: bool = False
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     steady_s: float = 2.0
     launch_timeout_s: float = 900.0

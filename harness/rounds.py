@@ -223,6 +223,7 @@ class Rounds:
             inference_sizes=plan.inference_sizes,
             until=plan.until,
             train_accuracy=plan.train_accuracy,
+            audit_batches=plan.audit_batches,
         )
 
     def _check_digests(self, seed: int, batch_size: int, result: dict[str, Any], weights_sha256: str) -> None:

@@ -62,6 +62,7 @@ packages_sha256   | text |  | digest of the worker's `pip freeze`; the list is i
 data_sha256       | text |  | digest of the data set's raw content
 weights_sha256    | text |  | digest of the initial weights as the backend gave them back
 batches_sha256    | text |  | digest of a sample of batches as the backend read them back from its device
+batches_read_back | int  | batches | that the digest is of: all of an epoch with --audit-batches
 status            | text |  | ok or failed
 error             | text |  | why it failed
 started_utc       | text |  | ISO 8601

@@ -18,6 +18,7 @@ import pytest
 from harness import checks, cli, commands, launched, rounds
 from harness.findings import Finding
 from harness.job import INFERENCE_SIZES
+from harness.networks import NETWORKS
 from harness.plan import MOST_ROUNDS, PRESETS, Plan
 from harness.results import RunFolder, write_table
 
@@ -51,6 +52,10 @@ def plain(text: str) -> str:
     ("arguments", "message"),
     [
         ("run -b torhc", r"no backend 'torhc'\. There are: .*jax.*torch.* Did you mean 'torch'\?"),
+        ("verify -b numpy --network lenet6", r"no network 'lenet6'"),
+        ("verify -b numpy --optimizer ada", r"no optimizer 'ada'.*Did you mean 'adam'\?"),
+        ("run -b numpy --recipe glu", r"no recipe 'glu'.*Did you mean 'gluon'\?"),
+        ("reproduce lenet", r"no document's recipe 'lenet'\. There are: folk, gluon, tf1"),
         ("verify -b numpi", r"no backend 'numpi'.*Did you mean 'numpy'\?"),
         ("gate -b numpy,qqq", r"no backend 'qqq'\. There are: .*torch"),
         ("run -b numpy --network lenet6", r"no network 'lenet6'\. There are: .*lenet5.*Did you mean 'lenet5'\?"),
@@ -149,7 +154,7 @@ def test_bad_input_as_a_process(cli: Call) -> None:
     assert "Traceback" not in err
 
 
-COMMANDS = ("run", "compare", "verify", "gate", "doctor", "selftest", "data", "list")
+COMMANDS = ("run", "compare", "verify", "gate", "reproduce", "doctor", "selftest", "data", "list")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -163,7 +168,7 @@ def test_help_has_examples(call: Call, command: str) -> None:
 
 
 def test_help_lists_the_commands(call: Call) -> None:
-    """The tool itself has help that names its eight commands, and a version."""
+    """The tool itself has help that names its commands, and a version."""
     code, out, _ = call("--help")
 
     assert code == 0
@@ -178,7 +183,8 @@ def test_list_shows_backends_and_how_to_install(call: Call) -> None:
     assert code == 0
     assert re.search(r"torch +no: nox -s .*bench-torch", out)  # the cell is folded at 80 columns
     assert re.search(r"numpy \d+\.\d+", out)
-    assert "networks: lenet5" in out
+    assert "lenet-gluon 44,426 1.52 gluon fashion-mnist sgd" in out
+    assert set(NETWORKS) <= set(out.split())
 
 
 def test_list_shows_a_network(call: Call) -> None:

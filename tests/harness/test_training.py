@@ -164,6 +164,23 @@ def test_digest_samples_the_last_batch(data: Data) -> None:
         batches_digest(Spoiler(), data, seed=0, batch_size=64, feed="host")
 
 
+def test_audit_reads_back_every_batch(data: Data) -> None:
+    """A whole epoch, each batch once; a sample is four of them, and another digest."""
+    seen = []
+
+    class Keeper:
+        def read_back(self, batch):
+            seen.append(len(batch[1]))
+            return batch
+
+    digest, count = batches_digest(Keeper(), data, seed=0, batch_size=64, feed="host", audit=True)
+    sample, few = batches_digest(Keeper(), data, seed=0, batch_size=64, feed="host")
+
+    assert sum(seen[:count]) == len(data.train_labels)
+    assert (count, few) == (-(-len(data.train_labels) // 64), 4)
+    assert digest != sample
+
+
 def test_pixels_become_padded_floats() -> None:
     """0..255 becomes 0..1 in float32 with a border of zeros; images that do not fit are refused."""
     images = np.full((2, 1, 28, 28), 51, np.uint8)
