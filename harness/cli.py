@@ -185,9 +185,12 @@ def run(
             until=until, steady_s=steady_s, inference_sizes=inference_sizes,
         ),
     )  # fmt: skip
-    if plan.verified:
-        certificates.require(plan, pythons=pythons)
-    raise typer.Exit(commands.new_run(plan, results=results_dir, name=name, pythons=pythons))
+    raise typer.Exit(
+        commands.new_run(
+            plan, results=results_dir, name=name, pythons=pythons,
+            before=lambda: certificates.require(plan, pythons=pythons) if plan.verified else None,
+        )
+    )  # fmt: skip
 
 
 @app.command()

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,23 @@ def parse_pythons(values: list[str]) -> dict[str, str]:
     return found
 
 
-def new_run(plan: Plan, *, results: Path, name: str | None, pythons: dict[str, str]) -> int:
-    """Carry out a plan in a new folder, print its tables, return the exit code."""
+def new_run(
+    plan: Plan,
+    *,
+    results: Path,
+    name: str | None,
+    pythons: dict[str, str],
+    before: Callable[[], None] = lambda: None,
+) -> int:
+    """Carry out a plan in a new folder, print its tables, return the exit code.
+
+    Args:
+        before: called once all that was asked for is known to be possible, and before anything is written.
+    """
     found = _prepare(plan, pythons)
-    return _run(plan, found, RunFolder.create(results, name or default_name(list(found))), packages={})
+    dataset = _load_what_fits(plan)
+    before()
+    return _run(plan, found, dataset, RunFolder.create(results, name or default_name(list(found))), packages={})
 
 
 def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
@@ -69,7 +83,10 @@ def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
     found = _prepare(plan, pythons)
     _check_resumable(folder, found)
     folder.drop_failed_launches()
-    return _run(plan, found, folder, packages=folder.read_environment().get("packages", {}))
+    dataset = _load_what_fits(plan)
+    if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
+        raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
+    return _run(plan, found, dataset, folder, packages=folder.read_environment().get("packages", {}))
 
 
 def _prepare(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpreter]:
@@ -120,13 +137,19 @@ def _check_batch_size(plan: Plan, dataset: Dataset) -> None:
         raise InputError(f"--inference-sizes {largest} is more than {dataset.name} has: {tests} test images.")
 
 
-def _run(plan: Plan, found: dict[str, Interpreter], folder: RunFolder, *, packages: dict[str, list[str]]) -> int:
+def _load_what_fits(plan: Plan) -> Dataset:
+    """Load the plan's data set; refuse one that the plan cannot be carried out on."""
     with Display() as display:
         dataset = load(plan.data_set or plan.recipe.data_set_asked, plan.data_dir, display)
-        check_fits(dataset, plan.entrants[0].network)
-        _check_batch_size(plan, dataset)
-        if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
-            raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
+    check_fits(dataset, plan.entrants[0].network)
+    _check_batch_size(plan, dataset)
+    return dataset
+
+
+def _run(
+    plan: Plan, found: dict[str, Interpreter], dataset: Dataset, folder: RunFolder, *, packages: dict[str, list[str]]
+) -> int:
+    with Display() as display:
         announce(display, plan, dataset, found, folder)
         work = rounds.Rounds(plan, folder=folder, dataset=dataset, interpreters=found, display=display)
         interrupted = False

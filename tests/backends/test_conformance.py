@@ -174,12 +174,12 @@ def test_steps_agree_with_the_reference(make, facts, request, any_mode, feed, dt
         assert_close(weights[name], value, dtype, name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("optimizer", "reduction"), [*((name, "mean") for name in OPTIMIZERS), ("decay", "sum"), ("decay", "nominal")]
 )
-def test_optimizers_agree_with_the_reference(make, facts, optimizer, reduction, dtype):
+def test_optimizers_agree_with_the_reference(make, facts, optimizer, reduction):
     """Weights after eight steps are the reference's: each formula, a smaller batch, a new rate in the middle."""
+    dtype = "float64"  # which a formula that is a little off cannot pass for rounding in
     recipe = replace(with_optimizer(LENET5, optimizer), batch_size=8, reduction=reduction)
     if reduction == "sum":
         recipe = replace(recipe, learning_rate=recipe.learning_rate / 8)

@@ -27,14 +27,18 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def call(mutants: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that calls the command line in this process; what it does not catch fails the test."""
+    """Return a function that calls the command line in this process; what it does not catch fails the test.
+
+    Runs do not verify first, as in `start_cli`.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lenet-bench", *arguments])
+        unverified = ["--unverified"] if arguments[:1] == ("run",) and "--help" not in arguments else []
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", *arguments, *unverified])
         with pytest.raises(SystemExit) as caught:
             cli.main()
         out, err = capsys.readouterr()
@@ -401,7 +405,6 @@ def test_run_whose_base_failed_is_reported(call: Call, made_up: Any) -> None:
 
     code, out, _ = call(
         "run", "-b", "numpy,twin,slow_learner", "--base", "twin", "--epochs", "0", "--rounds", "5", "--name", "lame",
-        "--unverified",
     )  # fmt: skip
 
     assert code == 3
