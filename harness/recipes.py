@@ -34,8 +34,8 @@ D2L = Recipe(
     name="d2l", network="lenet-d2l", learning_rate=0.9, batch_size=256, epochs=10, initialiser="xavier",
 )  # fmt: skip
 LENET5_1998 = Recipe(
-    name="lenet5-1998", network="lenet5-1998", learning_rate=0.01, momentum=0.9, schedule="step", decay=0.5,
-    batch_size=64, epochs=5, initialiser="lecun",
+    name="lenet5-1998", network="lenet5-1998", learning_rate=0.02, momentum=0.9, schedule="step", decay=0.5,
+    batch_size=64, epochs=5, initialiser="xavier",
 )  # fmt: skip
 
 RECIPES = {recipe.name: recipe for recipe in (LENET5, GLUON, FOLK, TF1, PADDLE, CIFAR, D2L, LENET5_1998)}

@@ -95,16 +95,10 @@ def _truncated_normal(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
     return 0.1 * ndtri(low + unit * (high - low))
 
 
-def _lecun(unit: np.ndarray, part: str, fans: Fans) -> np.ndarray:
-    """Weights and biases uniform in +-2.4 / fan in: LeCun et al. 1998, appendix A."""
-    return (2.0 * unit - 1.0) * (2.4 / fans.inputs)
-
-
 INITIALISERS: dict[str, Callable[[np.ndarray, str, Fans], np.ndarray]] = {
     "uniform-fan-in": _uniform_fan_in,
     "xavier": _xavier,
     "truncated-normal": _truncated_normal,
-    "lecun": _lecun,
 }
 
 

@@ -110,16 +110,16 @@ def test_truncated_normal_is_truncated() -> None:
     assert (_values("truncated-normal", "conv1.bias") == np.float32(0.1)).all()
 
 
-def test_lecun_goes_by_the_inputs_of_each_unit() -> None:
-    """Plus or minus 2.4 over fan in, which in C3 is another one for maps that see three, four and six."""
+def test_fan_in_of_a_sparse_convolution_is_each_maps_own() -> None:
+    """Maps of C3 that see three, four and six of S2 have bounds of their own; what is not connected is 0."""
     original = get_network("lenet5-1998")
-    c3 = _values("lecun", "c3.weight", original)
+    c3 = _values("uniform-fan-in", "c3.weight", original)
 
     for channel, seen in ((0, 3), (8, 4), (15, 6)):
-        largest = np.abs(c3[channel]).max()
-        assert 0.9 * 2.4 / (seen * 25) < largest <= 2.4 / (seen * 25) * (1 + 1e-6)
+        bound = 1 / math.sqrt(seen * 25)
+        assert 0.9 * bound < np.abs(c3[channel]).max() <= bound * (1 + 1e-6)
     assert (c3[0, 3:] == 0).all()
-    assert np.abs(_values("lecun", "s2.weight", original)).max() <= 0.6
+    assert np.abs(_values("uniform-fan-in", "s2.weight", original)).max() <= 0.5
 
 
 def test_unknown_initialiser_is_named() -> None:
