@@ -47,7 +47,7 @@ def test_figures_are_the_documents() -> None:
 
 
 def test_committed_trainings_reach_the_published_figures() -> None:
-    """In all five frameworks folk's training accuracy is within 0.3 points of the document's from the second epoch on."""
+    """In all five frameworks, training accuracy is within 0.3 points of folk's from the second epoch on."""
     rows = read_table(DOCUMENTS_CSV, DOCUMENTS)
     folk = rows[(rows["recipe"] == "folk") & (rows["epoch"] > 1)]
     difference = (folk["train_accuracy"] - folk["published_train_accuracy"]).abs()
