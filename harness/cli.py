@@ -236,7 +236,7 @@ def verify(
 
     Compares the output of every layer, logits, loss, every gradient, the losses of 100 steps (the first with a smaller
     batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Each tolerance is measured:
-    8 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
+    16 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
     times k and 2k steps and looks for work that is left after `synchronize`: a stopwatch that stops too early would
     flatter the backend. Where something is wrong, says where it begins and what it looks like. The certificate is
     verification.csv in a folder of its own under results/.

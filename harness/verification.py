@@ -29,9 +29,11 @@ from harness.quantities import LOSSES, RATES, STEPS, Quantities, blocks, quantit
 from harness.recipe import Recipe
 from harness.start import Weights
 
+# Orders of units and images change little in a sum over the pixels of a first layer's output, which oneDNN and the
+# reference's BLAS take in very different pieces: gradients of PyTorch and TensorFlow came to 11 times that error.
 # Adam divides every gradient by its own size: the rounding error of a small one moves its weight as far as a large
 # one would, and the largest error of a few orders says less about the largest of all. Frameworks came to 9.4 times it.
-MARGINS = {"sgd": 8.0, "adam": 32.0}
+MARGINS = {"sgd": 16.0, "adam": 32.0}
 ORDERS = 8
 # A batch, unless the network is large: a large one is verified on smaller batches, in about the same time.
 BATCH = 64
