@@ -51,7 +51,7 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
             failed.append(f"{entrant.backend} {entrant.mode}: {' '.join(verdict.sentences)}")
     if failed:
         raise Regression(
-            f"Not timed, because it does not compute what the reference computes. {' '.join(failed)} Look at it with "
+            f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
             "lenet-bench verify --details; time it all the same with --unverified."
         )
 
