@@ -21,16 +21,34 @@ from harness.network import (
     Tanh,
 )
 
+Activation = type[Relu] | type[Sigmoid] | type[Tanh]
 
-def _head(activation: type[Relu] | type[Sigmoid] | type[Tanh], first: int) -> tuple[Layer, ...]:
-    """LeNet-5's dense layers: 120, 84, 10; activations are numbered on from `first`."""
+
+def _lenet(
+    activation: Activation,
+    pool: type[MaxPool] | type[AveragePool],
+    *,
+    channels: tuple[int, int] = (6, 16),
+    padding: int = 0,
+) -> tuple[Layer, ...]:
+    """LeNet-5 as tutorials have it: two blocks of 5x5 convolution, activation and pool; then 120, 84 and 10 units.
+
+    Args:
+        padding: of the first convolution.
+    """
     kind = activation.__name__.lower()
     return (
+        Conv("conv1", channels[0], 5, padding),
+        activation(f"{kind}1"),
+        pool("pool1"),
+        Conv("conv2", channels[1], 5),
+        activation(f"{kind}2"),
+        pool("pool2"),
         Flatten("flatten"),
         Dense("dense1", 120),
-        activation(f"{kind}{first}"),
+        activation(f"{kind}3"),
         Dense("dense2", 84),
-        activation(f"{kind}{first + 1}"),
+        activation(f"{kind}4"),
         Dense("dense3", 10),
     )
 
@@ -38,15 +56,7 @@ def _head(activation: type[Relu] | type[Sigmoid] | type[Tanh], first: int) -> tu
 _LENET5 = Network(
     name="lenet5",
     input_shape=(1, 32, 32),
-    layers=(
-        Conv("conv1", 6, 5),
-        Relu("relu1"),
-        MaxPool("pool1"),
-        Conv("conv2", 16, 5),
-        Relu("relu2"),
-        MaxPool("pool2"),
-        *_head(Relu, 3),
-    ),
+    layers=_lenet(Relu, MaxPool),
     classes=10,
     source="PyTorch 'official' LeNet (documents.md, 004); MNIST padded by 2 to 32x32",
 )
@@ -72,45 +82,21 @@ _PADDLE = Network(
 _GLUON = Network(
     name="lenet-gluon",
     input_shape=(1, 28, 28),
-    layers=(
-        Conv("conv1", 6, 5),
-        Tanh("tanh1"),
-        MaxPool("pool1"),
-        Conv("conv2", 16, 5),
-        Tanh("tanh2"),
-        MaxPool("pool2"),
-        *_head(Tanh, 3),
-    ),
+    layers=_lenet(Tanh, MaxPool),
     classes=10,
     source="MXNet Gluon's LeNet (documents.md, 001)",
 )
 _CIFAR = Network(
     name="lenet-cifar",
     input_shape=(3, 32, 32),
-    layers=(
-        Conv("conv1", 16, 5),
-        Relu("relu1"),
-        MaxPool("pool1"),
-        Conv("conv2", 32, 5),
-        Relu("relu2"),
-        MaxPool("pool2"),
-        *_head(Relu, 3),
-    ),
+    layers=_lenet(Relu, MaxPool, channels=(16, 32)),
     classes=10,
     source="PyTorch's and Keras's LeNet for CIFAR-10 (documents.md, 002)",
 )
 _D2L = Network(
     name="lenet-d2l",
     input_shape=(1, 28, 28),
-    layers=(
-        Conv("conv1", 6, 5, padding=2),
-        Sigmoid("sigmoid1"),
-        AveragePool("pool1"),
-        Conv("conv2", 16, 5),
-        Sigmoid("sigmoid2"),
-        AveragePool("pool2"),
-        *_head(Sigmoid, 3),
-    ),
+    layers=_lenet(Sigmoid, AveragePool, padding=2),
     classes=10,
     source="Dive into Deep Learning's LeNet (documents.md, 003)",
 )

@@ -91,7 +91,9 @@ class Recipe:
 
     def loss_factor(self, images: int) -> float:
         """What the mean loss of a batch of so many images is multiplied by before its gradient is taken."""
-        return {"mean": 1.0, "sum": float(images), "nominal": images / self.batch_size}[self.reduction]
+        if self.reduction == "mean":
+            return 1.0
+        return float(images) if self.reduction == "sum" else images / self.batch_size
 
     @property
     def coupled_decay(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -64,10 +65,9 @@ def _chunks(job: Job, data: Data, epoch: int) -> list[list[np.ndarray]]:
     timed ones, not a whole epoch, which would be a gigabyte of some data sets."""
     order = _order(job, data, epoch)
     size = steps_of(job.entrant)
-    # Blocks hold batches of one size: a smaller last one comes alone.
-    full = len(order) - (len(order[-1]) != len(order[0]))
-    chunks = [order[start : min(start + size, full)] for start in range(0, full, size)]
-    return chunks + ([order[full:]] if order[full:] else [])
+    # Blocks hold batches of one size: a smaller one comes alone.
+    alike = (list(group) for _, group in groupby(order, key=len))
+    return [group[start : start + size] for group in alike for start in range(0, len(group), size)]
 
 
 def _order(job: Job, data: Data, epoch: int) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,44 @@ def test_perfect_accuracy_ends_nothing_without_a_target(train: Callable[..., Any
     row, _, _ = train([1.0, 1.0, 1.0])
 
     assert row["epochs"] == 3
+
+
+def test_training_accuracy_is_taken_before_each_step(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, data: Data
+) -> None:
+    """Each batch's logits are asked for after the steps before it and before its own, and not while the clock runs."""
+    steps_done: list[int] = []
+    right = Trainee.logits
+
+    def logits(self: Trainee, images: np.ndarray) -> np.ndarray:
+        steps_done.append(len(self.batches))
+        return right(self, images)
+
+    monkeypatch.setattr(Trainee, "logits", logits)
+    count = -(-len(data.train_labels) // 64)
+
+    _, backend, told = train([0.5] * 1000, epochs=1, train_accuracy=True)
+    (epoch,) = (message for message in told if message[""] == "epoch")
+
+    before = len(backend.batches) - count
+    assert steps_done[:count] == list(range(before, before + count))
+    assert epoch["train_accuracy"] == pytest.approx(0.5, abs=0.02)
+    assert epoch["train_s"] == count
+
+
+def test_short_epochs_go_on_where_the_last_ended(train: Callable[..., Any], data: Data) -> None:
+    """Epochs of four steps take the order's batches four by four, into the next order where one ends."""
+    in_all = -(-len(data.train_labels) // 64)
+    epochs = in_all // 4 + 1
+    recipe = replace(LENET5, epoch_steps=4).as_dict()
+    _, backend, _ = train([0.5] * 1000, epochs=epochs, feed="device", recipe=recipe)
+    orders = [index for epoch in (0, 1) for index in data.order(seed=3, epoch=epoch, batch_size=64)]
+
+    trained = [index for block in backend.batches[backend.loaded_after[-1] :] for index in block]
+
+    assert len(trained) == 4 * epochs > in_all
+    for found, expected in zip(trained, orders):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_digest_samples_the_last_batch(data: Data) -> None:
