@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import certificates, certify, verification
+from harness import certificates, certify, interpreters, verification
 from harness.certify import Subject, Verdict
 from harness.errors import Regression
 from harness.networks import get_network
@@ -43,6 +43,16 @@ def test_what_passed_once_is_not_verified_again(small: None, make_plan: Any, mon
 
     monkeypatch.setattr(certify, "verify", lambda *_, **__: pytest.fail("verified again"))
     certificates.require(plan, pythons={})
+
+
+def test_what_is_fed_from_the_device_is_verified_too(small: None, make_plan: Any, make_entrant: Any) -> None:
+    """Verification hands batches over; an entrant with a resident data set passes by that, and has a certificate."""
+    entrant = make_entrant("numpy", feed="device")
+
+    certificates.require(make_plan(entrant), pythons={})
+
+    version = interpreters.find("numpy").version
+    assert certificates.path_of(Subject(entrant, LENET5), version).exists()
 
 
 def test_what_does_not_pass_is_not_timed(small: None, make_plan: Any, own_cache: Path) -> None:
