@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends.tensorflow import weights as table
-from backends.tensorflow.model import build
+from backends.tensorflow.model import build, layer_outputs
 from backends.tensorflow.optimizer import Kernels, keras_optimizer
 from backends.tensorflow.steps import COMPILED, FUSED, Fit, make_loop, make_step
 from harness.network import Flatten, Network
@@ -153,14 +153,13 @@ class Backend:
 
     def activations(self, images: tf.Tensor) -> dict[str, np.ndarray]:
         found = {}
-        for layer in self._model.layers:
-            images = layer(images, training=False)
-            value = tf.cast(images, self._dtype).numpy()
-            found[layer.name] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
+        for name, output in layer_outputs(self._model, self._network, images).items():
+            value = tf.cast(output, self._dtype).numpy()
+            found[name] = value.transpose(0, 3, 1, 2) if value.ndim == 4 else value
         for row in self._network.summary():
             if isinstance(row.layer, Flatten):
                 found[row.layer.name] = _channels_first(found[row.layer.name], row.input_shape)
-        return {layer.name: found[layer.name] for layer in self._network.layers}
+        return found
 
     def synchronize(self) -> None:
         if self._device == "gpu":
