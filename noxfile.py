@@ -91,7 +91,7 @@ def install(session: nox.Session, python: Path, *arguments: str) -> None:
 
 def harness_python(session: nox.Session) -> Path:
     """The harness side: command line, tables, tests, lint."""
-    return environment(session, "harness", "-e", f"{ROOT}[test,lint]")
+    return environment(session, "harness", "-e", f"{ROOT}[parquet,figures,test,lint]")
 
 
 def obstacle(backend: str) -> str | None:
