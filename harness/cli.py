@@ -12,7 +12,19 @@ from rich.console import Console
 from rich.text import Text
 
 import harness
-from harness import certificate, certificates, certify, checks, commands, doctor, listings, reproduce, selftest, tables
+from harness import (
+    certificate,
+    certificates,
+    certify,
+    checks,
+    commands,
+    doctor,
+    history,
+    listings,
+    reproduce,
+    selftest,
+    tables,
+)
 from harness.entrants import make_entrants, parse_backends, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
 from harness.options import (
@@ -422,6 +434,7 @@ def selftest_(
 
 app.command()(listings.data)
 app.command("list")(listings.list_)
+app.command()(history.history)
 
 
 def main() -> None:
