@@ -78,8 +78,10 @@ def environment(session: nox.Session, name: str, *requirements: str) -> Path:
 
 def pins_digest(name: str) -> str:
     """Digest of all files that decide what an environment holds."""
-    asked = ROOT / "pyproject.toml" if name == "harness" else ROOT / "requirements" / f"{name}.in"
-    files = [path for path in (asked, ROOT / "requirements" / f"{name}.txt") if path.exists()]
+    # The harness itself is installed in the first two.
+    asked = [ROOT / "pyproject.toml"] if name in ("harness", "docs") else []
+    asked += [ROOT / "requirements" / f"{name}.{kind}" for kind in ("in", "txt")]
+    files = [path for path in asked if path.exists()]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -92,6 +94,11 @@ def install(session: nox.Session, python: Path, *arguments: str) -> None:
 def harness_python(session: nox.Session) -> Path:
     """The harness side: command line, tables, tests, lint."""
     return environment(session, "harness", "-e", f"{ROOT}[parquet,figures,test,lint]")
+
+
+def docs_python(session: nox.Session) -> Path:
+    """MkDocs, and the harness, whose commands the site documents."""
+    return environment(session, "docs", "-e", str(ROOT), "-r", str(ROOT / "requirements" / "docs.in"))
 
 
 def obstacle(backend: str) -> str | None:
@@ -266,12 +273,25 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/ in site/, strictly: links and anchors are checked; those to others after -- --external."""
+    external = "--external" in session.posargs
+    options = [each for each in session.posargs if each != "--external"]
+    python = docs_python(session)
+    # What Material prints of MkDocs's future is no warning of ours.
+    session.run(str(python), "-m", "mkdocs", "build", "--strict", *options, env={"NO_MKDOCS_2_WARNING": "1"})
+    if external:
+        session.run(str(python), str(ROOT / "tools" / "site_links.py"), str(ROOT / "site"))
+
+
+@nox.session(venv_backend="none", default=False)
 def lock(session: nox.Session) -> None:
     """Refresh the pins: install what is asked for in fresh environments, write what came; names after --."""
-    for name in session.posargs or ("harness", *BACKENDS):
+    for name in session.posargs or ("harness", "docs", *BACKENDS):
         target = ROOT / "requirements" / f"{name}.txt"
         target.unlink(missing_ok=True)
-        python = harness_python(session) if name == "harness" else backend_python(session, name)
+        sides = {"harness": harness_python, "docs": docs_python}
+        python = sides[name](session) if name in sides else backend_python(session, name)
         freeze = subprocess.run(
             [str(python), "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True
         )

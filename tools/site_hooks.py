@@ -1,0 +1,45 @@
+"""What MkDocs calls while it builds the site: adds the pages that are made, and mends links into the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import site_pages  # MkDocs loads hooks with their folder on the path
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """The dictionary of columns is docs/results.md or docs/columns.md: take what is there."""
+    there = "results.md" if (Path(config.docs_dir) / "results.md").exists() else "columns.md"
+    config.nav = _renamed(config.nav, there)
+    return config
+
+
+def _renamed(nav: Any, there: str) -> Any:
+    if isinstance(nav, list):
+        return [_renamed(each, there) for each in nav]
+    if isinstance(nav, dict):
+        return {title: _renamed(each, there) for title, each in nav.items()}
+    return there if nav in ("columns.md", "results.md") else nav
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made, and the files of the repository that pages link to."""
+    pages = site_pages.made()
+    for page, text in pages.items():
+        files.append(File.generated(config, page, content=text))
+    for page, file in site_pages.repository_files(pages | site_pages.written()).items():
+        if page.endswith(".md"):
+            files.append(File.generated(config, page, content=site_pages.source_page(file)))
+        else:
+            files.append(File.generated(config, page, abs_src_path=str(site_pages.ROOT / file)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, files: Files) -> str:
+    """Links of pages under docs/ into the repository lead to its files in the site."""
+    if page.file.generated_by is not None:
+        return markdown
+    return site_pages.relinked(markdown, f"docs/{page.file.src_uri}")
