@@ -274,7 +274,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def docs(session: nox.Session) -> None:
-    """Build the site of docs/ in site/, strictly: links and anchors are checked; those to others after -- --external."""
+    """Build the site of docs/ in site/, with its links checked; those to the web too with -- --external."""
     external = "--external" in session.posargs
     options = [each for each in session.posargs if each != "--external"]
     python = docs_python(session)

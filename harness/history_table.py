@@ -46,7 +46,8 @@ def show(console: Console, frames: list[pd.DataFrame]) -> None:
     alone = [frame for frame in frames if len(frame) == 1]
     if alone:
         console.print(Text("\nIn one run only", style="bold"))
-        console.print(_alone_table(pd.concat(alone, ignore_index=True), numbers))
+        rows = pd.concat(alone, ignore_index=True).sort_values(["started_utc", "run", "entrant"], kind="stable")
+        console.print(_alone_table(rows, numbers))
     if several:
         console.print()
         for line in NOTES:

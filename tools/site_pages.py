@@ -29,6 +29,25 @@ REPOSITORY = "repository"
 LINK = re.compile(r"(?<=\])\(([^()\s]+)\)")
 # Every tenth epoch of a training longer than this.
 LONG = 20
+COMMANDS_INTRO = """# Commands
+
+Made from the command line itself; `lenet-bench COMMAND --help` says the same. `lenet-bench` is in nox's environment of
+the harness: `.nox/3.11/harness/bin/lenet-bench`.
+
+Exit codes: 0 good; 1 a verification or the gate failed; 2 bad input or nothing to compare; 3 the harness or a worker
+failed; 130 interrupted.
+"""
+PUBLISHED_INTRO = f"""# Published figures beside ours
+
+The five source documents describe LeNets. Of three trainings they say enough to repeat them, and of two they print
+figures. `lenet-bench reproduce RECIPE` trains them, with the same initialiser, optimizer, loss and batches in every
+framework. This page is made at build time from `harness/published.py` and
+[results/documents.csv]({REPOSITORY}/results/documents.csv) (float32, one thread).
+
+The documents also print seconds an epoch (folk 17.87 to 23.81, gluon 21.50), and not the machine that took them; ours
+were taken with other jobs on the machine. So times are not compared. What explains the differences in the tables:
+[Recipes](recipes.md#published-and-measured).
+"""
 
 
 def home() -> str:
@@ -92,12 +111,7 @@ def source_page(file: str) -> str:
 def commands() -> str:
     """Each command with its words, arguments, options, defaults and examples, from the command line itself."""
     group = typer.main.get_command(app)
-    parts = [
-        "# Commands\n\nMade from the command line itself; `lenet-bench COMMAND --help` says the same. `lenet-bench` is in nox's "
-        "environment of the harness: `.nox/3.11/harness/bin/lenet-bench`.\n",
-        "Exit codes: 0 good; 1 a verification or the gate failed; 2 bad input or nothing to compare; 3 the harness or a "
-        "worker failed; 130 interrupted.\n",
-    ]
+    parts = [COMMANDS_INTRO]
     commands_of: dict[str, Any] = group.commands  # type: ignore[attr-defined]
     rows = [f"| [`{name}`](#{name}) | {_first(command.help)} |" for name, command in commands_of.items()]
     parts.append("\n".join(["| command | |", "| --- | --- |", *rows]) + "\n")
@@ -154,16 +168,7 @@ def _cell(text: Any) -> str:
 def published_figures() -> str:
     """What the source documents print, beside results/documents.csv."""
     rows = pd.read_csv(ROOT / "results" / "documents.csv")
-    parts = [
-        "# Published figures beside ours\n",
-        "The five source documents describe LeNets; of three trainings they say enough to repeat them, and of two they print "
-        "figures. `lenet-bench reproduce RECIPE` trains them: same initialiser, optimizer, loss and batches in every framework. This "
-        "page is made at build time from `harness/published.py` and [results/documents.csv]"
-        f"({REPOSITORY}/results/documents.csv) (float32, one thread). The documents also print "
-        "seconds an epoch (folk 17.87 to 23.81, gluon 21.50) and no machine, so no time is held against them. What explains the differences: [Recipes](recipes.md#published-and-measured).\n",
-        "## Networks\n",
-        _networks(),
-    ]
+    parts = [PUBLISHED_INTRO, "## Networks\n", _networks()]
     for recipe in published.FIGURES:
         mine = rows[rows["recipe"] == recipe]
         parts.append(f"## {recipe}\n")
@@ -181,7 +186,7 @@ def published_figures() -> str:
 def _networks() -> str:
     lines = ["| network | parameters | input | from |", "| --- | --- | --- | --- |"]
     for network in NETWORKS.values():
-        shape = "×".join(map(str, network.input_shape))
+        shape = " x ".join(map(str, network.input_shape))
         lines.append(f"| `{network.name}` | {network.parameters:,} | {shape} | {_cell(network.source)} |")
     return "\n".join(lines) + "\n"
 
@@ -231,5 +236,6 @@ def written() -> dict[str, str]:
     files = sorted(folder.rglob("*.md"))
     names = [file.relative_to(folder).as_posix().replace(os.sep, "/") for file in files]
     return {
-        name: relinked(file.read_text(encoding="utf-8"), f"docs/{name}") for name, file in zip(names, files, strict=True)
+        name: relinked(file.read_text(encoding="utf-8"), f"docs/{name}")
+        for name, file in zip(names, files, strict=True)
     }
