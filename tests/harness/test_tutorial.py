@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from harness.networks import get_network
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "add-a-backend.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r'^```python title="my-backends/(einsum/[^"]+)"\n(.*?)^```', TEXT, re.MULTILINE | re.DOTALL))
@@ -32,10 +35,9 @@ def test_the_page_has_the_four_files_and_one_mistake() -> None:
 
 
 @pytest.mark.usefixtures("drawn_cache")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_backend_passes(cli: Cli, backends: Path, dtype: str) -> None:
-    """Step 6: all 60 quantities pass, in the precision of the page and in the sharper one."""
-    code, out, err = cli("verify", "-b", "einsum", "--dtype", dtype, LENET_BENCH_BACKENDS=str(backends))
+def test_the_backend_passes(cli: Cli, backends: Path) -> None:
+    """Step 6: all 60 quantities pass."""
+    code, out, err = cli("verify", "-b", "einsum", LENET_BENCH_BACKENDS=str(backends))
 
     assert "all 60 passed" in out, out + err
     assert code == 0
@@ -61,12 +63,18 @@ def test_the_mistake_is_found(cli: Cli, backends: Path) -> None:
         assert re.search(pattern, out), (line, out)
 
 
-def test_unsupported_networks_are_refused(cli: Cli, backends: Path, drawn_cache: Path) -> None:
+def test_unsupported_networks_are_refused(backends: Path) -> None:
     """The refusal that the page asks of every backend: in a sentence, with what it can do."""
-    status, out, _ = cli("verify", "-b", "einsum", "--network", "lenet-paddle", LENET_BENCH_BACKENDS=str(backends))
+    spec = importlib.util.spec_from_file_location("tutorial_model", backends / "einsum" / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    model = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(model)
 
-    assert status == 1
-    assert "The backend einsum has no Sigmoid(name='sigmoid1'). It runs networks such as lenet5." in out
+    model.check(get_network("lenet5"))
+    for name in ("lenet-paddle", "lenet5-1998", "convnet-tf1"):
+        with pytest.raises(ValueError, match=r"The backend einsum has no .*\. It runs networks such as lenet5\."):
+            model.check(get_network(name))
 
 
 def test_code_is_in_the_style_of_the_repository(backends: Path, tmp_path: Path) -> None:
