@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import site_pages  # MkDocs loads hooks with their folder on the path
@@ -12,8 +11,7 @@ from mkdocs.structure.files import File, Files
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The dictionary of columns is docs/results.md or docs/columns.md: take what is there."""
-    there = "results.md" if (Path(config.docs_dir) / "results.md").exists() else "columns.md"
-    config.nav = _renamed(config.nav, there)
+    config.nav = _renamed(config.nav, site_pages.columns_page())
     return config
 
 

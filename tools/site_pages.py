@@ -27,6 +27,8 @@ PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
 # Where other files that pages link to go.
 REPOSITORY = "repository"
 LINK = re.compile(r"(?<=\])\(([^()\s]+)\)")
+# What looks like a link in there is none.
+CODE = re.compile(r"(^```.*?^```|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
 # Every tenth epoch of a training longer than this.
 LONG = 20
 COMMANDS_INTRO = """# Commands
@@ -75,12 +77,22 @@ def relinked(text: str, source: str) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         return f"({posixpath.relpath(_page_of(path), posixpath.dirname(page) or '.')}{mark}{anchor})"
 
-    return LINK.sub(replace, text)
+    # Behind every text comes the code that it was split at. The text of a link may be code; its target follows.
+    parts = CODE.split(text)
+    parts[::2] = [LINK.sub(replace, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def columns_page() -> str:
+    """The dictionary of columns under docs/, by the name that it has."""
+    return next(name for name in ("results.md", "columns.md") if (ROOT / "docs" / name).exists())
 
 
 def _page_of(path: str) -> str:
     if path in PAGES:
         return PAGES[path]
+    if path in ("docs/columns.md", "docs/results.md"):
+        return columns_page()
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     if path.endswith(".py"):
@@ -152,10 +164,11 @@ def _metavar(argument: Any) -> str:
 
 def _option(option: Any) -> str:
     names = ", ".join(f"`{each}`" for each in (*option.opts, *option.secondary_opts))
-    value = "" if option.is_flag or not option.metavar else f" `{option.metavar}`"
+    value = "" if option.is_flag else f" `{option.metavar or option.opts[0].lstrip('-').upper()}`"
     # Where the code works a default out, the help says it in brackets.
     text, _, said = (option.help or "").partition("[default: ")
-    default = said.rstrip("] ") if said else "" if option.default in (None, "", False) else f"`{option.default}`"
+    known = "" if option.is_flag or option.default in (None, "") else f"`{option.default}`"
+    default = said.rstrip("] ") if said else known
     if option.required:
         default = "must be given"
     return f"| {names}{value} | {_cell(default)} | {_cell(text)} |"

@@ -38,7 +38,8 @@ def digest(lines: list[str]) -> str:
 def launch(run: str, number: int, backend: str, speed: float | None, **changes: Any) -> dict[str, Any]:
     """A launch as `rounds` writes it, with the fields that the history reads."""
     row = {
-        "schema_version": SCHEMA_VERSION, "run": run, "round": number, "position": 1, "backend": backend,
+        "schema_version": SCHEMA_VERSION, "run": run, "round": number, "backend": backend,
+        "position": 1 + ("torch", "jax", "mxnet").index(backend),
         "framework_version": "2.12.1", "network": "lenet5", "data_set": "mnist", "mode": "eager", "feed": "host",
         "device": "cpu", "dtype": "float32", "threads": 1, "batch_size": 64, "environment": "controlled",
         "machine": "AMD EPYC, 2 CPUs, 24 GiB", "machine_sha256": "a" * 64, "data_sha256": "d", "recipe": "lenet5",
@@ -289,6 +290,35 @@ def test_damaged_runs_are_named_and_left_out(
     assert "12 launches and none that succeeded" in found.err
     assert "2 run(s) on AMD EPYC" in found.out
     assert all(word not in found.out for word in ("edited", "cut", "bare", "copy"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"backend": None}, "row 4, column backend"),
+        ({"started_utc": None}, "row 4, column started_utc"),
+        ({"train_images_per_s": 0.0}, "row 4, column train_images_per_s"),
+        ({"train_images_per_s": -5.0}, "row 4, column train_images_per_s"),
+        ({"train_images_per_s": math.inf}, "row 4, column train_images_per_s"),
+        ({"round": 1, "position": 1}, "row 4, column position"),
+    ],
+)
+def test_rows_that_no_run_writes_are_named(
+    write_run: Write, tmp_path: Path, changed: dict[str, Any], sentence: str
+) -> None:
+    """Empty keys, speeds that are none, a row that is there twice: file, row and column."""
+    path = write_run("edited", 20, speeds={"torch": 1000.0})
+    rows = RunFolder(path).read("launches")
+    (path / "launches.csv").unlink()
+    edited = [{key: None if pd.isna(cell) else cell for key, cell in row.items()} for row in rows.to_dict("records")]
+    edited[2] |= changed
+    RunFolder(path).append("launches", edited)
+
+    records, problems = read_runs([path])
+
+    assert records == []
+    assert "launches.csv" in problems[0]
+    assert sentence in problems[0]
 
 
 def test_nothing_left_is_an_error(write_run: Write, tmp_path: Path, cli: Callable[..., tuple[int, str, str]]) -> None:

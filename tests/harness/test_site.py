@@ -46,6 +46,7 @@ def test_reference_has_defaults() -> None:
     text = site_pages.commands()
 
     assert re.search(r"\| `--preset`.* \| `standard` \| quick, standard or thorough", text)
+    assert re.search(r"\| `--seed` `N` \| `0` \|", text)
     assert re.search(r"\| `--budget` `S` \| the preset's, 600 \| Begin no round that would end later\. \|", text)
     assert re.search(r"\| `--backend`, `-b`.* \| must be given \|", text)
 
@@ -79,6 +80,13 @@ def test_links_into_the_repository_become_pages() -> None:
     assert site_pages.relinked(text, "README.md") == (
         "![a](drawn-digits.png) [b](method.md) [c](contributing.md) [d](repository/results/documents.csv)"
     )
+
+
+def test_code_is_left_as_it_is() -> None:
+    """What looks like a link within code stays; a link whose text is code is a link."""
+    text = "`f[0](x.md)` [`a`](launches.md)\n```python\ny = f[1](z.md)\n```\n[b](../README.md)\n"
+
+    assert site_pages.relinked(text, "docs/method.md") == text.replace("../README.md", "index.md")
 
 
 def test_links_of_all_pages_lead_somewhere() -> None:
