@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from harness import job
+from harness.schema import ENTRANT
 
 SOFTWARE = ("framework_version", "packages_sha256", "python_version")
 # Of a machine that is the same by its digest, what can still have been updated.
@@ -102,8 +103,7 @@ def _controls(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _entrants(point: PointOf) -> int:
-    labels = point.record.launches.apply(lambda row: (job.label_of(dict(row)), row["framework_version"]), axis=1)
-    return int(labels.nunique())
+    return len(point.record.launches[list(ENTRANT)].drop_duplicates())
 
 
 def _part(values: dict[str, Any], name: str) -> dict[str, Any]:

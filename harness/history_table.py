@@ -18,6 +18,7 @@ BARS = "▁▂▃▄▅▆▇█"
 LEAST_BARS = 3
 # Of what changed, so much is shown in a terminal; the other formats have all.
 MOST_CHANGES = 8
+MOST_NAMES = 4
 NOTES = (
     "ratio: to the run before (within a run: to the version before, paired by turn).",
     "Between runs nothing is paired and the machine drifts from hour to hour: where",
@@ -115,8 +116,14 @@ def _against_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
     table.add_column("against", overflow="fold")
     for _, row in frame[frame["against_ratio"].notna()].iterrows():
         ratio, interval = _number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f")
-        table.add_row(numbers[row["run"]], ratio, interval, _text(row["against_verdict"]), _text(row["against"]))
+        table.add_row(numbers[row["run"]], ratio, interval, _text(row["against_verdict"]), _text(_few(row["against"])))
     return table
+
+
+def _few(against: str) -> str:
+    """The entrants by name, where they fit a line or two; else some of them."""
+    names = against.split(", ")
+    return against if len(names) <= MOST_NAMES else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def _changes_line(changed: str, number: str) -> Padding:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -93,22 +94,31 @@ class Record:
     machine_sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Point:
-    """One entrant in one version in one run; `launches` are its rows of that run."""
+    """One entrant in one version in one run; `launches` are its rows of that run. Equal to itself alone."""
 
     record: Record
     launches: pd.DataFrame
 
-    @property
+    @cached_property
     def first(self) -> pd.Series:
         """Any of its rows, for what they have in common."""
         return self.launches.iloc[0]
 
-    @property
+    @cached_property
     def timed(self) -> pd.DataFrame:
         """Those of its launches that were timed."""
         return self.launches[self.launches[SPEED].notna()]
+
+    @cached_property
+    def rounds(self) -> dict[int, dict[str, Any]]:
+        """Round -> the cells of its launch that ratios are made from."""
+        cells = self.timed[[SPEED, "turn_step_us", "batch_size"]].to_dict("records")
+        return {
+            int(number): {str(name): value for name, value in row.items()}
+            for number, row in zip(self.timed["round"], cells)
+        }
 
 
 def find_runs(places: list[Path]) -> list[Path]:
@@ -290,15 +300,21 @@ def unchanged(point: Point, last: Point, everyone: list[list[Point]]) -> list[tu
 
 def relative(point: Point, others: list[Point]) -> list[float]:
     """Speed over the geometric mean speed of other entrants of its run, for each round that has them all."""
-    logs = [np.log(_by_round(point.timed, other.timed)) for other in others]
-    rounds = pd.concat(logs, axis=1, join="inner")
+    rounds = pd.concat([_log_ratios(point, other) for other in others], axis=1, join="inner")
     return [float(value) for value in np.exp(rounds.mean(axis=1))]
 
 
-def _by_round(group: pd.DataFrame, base: pd.DataFrame) -> pd.Series:
-    columns = ["round", SPEED, "turn_step_us", "batch_size"]
-    both = group[columns].merge(base[columns], on="round", suffixes=("", "_base"))
-    return pd.Series([round_ratio(row) for _, row in both.iterrows()], index=both["round"].astype(int), dtype=float)
+@cache
+def _log_ratios(point: Point, other: Point) -> pd.Series:
+    """Logarithm of the ratio of two entrants of one run, by round. Asked for again by the run that comes after."""
+    mine, others = point.rounds, other.rounds
+    rows = {
+        number: row | {f"{name}_base": value for name, value in others[number].items()}
+        for number, row in mine.items()
+        if number in others
+    }
+    # It reads cells by name, and dictionaries of them are made faster than the rows of a frame.
+    return pd.Series({number: float(np.log(round_ratio(cast(pd.Series, row)))) for number, row in rows.items()})
 
 
 def _interval(name: str, interval: Interval, limits: str = "") -> dict[str, Any]:
