@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def find_python(session: nox.Session) -> str:
     raise AssertionError  # session.error does not return
 
 
-def environment(session: nox.Session, name: str, *requirements: str) -> Path:
+def environment(session: nox.Session, name: str, *asked: str) -> Path:
     """Return the Python of the environment `name`, made anew where its pins have changed."""
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
@@ -71,14 +72,15 @@ def environment(session: nox.Session, name: str, *requirements: str) -> Path:
     session.run(find_python(session), "-m", "venv", str(folder), silent=True)
     constraints = ROOT / "requirements" / f"{name}.txt"
     pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *requirements, *pinned)
+    install(session, python, *asked, *pinned)
     stamp.write_text(pins_digest(name))
     return python
 
 
 def pins_digest(name: str) -> str:
     """Digest of all files that decide what an environment holds."""
-    asked = ROOT / "pyproject.toml" if name == "harness" else ROOT / "requirements" / f"{name}.in"
+    of_version = ROOT / "requirements" / f"{name.partition('==')[0]}.in"
+    asked = ROOT / "pyproject.toml" if name == "harness" else of_version
     files = [path for path in (asked, ROOT / "requirements" / f"{name}.txt") if path.exists()]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
@@ -118,16 +120,41 @@ def runnable(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
     return found
 
 
-def backend_python(session: nox.Session, backend: str) -> Path:
-    """A worker side; the harness is told where it is."""
+def backend_python(session: nox.Session, backend: str, version: str = "") -> Path:
+    """A worker side, of the pinned version or of another; the harness is told where it is."""
     problem = obstacle(backend)
     if problem:
         session.error(problem)
     name = f"{backend}-gpu" if backend in GPU_WHEELS and wants_gpu(session.posargs) else backend
-    python = environment(session, name, "-r", str(ROOT / "requirements" / f"{name}.in"))
+    asked = requirements(session, name, version)
+    if version:
+        name = f"{name}=={version}"
+    python = environment(session, name, *asked)
     code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
     session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
     return python
+
+
+def requirements(session: nox.Session, name: str, version: str) -> list[str]:
+    """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
+    file = ROOT / "requirements" / f"{name}.in"
+    if not version:
+        return ["-r", str(file)]
+    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):
+        session.error(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    options = [word for line in lines if line.startswith("--") for word in line.split()]
+    framework, *others = [line for line in lines if not line.startswith("--")]
+    # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
+    names = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
+    return [*options, f"{framework.partition('==')[0]}=={version}", *names]
+
+
+def asked_versions(options: list[str]) -> list[str]:
+    """The versions in `--framework-version 2.12.1,2.13.0`, given after --, of the session's one backend."""
+    given = [after for option, after in itertools.pairwise(options) if option == "--framework-version"]
+    given += [option.partition("=")[2] for option in options if option.startswith("--framework-version=")]
+    return [version.strip() for text in given for version in text.rpartition("=")[2].split(",")]
 
 
 def wants_gpu(options: list[str]) -> bool:
@@ -152,7 +179,9 @@ def bench_session(backend: str) -> None:
 
     @nox.session(name=f"bench-{backend}", venv_backend="none", default=False)
     def bench_one(session: nox.Session) -> None:
-        backend_python(session, backend)
+        versions = asked_versions(session.posargs)
+        for version in versions or [""]:
+            backend_python(session, backend, version)
         harness(session, "run", "--backend", backend, *session.posargs)
 
     @nox.session(name=f"verify-{backend}", venv_backend="none", default=False)

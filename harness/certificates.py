@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,20 +36,18 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
     # What a resident data set gives is in `batches_sha256` of every launch.
     subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
     kinds = {_kind(subject): subject for subject in subjects}
-    found = {
-        each.entrant.backend: interpreters.find(each.entrant.backend, given=pythons, device=each.entrant.device)
-        for each in kinds.values()
-    }
-    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.backend].version).exists()]
+    found = interpreters.find_all([each.entrant for each in kinds.values()], given=pythons)
+    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.installation].version).exists()]
     if not missing:
         return
-    failed = []
+    failed, passed = [], []
     for verdict in certify.verify(
         missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
         timeout_s=plan.launch_timeout_s,
     ):  # fmt: skip
         if verdict.passed:
             keep(verdict)
+            passed.append(f"{verdict.subject.entrant.backend} {verdict.subject.entrant.mode}")
         else:
             entrant = verdict.subject.entrant
             failed.append(f"{entrant.backend} {entrant.mode}: {' '.join(verdict.sentences)}")
@@ -57,6 +56,7 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
             f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
             "lenet-bench verify --details; time it all the same with --unverified."
         )
+    print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
 
 
 def keep(verdict: Verdict) -> None:
@@ -89,7 +89,7 @@ def _formula(recipe: Recipe) -> dict[str, object]:
 
 
 def _kind(subject: Subject) -> str:
-    return json.dumps(_key(subject, ""), sort_keys=True)
+    return json.dumps(_key(subject, subject.entrant.version), sort_keys=True)
 
 
 def code_digest(backend: str) -> str:

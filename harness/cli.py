@@ -12,8 +12,21 @@ from rich.console import Console
 from rich.text import Text
 
 import harness
-from harness import certificate, certificates, certify, checks, commands, doctor, listings, reproduce, selftest, tables
-from harness.entrants import make_entrants, parse_backends, precision_of
+from harness import (
+    certificate,
+    certificates,
+    certify,
+    checks,
+    commands,
+    compare_command,
+    doctor,
+    export,
+    listings,
+    reproduce,
+    selftest,
+    tables,
+)
+from harness.entrants import make_entrants, parse_backends, parse_versions, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
 from harness.options import (
     Backends,
@@ -36,6 +49,7 @@ from harness.options import (
     Threads,
     ThreadsSweep,
     Timeout,
+    Versions,
     positive,
     seconds,
     sizes,
@@ -75,6 +89,7 @@ def run(
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
+    framework_version: Versions = None,
     feed: Feed = "host",
     device: Device = "cpu",
     dtype: Dtype = "float32",
@@ -149,8 +164,8 @@ def run(
     An entrant is timed only after it has passed `verify` on this machine, in exactly this version, mode, precision and
     device; where it has not yet, that comes first. Every round launches each entrant once and lets them take turns of
     a fraction of a second. Rounds are added until the interval of every comparison is narrower than --precision, or
-    --budget ends. Entrants are the product of backends, modes, feeds, threads and batch sizes; a table says how speed
-    grows with each.
+    --budget ends. Entrants are the product of backends, versions, modes, feeds, threads and batch sizes; a table says
+    how speed grows with the last two.
 
     Examples:
 
@@ -160,6 +175,7 @@ def run(
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
+    - `lenet-bench run -b jax --framework-version 0.10.1,0.10.2`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
@@ -170,11 +186,11 @@ def run(
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = choose(network, recipe)
+    chosen, backends = choose(network, recipe), parse_backends(backend)
     entrants = make_entrants(
-        parse_backends(backend), modes=mode, feeds=feed.split(","), threads=threads,
+        backends, modes=mode, feeds=feed.split(","), threads=threads,
         batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
-        network=chosen.network, environment=environment,
+        network=chosen.network, environment=environment, versions=parse_versions(framework_version or [], backends),
     )  # fmt: skip
     plan = commands.default_plan(
         entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
@@ -191,23 +207,6 @@ def run(
             before=lambda: certificates.require(plan, pythons=pythons) if plan.verified else None,
         )
     )  # fmt: skip
-
-
-@app.command()
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
-    base: Base = "",
-) -> None:
-    """Join runs into one table; refuse what cannot be compared, with the reason.
-
-    Entrants of one run are paired, turn by turn. Between runs nothing is paired, so the intervals are wider.
-
-    Examples:
-
-    - `lenet-bench compare results/A`
-    - `lenet-bench compare results/A results/B --base torch`
-    """
-    commands.compare_runs(runs, base=base)
 
 
 @app.command()
@@ -420,6 +419,8 @@ def selftest_(
         raise Regression("The self-test failed: on this machine, now, verdicts are not right as often as they claim.")
 
 
+app.command()(compare_command.compare)
+app.command()(export.export)
 app.command()(listings.data)
 app.command("list")(listings.list_)
 

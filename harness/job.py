@@ -46,6 +46,11 @@ def label_of(fields: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in (fields["backend"], fields["mode"], *unusual, fields["variant"]) if part)
 
 
+def installation(backend: str, version: str = "") -> str:
+    """Name of an environment, as the map of interpreters has it."""
+    return f"{backend}=={version}" if version else backend
+
+
 @dataclass(frozen=True)
 class Entrant:
     """A backend with everything that can change its speed, but for the version that is found installed.
@@ -53,8 +58,9 @@ class Entrant:
     Attributes:
         threads: 0 means the framework's own default (`--environment native`).
         environment: `controlled` or `native`.
-        variant: tells two otherwise equal entrants apart; empty for all but the self-test's.
+        variant: tells two otherwise equal entrants apart: the self-test's, and versions that were asked for.
         slowdown: share by which every timed step is made slower on purpose, 0.03 for 3 % (self-test).
+        version: of the framework, where one was asked for; empty for whichever is installed.
     """
 
     backend: str
@@ -68,6 +74,12 @@ class Entrant:
     environment: str
     variant: str = ""
     slowdown: float = 0.0
+    version: str = ""
+
+    @property
+    def installation(self) -> str:
+        """Which environment it runs in: `jax`, or `jax==0.10.1` where a version was asked for."""
+        return installation(self.backend, self.version)
 
     @property
     def label(self) -> str:

@@ -142,10 +142,11 @@ class Rounds:
         return sum(each.rows.trained_s for each in launched)
 
     def _prepare(self, place: Place, scratch: Path, weights_file: Path, turns: int) -> Launched:
-        entrant, interpreter = place.entrant, self.interpreters[place.entrant.backend]
+        entrant, interpreter = place.entrant, self.interpreters[place.entrant.installation]
         row = identity(
             self.plan, entrant, run=self.folder.name, number=place.round, position=place.position,
             dataset=self.dataset, interpreter=interpreter,
+            controls_sha256=controls.digest(asked_controls(entrant, Path("<launch>"))),
         )  # fmt: skip
         row |= self._peak(entrant, scratch)
         folder = scratch / f"{place.round}-{place.position}"
@@ -175,7 +176,7 @@ class Rounds:
         entrant = each.job.entrant
 
         def check(result: dict[str, Any]) -> None:
-            self.packages[entrant.backend] = result.pop("packages")
+            self.packages[entrant.installation] = result.pop("packages")
             self._check_digests(each.job.seed, entrant.batch_size, result, weights_sha256)
 
         each.finish(check)

@@ -63,7 +63,8 @@ def _row(standing: Standing, found: list[Standing]) -> dict[str, Any]:
         return row | {"ratio": 1.0}
     limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
     spread = {"ratio_sd": paired_spread(standing.launches, base.launches)}
-    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread
+    paired = {"paired": bool(standing.launches["run"].iloc[0] == base.launches["run"].iloc[0])}
+    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread | paired
 
 
 def _figures(standing: Standing) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def _figures(standing: Standing) -> dict[str, Any]:
     speeds = group[SPEED].to_numpy(float)
     row |= {
         "schema_version": SCHEMA_VERSION,
+        "verified": bool(group["verified"].fillna(False).all()) if group["verified"].notna().any() else None,
         "launches": len(group),
         "unsteady": int((~group["steady"].astype(bool)).sum()),
         f"{SPEED}_cv": speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None,

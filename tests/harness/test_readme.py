@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from harness import catalogue, schema
+from harness import catalogue, dictionary
 from harness.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,8 +23,8 @@ def test_ci_runs_the_readme_test_command():
 
 
 def test_result_columns_are_documented():
-    """docs/columns.md lists every column of every file with unit and meaning, as harness/schema.py has it."""
-    assert (ROOT / "docs" / "columns.md").read_text(encoding="utf-8") == schema.document()
+    """docs/results.md lists every column of every file with unit and meaning, as harness/schema.py has it."""
+    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == dictionary.document()
 
 
 def test_commands_in_the_readme_exist():
