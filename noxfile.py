@@ -33,6 +33,11 @@ PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
 # Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
 GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
+# Tests of what pandas is used for.
+OF_TABLES = (
+    "compare", "export", "formats", "migrations", "results", "scaling", "standings", "summary", "synthetic_run",
+    "tables", "validation",
+)  # fmt: skip
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
 
 
@@ -230,6 +235,14 @@ def tests(session: nox.Session) -> None:
     session.run(str(python), "-m", "pytest", "tests/harness", *session.posargs)
     for backend in backends:
         test_backend(session, backend)
+
+
+@nox.session(name="tests-pandas2", venv_backend="none", default=False)
+def tests_pandas2(session: nox.Session) -> None:
+    """Test all that reads and writes tables with pandas 2.3; everything else runs with pandas 3."""
+    asked = ROOT / "requirements" / "pandas2.in"
+    python = environment(session, "pandas2", "-e", f"{ROOT}[parquet]", "-r", str(asked))
+    session.run(str(python), "-m", "pytest", *(f"tests/harness/test_{name}.py" for name in OF_TABLES), *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
