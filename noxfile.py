@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -38,6 +39,8 @@ OF_TABLES = (
     "compare", "export", "formats", "migrations", "results", "scaling", "standings", "summary", "synthetic_run",
     "tables", "validation",
 )  # fmt: skip
+# Of the workers that are tested.
+QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"}
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
 
 
@@ -205,11 +208,32 @@ def bench_session(backend: str) -> None:
 
 def test_backend(session: nox.Session, backend: str) -> None:
     """Run the conformance suite in the backend's environment."""
-    python = backend_python(session, backend)
-    session.run(
-        str(python), "-m", "pytest", "tests/backends", "--backend", backend, *session.posargs,
-        env={"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"},
-    )  # fmt: skip
+    session.run(*conformance(backend_python(session, backend), backend, session.posargs), env=QUIET)
+
+
+def test_backends(session: nox.Session, backends: list[str]) -> None:
+    """Run the conformance suites of several, two at a time, which is what the tests of one thread leave room for."""
+    pythons = {backend: backend_python(session, backend) for backend in backends}
+
+    def run(backend: str) -> subprocess.CompletedProcess[str]:
+        command = conformance(pythons[backend], backend, session.posargs)
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.run(command, env=os.environ | QUIET, cwd=ROOT, text=True, **both)
+
+    failed = []
+    with ThreadPoolExecutor(2) as pool:
+        for backend, ended in zip(backends, pool.map(run, backends)):
+            session.log(f"tests/backends --backend {backend}")
+            print(ended.stdout, flush=True)
+            if ended.returncode:
+                failed.append(backend)
+    if failed:
+        session.error(f"Tests failed: {', '.join(failed)}.")
+
+
+def conformance(python: Path, backend: str, options: list[str]) -> list[str]:
+    """The command that tests one backend."""
+    return [str(python), "-m", "pytest", "tests/backends", "--backend", backend, *options]
 
 
 for each in BACKENDS:
@@ -232,9 +256,10 @@ def tests(session: nox.Session) -> None:
     backends = runnable(session, BACKENDS)
     for backend in backends:
         backend_python(session, backend)
-    session.run(str(python), "-m", "pytest", "tests/harness", *session.posargs)
-    for backend in backends:
-        test_backend(session, backend)
+    # A file stays in one process: its tests share what was trained for them.
+    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "loadfile", *session.posargs)
+    # The slowest to compile first.
+    test_backends(session, sorted(backends, key=lambda backend: backend != "jax"))
 
 
 @nox.session(name="tests-pandas2", venv_backend="none", default=False)
