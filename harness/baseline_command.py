@@ -32,11 +32,7 @@ from harness.options import (
 from harness.recipes import choose
 from harness.results import RunFolder
 
-app = typer.Typer(
-    help="What the gate holds accuracies against: show it, or measure it anew.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 PROVENANCE = {
     "written_by": "by {}", "written_utc": "{}", "machine": "{}", "python_version": "Python {}",
     "lenet_bench_version": "lenet-bench {}", "run": "run {}",
