@@ -218,24 +218,25 @@ def test_side_that_fails_is_no_result(
 
 
 def test_workers_of_a_commit_run_its_code(
-    repository: Path, make_plan: Callable[..., Any], tiny_commands: None, tiny_dataset: Dataset, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    repository: Path, make_plan: Callable[..., Any], make_entrant: Callable[..., Any], tiny_commands: None,
+    tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """The present NumPy backend is faster than a commit's that sleeps: the workers of each side run their own code."""
+    """Each side's workers run its own code: those of a commit sleep in each step, as its NumPy backend does."""
     monkeypatch.setattr(speed_gate, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(speed_gate, "STEADY_S", 0.1)
     commit = check_out("slow", tmp_path / "slow", repository)
 
     (found,) = speed_gate.measure(
-        make_plan("numpy"), commit, SpeedTest(rounds=4), results=tmp_path / "results", pythons={}
+        make_plan(make_entrant(batch_size=8)), commit, SpeedTest(rounds=1), results=tmp_path / "results", pythons={}
     )
 
     launches = RunFolder(tmp_path / "results" / "numpy").read("launches")
     assert list(launches["status"].unique()) == ["ok"]
     slow = launches[launches["variant"].notna()]["step_us_median"].min()
-    # What it sleeps in each step; the other side's whole step is not compared, as a machine may be busy.
+    # That it sleeps in each step. How long the other side's steps take is a matter of how busy the machine is.
     assert slow > 5000
-    assert found.status in (PASSED, CANNOT_TELL)
+    assert found.status == CANNOT_TELL
+    assert "3 more" in found.details
 
 
 def test_options_of_speed_go_together(mutants: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
