@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from harness.errors import InputError
+from harness.plan import Plan
 from harness.results import RunFolder, frame_of, read_table, write_table
 from harness.schema import BASELINE, BASELINE_SINCE_2, BASELINE_VERSION
 from harness.statistics import LEVEL, family_level
@@ -123,15 +124,20 @@ def from_run(folder: RunFolder) -> pd.DataFrame:
     Raises:
         InputError: it trained nothing, is not finished, or its trainings are not seeds of one and the same.
     """
-    launches, epochs, environment = folder.read("launches"), folder.read("epochs"), folder.read_environment()
-    path = folder.path / "epochs.csv"
+    environment = folder.read_environment()
+    launches, epochs = folder.read("launches"), folder.read("epochs")
     if not len(epochs):
         raise InputError(f"{folder.path} trained no epochs; a baseline needs a run with --epochs and several --seeds.")
+    _check_launches(folder, launches, Plan.from_dict(environment.get("plan", {})))
+    _check_epochs(folder, epochs)
+    return _summarise(epochs, launches, str(environment.get("lenet_bench", "")) or None)
+
+
+def _check_launches(folder: RunFolder, launches: pd.DataFrame, plan: Plan) -> None:
     failed = launches[launches["status"] != "ok"]
     if len(failed):
         raise InputError(f"{folder.path} has {len(failed)} failed launch(es), of {failed['backend'].iloc[0]} first.")
-    plan = environment.get("plan", {})
-    wanted, found = int(plan.get("seeds", 0)) * len(plan.get("entrants", ())), int(launches["epochs"].notna().sum())
+    wanted, found = plan.seeds * len(plan.entrants), int(launches["epochs"].notna().sum())
     if found < wanted:
         raise InputError(
             f"{folder.path} has {found} of {wanted} trainings: it is still under way, or was cut short. Go on with: "
@@ -139,19 +145,22 @@ def from_run(folder: RunFolder) -> pd.DataFrame:
         )
     if launches["until"].notna().any():
         raise InputError(f"{folder.path} was to end at an accuracy (--until); what is right is what all epochs give.")
-    if epochs["test_accuracy"].isna().any():
-        row = int(epochs["test_accuracy"].isna().to_numpy(bool).argmax())
-        raise InputError(f"{path}, row {row + 2}, column test_accuracy: empty, but every row needs one.")
-    again = epochs.duplicated([*KEY, "seed"])
+
+
+def _check_epochs(folder: RunFolder, epochs: pd.DataFrame) -> None:
+    path = folder.path / "epochs.csv"
+    empty, again = epochs["test_accuracy"].isna(), epochs.duplicated([*KEY, "seed"])
+    if empty.any():
+        row = int(empty.to_numpy(bool).argmax()) + 2
+        raise InputError(f"{path}, row {row}, column test_accuracy: empty, but every row needs one.")
     if again.any():
-        first = epochs[again].iloc[0]
+        row, first = int(again.to_numpy(bool).argmax()) + 2, epochs[again].iloc[0]
         raise InputError(
-            f"{path}, row {int(again.to_numpy(bool).argmax()) + 2}: {first['backend']} was trained twice from seed "
-            f"{first['seed']} (several modes, threads or feeds?); a baseline is of one training a seed."
+            f"{path}, row {row}, column seed: {first['backend']} was trained twice from seed {first['seed']} (several "
+            "modes, threads or feeds?); a baseline is of one training a seed."
         )
     if epochs["seed"].nunique() < 2:
         raise InputError(f"{folder.path} trained one seed: a spread needs two. Give --seeds 10, say.")
-    return _summarise(epochs, launches, str(environment.get("lenet_bench", "")) or None)
 
 
 def _summarise(epochs: pd.DataFrame, launches: pd.DataFrame, lenet_bench: str | None) -> pd.DataFrame:
@@ -184,13 +193,14 @@ def signed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _who() -> str:
-    """Git's user.name, else the login."""
+    """Git's user.name, else the login; `unknown` where there is neither."""
     try:
         answer = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=10)
         name = answer.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        name = ""
-    return name or getpass.getuser()
+        # A container's user may have no name.
+        return name or getpass.getuser()
+    except (OSError, KeyError, subprocess.SubprocessError):
+        return "unknown"
 
 
 def merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from harness.gate import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, worst
 
 MARKS = {PASSED: "✅ passed", CANNOT_TELL: "⚠️ cannot tell", NO_RESULT: "❌ no result", FAILED: "❌ **FAILED**"}
 # What Markdown would read as more than a letter, GitHub's mentions and issue numbers included.
-MARKED = re.compile(r"([\\`*_{}\[\]()#+!|~@:-])")
+MARKED = re.compile(r"([\\`*_\[\]#+!|~@:])")
 # Characters that XML 1.0 does not have (https://www.w3.org/TR/xml/#charsets).
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -200,7 +200,7 @@ def test_runs_that_are_no_baseline(trained: Path) -> None:
         (launches, epochs[:0], "trained no epochs"),
         (launches.assign(status="failed"), epochs, "has 6 failed launch"),
         (launches.assign(until=pd.array([0.9] * 6, dtype="Float64")), epochs, "to end at an accuracy"),
-        (launches, pd.concat([epochs, one]), "row 14: .* was trained twice from seed 0"),
+        (launches, pd.concat([epochs, one]), "row 14, column seed: .* was trained twice from seed 0"),
         (launches, one, "trained one seed"),
         (launches, nan, "epochs.csv, row 4, column test_accuracy: empty"),
     ]
@@ -318,3 +318,15 @@ def test_machine_of_the_baseline_is_a_note(tmp_path: Path) -> None:
     assert "from: a VAX; this is: " in notes[0]
     assert "speeds never" in notes[0]
     assert notes[1] == "The baseline was measured with jax 1.0 (here 2.0)."
+
+
+def test_who_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git's user.name where there is one, else the login."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    assert baseline._who() == "ada"
+    (tmp_path / "config").write_text("[user]\n\tname = Ada Lovelace\n")
+    assert baseline._who() == "Ada Lovelace"
