@@ -149,6 +149,32 @@ def run_gate(
         InputError: no baseline for what was asked, or no such commit (before anything is measured).
     """
     known = read_baseline(baseline)
+    with ExitStack() as ending:
+        commit = None
+        if speed:
+            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="lenet-bench-against-"))
+            commit = speed_gate.check_out(against, Path(folder))
+        # Training is first, because it is what finds bad input; all that follows takes longer.
+        run, verdicts, notes = accuracy(plan, known, results=results, pythons=pythons)
+        if verify:
+            verdicts += verification(plan, pythons=pythons)
+        if speed and commit:
+            verdicts += speed_gate.measure(plan, commit, speed, results=results / f"{run}-speed", pythons=pythons)
+            notes += [f"{each.backend}: {each.details}" for each in verdicts if each.status == gate.CANNOT_TELL]
+    return verdicts, notes
+
+
+def accuracy(
+    plan: Plan, known: pd.DataFrame, *, results: Path, pythons: dict[str, str]
+) -> tuple[str, list[Verdict], list[str]]:
+    """Train, and judge against the baseline's rows.
+
+    Returns:
+        the run's name, a verdict a backend, and notes on what these are held against.
+
+    Raises:
+        InputError: no baseline for what was asked (before anything is trained).
+    """
     backends = [entrant.backend for entrant in plan.entrants]
     wanted: dict[str, Any] = {}
 
@@ -157,27 +183,12 @@ def run_gate(
         for name in backends:
             gate.find_row(known, wanted | {"backend": name})
 
-    with ExitStack() as ending:
-        commit = None
-        if speed:
-            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="lenet-bench-against-"))
-            commit = speed_gate.check_out(against, Path(folder))
-        # Training is first, because it is what finds bad input; all that follows takes longer.
-        trained = checks.train(plan, results=results, pythons=pythons, suffix="gate", before=check)
-        found = gate.judge(
-            trained.folder.read("epochs"), known, wanted=wanted, backends=backends, errors=trained.errors
-        )
-        verdicts = [each.verdict() for each in found]
-        rows = [gate.find_row(known, wanted | {"backend": name}) for name in backends]
-        notes = notes_on(rows, {name: interpreters.find(name, given=pythons).version for name in backends})
-        if verify:
-            verdicts += verification(plan, pythons=pythons)
-        if speed and commit:
-            verdicts += speed_gate.measure(
-                plan, commit, speed, results=results / f"{trained.folder.name}-speed", pythons=pythons
-            )
-            notes += [f"{each.backend}: {each.details}" for each in verdicts if each.status == gate.CANNOT_TELL]
-    return verdicts, notes
+    trained = checks.train(plan, results=results, pythons=pythons, suffix="gate", before=check)
+    epochs = trained.folder.read("epochs")
+    found = gate.judge(epochs, known, wanted=wanted, backends=backends, errors=trained.errors)
+    rows = [gate.find_row(known, wanted | {"backend": name}) for name in backends]
+    versions = {name: interpreters.find(name, given=pythons).version for name in backends}
+    return trained.folder.name, [each.verdict() for each in found], notes_on(rows, versions)
 
 
 def keys_of(plan: Plan, dataset: Dataset) -> dict[str, Any]:
