@@ -116,12 +116,13 @@ def gate_(
         entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
         seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
     )  # fmt: skip
-    test = SpeedTest(margin=margin / 100, rounds=rounds or 0, budget_s=budget, threads=threads) if speed else None
+    test = SpeedTest(margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
     verdicts, notes = run_gate(
         plan, baseline=baseline, results=results_dir, pythons=commands.parse_pythons(python or []), verify=verify,
         speed=test, against=against,
     )  # fmt: skip
-    for line in [*gate.lines(verdicts), *notes]:
+    reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
+    for line in [*gate.lines(verdicts), *reasons, *notes]:
         print(line)
     if summary:
         gate_report.append_markdown(summary, verdicts, notes)
@@ -160,7 +161,6 @@ def run_gate(
             verdicts += verification(plan, pythons=pythons)
         if speed and commit:
             verdicts += speed_gate.measure(plan, commit, speed, results=results / f"{run}-speed", pythons=pythons)
-            notes += [f"{each.backend}: {each.details}" for each in verdicts if each.status == gate.CANNOT_TELL]
     return verdicts, notes
 
 

@@ -64,7 +64,6 @@ class SpeedTest:
     margin: float = 0.05
     rounds: int = 0
     budget_s: float = BUDGET_S
-    threads: int = 1
 
 
 def resolve(ref: str, root: Path | None = None) -> str:
@@ -80,7 +79,8 @@ def resolve(ref: str, root: Path | None = None) -> str:
         raise InputError(f"--against needs the repository that this code is from; {root} is none.")
     answer = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if answer.returncode:
-        raise InputError(f"--against takes a commit, tag or branch of {root}; there is none called {ref!r}.")
+        why = answer.stderr.decode(errors="replace").strip()
+        raise InputError(f"--against takes a commit, tag or branch of {root}; there is none called {ref!r}. {why}")
     return answer.stdout.decode().strip()
 
 
@@ -179,7 +179,8 @@ def _duel(
     folder.write_environment(environment_of(plan, dataset, found, work.packages) | {"against": commit.sha})
     if work.failures:
         label, error = next(iter(work.failures.items()))
-        return Verdict(backend, "speed", NO_RESULT, f"speed not measured: {label} failed", str(error))
+        words = f"{error}\n{error.log}".strip()
+        return Verdict(backend, "speed", NO_RESULT, f"speed not measured: {label} failed", words)
     launches = folder.read("launches")
     (ratio,) = (each.ratio for each in standings.standings(launches, base=plan.base) if each.ratio)
     return judge(backend, ratio, margin=test.margin, against=commit.sha[:10])
