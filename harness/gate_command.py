@@ -88,10 +88,10 @@ def gate_(
     """Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.
 
     Accuracy: the mean of the seeds has a one-sided prediction bound from the baseline's seeds, and each single seed a
-    floor; an honest backend falls below either in one gate of a thousand at most. --verify: as `lenet-bench verify`,
-    for what has not passed yet. --speed: the present code and a commit are timed in the same rounds, in turns, on this
-    machine; the ratio's interval must lie above 1 - margin. Where it holds the limit, the gate cannot tell, says how
-    many rounds more would, and passes with a warning.
+    floor; an honest backend, its seeds normally distributed, falls below either in one gate of a thousand at most.
+    --verify: as `lenet-bench verify`, for what has not passed yet. --speed: the present code and a commit are timed in
+    the same rounds, in turns, on this machine; the ratio's interval must lie above 1 - margin. Where it holds the
+    limit, the gate cannot tell, says how many rounds more would, and passes with a warning.
 
     Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed.
     --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
