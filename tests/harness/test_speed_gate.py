@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from harness import cli, gate, speed_gate
 from harness.data import Dataset
 from harness.errors import InputError, WorkerFailed
 from harness.gate import CANNOT_TELL, FAILED, NO_RESULT, PASSED
+from harness.job import Job
 from harness.machine import this_machine
 from harness.results import RunFolder, write_table
 from harness.speed_gate import Commit, SpeedTest, check_out, judge, rounds_more
@@ -237,6 +240,18 @@ def test_workers_of_a_commit_run_its_code(
     assert slow > 5000
     assert found.status == CANNOT_TELL
     assert "3 more" in found.details
+
+
+def test_jobs_leave_out_what_is_as_by_default(tmp_path: Path, make_entrant: Callable[..., Any]) -> None:
+    """A worker of a commit from before a field was added can read a job that makes no use of it."""
+    plain = Job(kind="measure", entrant=make_entrant(), recipe={}, seed=0, data="d", weights="w")
+    rich = replace(plain, epochs=3, audit_batches=True, asked={"cpus": [0]}, inference_sizes=())
+    for job in (plain, rich):
+        job.write(tmp_path / "job.json")
+        assert Job.read(tmp_path / "job.json") == job
+        written = json.loads((tmp_path / "job.json").read_text())
+        assert ("audit_batches" in written) is (job is rich)
+        assert "inference_sizes" in written
 
 
 def test_options_of_speed_go_together(mutants: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
