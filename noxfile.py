@@ -288,6 +288,22 @@ def gate(session: nox.Session) -> None:
     harness(session, "gate", "--backend", ",".join(backends), *session.posargs)
 
 
+@nox.session(venv_backend="none", default=False)
+def baseline(session: nox.Session) -> None:
+    """Train every framework from ten seeds for a new accuracy baseline; asks before it writes; options after --."""
+    backends = runnable(session, FRAMEWORKS)
+    for backend in backends:
+        backend_python(session, backend)
+    harness(session, "baseline", "update", "--backend", ",".join(backends), *session.posargs)
+
+
+@nox.session(name="gate-alarms", venv_backend="none", default=False)
+def gate_alarms(session: nox.Session) -> None:
+    """Form 40 honest gates of PyTorch from 80 new seeds, and count the alarms (15 min); options after --."""
+    backend_python(session, "torch")
+    session.run(str(harness_python(session)), "-m", "benchmarks.gate_alarms", *session.posargs)
+
+
 def benchmark(session: nox.Session, name: str) -> None:
     """Run a script of benchmarks/ on all five frameworks, or on those that are named after --."""
     backends = runnable(session, FRAMEWORKS)

@@ -32,6 +32,20 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
     Raises:
         Regression: one of them is not what it should be; nothing has been timed.
     """
+    failed = [
+        f"{verdict.subject.entrant.backend} {verdict.subject.entrant.mode}: {' '.join(verdict.sentences)}"
+        for verdict in verify_missing(plan, pythons=pythons)
+        if not verdict.passed
+    ]
+    if failed:
+        raise Regression(
+            f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
+            "lenet-bench verify --details; time it all the same with --unverified."
+        )
+
+
+def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Verdict]:
+    """Verify the plan's entrants that have no certificate yet, and keep one for each that passes."""
     # Feed, threads and batch size change no formula: one of each kind stands for all, handed its batches by the host.
     # What a resident data set gives is in `batches_sha256` of every launch.
     subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
@@ -39,24 +53,19 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
     found = interpreters.find_all([each.entrant for each in kinds.values()], given=pythons)
     missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.installation].version).exists()]
     if not missing:
-        return
-    failed, passed = [], []
+        return []
+    verdicts = []
     for verdict in certify.verify(
         missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
         timeout_s=plan.launch_timeout_s,
     ):  # fmt: skip
         if verdict.passed:
             keep(verdict)
-            passed.append(f"{verdict.subject.entrant.backend} {verdict.subject.entrant.mode}")
-        else:
-            entrant = verdict.subject.entrant
-            failed.append(f"{entrant.backend} {entrant.mode}: {' '.join(verdict.sentences)}")
-    if failed:
-        raise Regression(
-            f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
-            "lenet-bench verify --details; time it all the same with --unverified."
-        )
-    print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
+        verdicts.append(verdict)
+    passed = [f"{each.subject.entrant.backend} {each.subject.entrant.mode}" for each in verdicts if each.passed]
+    if passed:
+        print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
+    return verdicts
 
 
 def keep(verdict: Verdict) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 import harness
 from harness import (
+    baseline_command,
     certificate,
     certificates,
     certify,
@@ -21,6 +22,7 @@ from harness import (
     compare_command,
     doctor,
     export,
+    gate_command,
     listings,
     reproduce,
     selftest,
@@ -265,61 +267,6 @@ def verify(
     certificate.write_and_show(verdicts, folder, details=details)
 
 
-@app.command()
-def gate(
-    backend: Backends,
-    network: NetworkName = "",
-    recipe: RecipeName = "",
-    data_set: DataSet = "",
-    data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = 2,
-    seeds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each its own seed.")
-    ] = 2,
-    seed: Seed = 1000,
-    threads: Threads = 1,
-    baseline: Annotated[Path, typer.Option(help="What the accuracies are held against.")] = Path(
-        "results/baselines/accuracy.csv"
-    ),
-    write_baseline: Annotated[bool, typer.Option(help="Make these trainings the baseline instead.")] = False,
-    results_dir: Results = Path("results"),
-    launch_timeout: Timeout = 900,
-    python: Pythons = None,
-) -> None:
-    """Train briefly and fail (exit code 1) where a backend is less accurate than its baseline allows.
-
-    The bound is a one-sided prediction bound from the baseline's seeds: an honest backend falls below it in one
-    gate of a thousand. Exit code 2: the baseline has no row for what was asked.
-
-    Examples:
-
-    - `lenet-bench gate -b all`
-    - `lenet-bench gate -b torch --epochs 2 --seeds 4`
-    - `lenet-bench gate -b all --write-baseline --seeds 10 --epochs 5 --seed 0`
-    """
-    chosen = choose(network, recipe)
-    entrants = make_entrants(
-        parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
-        device="cpu", dtype="float32",
-    )  # fmt: skip
-    plan = commands.default_plan(
-        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
-        seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
-    )  # fmt: skip
-    outcomes = checks.run_gate(
-        plan,
-        results=results_dir,
-        baseline=baseline,
-        write=write_baseline,
-        pythons=commands.parse_pythons(python or []),
-    )
-    for outcome in outcomes:
-        print(outcome.sentence)
-    if write_baseline:
-        print(f"Wrote {baseline}.")
-    checks.stop_if_failed(outcomes)
-
-
 @app.command("reproduce")
 def reproduce_(
     recipe: Annotated[str, typer.Argument(help=f"{', '.join(FIGURES)}: a document's recipe.")],
@@ -421,6 +368,8 @@ def selftest_(
 
 app.command()(compare_command.compare)
 app.command()(export.export)
+app.command("gate")(gate_command.gate_)
+app.add_typer(baseline_command.app, name="baseline")
 app.command()(listings.data)
 app.command("list")(listings.list_)
 

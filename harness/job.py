@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,10 @@ class Job:
     audit_batches: bool = False
 
     def write(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """Write as JSON, without what is as by default: workers of an older commit (`gate --speed`) do not know all."""
+        usual = {each.name: each.default for each in fields(self) if each.name != "inference_sizes"}
+        values = {name: value for name, value in asdict(self).items() if usual.get(name, MISSING) != value}
+        path.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Job:

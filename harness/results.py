@@ -145,11 +145,14 @@ def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
     return frame.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
 
 
-def read_table(path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION, table: str = ""
+) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote, in this version or an older one.
 
     Args:
         version: of this lenet-bench's columns; rows of older ones are brought up to it (harness/migrations.py).
+        table: what kind of table it is; as the file is called, where that is not said.
 
     Raises:
         InputError: no such file, no such table, or a cell that is not of its column's dtype, with its place.
@@ -163,7 +166,7 @@ def read_table(path: Path, columns: dict[str, Column], *, version: int = SCHEMA_
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
-    raw = upgrade(raw, table=path.stem, version=version, path=path)
+    raw = upgrade(raw, table=table or path.stem, version=version, path=path)
     missing = [name for name in columns if name not in raw.columns]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")

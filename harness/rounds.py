@@ -59,12 +59,20 @@ class Rounds:
         dataset: Dataset,
         interpreters: dict[str, Interpreter],
         display: Display,
+        sources: dict[str, Path] | None = None,
     ) -> None:
+        """Begin.
+
+        Args:
+            sources: variant of an entrant -> the folder with the `harness` and `backends` that its workers run;
+                all others run this code.
+        """
         self.plan = plan
         self.folder = folder
         self.dataset = dataset
         self.interpreters = interpreters
         self.display = display
+        self.sources = sources or {}
         self.failures: dict[str, WorkerFailed] = {}
         self.packages: dict[str, list[str]] = {}
         self.ending = ""
@@ -156,6 +164,7 @@ class Rounds:
             interpreter=interpreter.path,
             folder=folder,
             timeout_s=self.plan.launch_timeout_s,
+            source=self.sources.get(entrant.variant),
         )
 
     def _take_turns(self, launched: list[Launched], order: random.Random) -> None:

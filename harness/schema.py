@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 4
-BASELINE_VERSION = 1
+BASELINE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -278,6 +278,13 @@ seeds             | int  | seeds | that the next columns are over
 test_accuracy_mean | real | 1 | mean over seeds
 test_accuracy_sd  | real | 1 | standard deviation over seeds (n - 1)
 test_accuracy_min | real | 1 | smallest
+run               | text |  | that the trainings were, a folder under results/; empty, like all below, where not known
+machine           | text |  | that they ran on: processor, CPUs, memory
+machine_sha256    | text |  | digest of what must be equal for two machines to be the same
+python_version    | text |  | of the workers
+lenet_bench_version | text |  | of the harness
+written_by        | text |  | who took the rows into the baseline: git's user.name, else the login
+written_utc       | text |  | when, ISO 8601
 """)
 
 
@@ -331,5 +338,8 @@ FILES = {
     "verification.csv": (VERIFICATION, "a row a quantity that `lenet-bench verify` compared: the certificate"),
     "documents.csv": (DOCUMENTS, "a row an epoch of a document's recipe; results/documents.csv is committed"),
     "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),
-    "results/baselines/accuracy.csv": (BASELINE, "what the gate holds accuracies against; schema_version 1"),
+    "results/baselines/accuracy.csv": (
+        BASELINE,
+        f"what the gate holds accuracies against; schema_version {BASELINE_VERSION}",
+    ),
 }

@@ -129,7 +129,7 @@ def test_bad_input_as_a_process(cli: Call) -> None:
     assert "Traceback" not in err
 
 
-COMMANDS = ("run", "compare", "verify", "gate", "reproduce", "doctor", "selftest", "data", "list")
+COMMANDS = ("run", "compare", "verify", "gate", "baseline", "reproduce", "doctor", "selftest", "data", "list")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

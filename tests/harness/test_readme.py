@@ -31,6 +31,7 @@ def test_commands_in_the_readme_exist():
     """Every `nox -s` session and every `lenet-bench` command that the README or docs/ name is there."""
     noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     sessions = set(re.findall(r"^def (\w+)\(session: nox.Session\)", noxfile, re.MULTILINE))
+    sessions |= set(re.findall(r'^@nox\.session\(name="([\w-]+)"', noxfile, re.MULTILINE))
     known = sessions | {f"{what}-{name}" for what in ("bench", "verify", "tests") for name in catalogue.names()}
     commands = set(typer.main.get_command(app).commands)
     pages = README + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
