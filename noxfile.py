@@ -11,9 +11,11 @@ import ctypes
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -32,6 +34,13 @@ PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
 # Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
 GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
+# Tests of what pandas is used for.
+OF_TABLES = (
+    "compare", "export", "formats", "migrations", "results", "scaling", "standings", "summary", "synthetic_run",
+    "tables", "validation",
+)  # fmt: skip
+# Of the workers that are tested.
+QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"}
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
 
 
@@ -59,7 +68,7 @@ def find_python(session: nox.Session) -> str:
     raise AssertionError  # session.error does not return
 
 
-def environment(session: nox.Session, name: str, *requirements: str) -> Path:
+def environment(session: nox.Session, name: str, *asked: str) -> Path:
     """Return the Python of the environment `name`, made anew where its pins have changed."""
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
@@ -71,16 +80,16 @@ def environment(session: nox.Session, name: str, *requirements: str) -> Path:
     session.run(find_python(session), "-m", "venv", str(folder), silent=True)
     constraints = ROOT / "requirements" / f"{name}.txt"
     pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *requirements, *pinned)
+    install(session, python, *asked, *pinned)
     stamp.write_text(pins_digest(name))
     return python
 
 
 def pins_digest(name: str) -> str:
     """Digest of all files that decide what an environment holds."""
-    # The harness itself is installed in the first two.
+    # In these two the harness itself is installed.
     asked = [ROOT / "pyproject.toml"] if name in ("harness", "docs") else []
-    asked += [ROOT / "requirements" / f"{name}.{kind}" for kind in ("in", "txt")]
+    asked += [ROOT / "requirements" / f"{name.partition('==')[0]}.in", ROOT / "requirements" / f"{name}.txt"]
     files = [path for path in asked if path.exists()]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
@@ -125,16 +134,41 @@ def runnable(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
     return found
 
 
-def backend_python(session: nox.Session, backend: str) -> Path:
-    """A worker side; the harness is told where it is."""
+def backend_python(session: nox.Session, backend: str, version: str = "") -> Path:
+    """A worker side, of the pinned version or of another; the harness is told where it is."""
     problem = obstacle(backend)
     if problem:
         session.error(problem)
     name = f"{backend}-gpu" if backend in GPU_WHEELS and wants_gpu(session.posargs) else backend
-    python = environment(session, name, "-r", str(ROOT / "requirements" / f"{name}.in"))
+    asked = requirements(session, name, version)
+    if version:
+        name = f"{name}=={version}"
+    python = environment(session, name, *asked)
     code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
     session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
     return python
+
+
+def requirements(session: nox.Session, name: str, version: str) -> list[str]:
+    """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
+    file = ROOT / "requirements" / f"{name}.in"
+    if not version:
+        return ["-r", str(file)]
+    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):
+        session.error(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    options = [word for line in lines if line.startswith("--") for word in line.split()]
+    framework, *others = [line for line in lines if not line.startswith("--")]
+    # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
+    names = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
+    return [*options, f"{framework.partition('==')[0]}=={version}", *names]
+
+
+def asked_versions(options: list[str]) -> list[str]:
+    """The versions in `--framework-version 2.12.1,2.13.0`, given after --, of the session's one backend."""
+    given = [after for option, after in itertools.pairwise(options) if option == "--framework-version"]
+    given += [option.partition("=")[2] for option in options if option.startswith("--framework-version=")]
+    return [version.strip() for text in given for version in text.rpartition("=")[2].split(",")]
 
 
 def wants_gpu(options: list[str]) -> bool:
@@ -159,7 +193,9 @@ def bench_session(backend: str) -> None:
 
     @nox.session(name=f"bench-{backend}", venv_backend="none", default=False)
     def bench_one(session: nox.Session) -> None:
-        backend_python(session, backend)
+        versions = asked_versions(session.posargs)
+        for version in versions or [""]:
+            backend_python(session, backend, version)
         harness(session, "run", "--backend", backend, *session.posargs)
 
     @nox.session(name=f"verify-{backend}", venv_backend="none", default=False)
@@ -178,11 +214,32 @@ def bench_session(backend: str) -> None:
 
 def test_backend(session: nox.Session, backend: str) -> None:
     """Run the conformance suite in the backend's environment."""
-    python = backend_python(session, backend)
-    session.run(
-        str(python), "-m", "pytest", "tests/backends", "--backend", backend, *session.posargs,
-        env={"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"},
-    )  # fmt: skip
+    session.run(*conformance(backend_python(session, backend), backend, session.posargs), env=QUIET)
+
+
+def test_backends(session: nox.Session, backends: list[str]) -> None:
+    """Run the conformance suites of several, two at a time, which is what the tests of one thread leave room for."""
+    pythons = {backend: backend_python(session, backend) for backend in backends}
+
+    def run(backend: str) -> subprocess.CompletedProcess[str]:
+        command = conformance(pythons[backend], backend, session.posargs)
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.run(command, env=os.environ | QUIET, cwd=ROOT, text=True, **both)
+
+    failed = []
+    with ThreadPoolExecutor(2) as pool:
+        for backend, ended in zip(backends, pool.map(run, backends)):
+            session.log(f"tests/backends --backend {backend}")
+            print(ended.stdout, flush=True)
+            if ended.returncode:
+                failed.append(backend)
+    if failed:
+        session.error(f"Tests failed: {', '.join(failed)}.")
+
+
+def conformance(python: Path, backend: str, options: list[str]) -> list[str]:
+    """The command that tests one backend."""
+    return [str(python), "-m", "pytest", "tests/backends", "--backend", backend, *options]
 
 
 for each in BACKENDS:
@@ -205,9 +262,18 @@ def tests(session: nox.Session) -> None:
     backends = runnable(session, BACKENDS)
     for backend in backends:
         backend_python(session, backend)
-    session.run(str(python), "-m", "pytest", "tests/harness", *session.posargs)
-    for backend in backends:
-        test_backend(session, backend)
+    # A file stays in one process: its tests share what was trained for them.
+    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "loadfile", *session.posargs)
+    # The slowest to compile first.
+    test_backends(session, sorted(backends, key=lambda backend: backend != "jax"))
+
+
+@nox.session(name="tests-pandas2", venv_backend="none", default=False)
+def tests_pandas2(session: nox.Session) -> None:
+    """Test all that reads and writes tables with pandas 2.3; everything else runs with pandas 3."""
+    asked = ROOT / "requirements" / "pandas2.in"
+    python = environment(session, "pandas2", "-e", f"{ROOT}[parquet]", "-r", str(asked))
+    session.run(str(python), "-m", "pytest", *(f"tests/harness/test_{name}.py" for name in OF_TABLES), *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
@@ -226,6 +292,22 @@ def gate(session: nox.Session) -> None:
     for backend in backends:
         backend_python(session, backend)
     harness(session, "gate", "--backend", ",".join(backends), *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def baseline(session: nox.Session) -> None:
+    """Train every framework from ten seeds for a new accuracy baseline; asks before it writes; options after --."""
+    backends = runnable(session, FRAMEWORKS)
+    for backend in backends:
+        backend_python(session, backend)
+    harness(session, "baseline", "update", "--backend", ",".join(backends), *session.posargs)
+
+
+@nox.session(name="gate-alarms", venv_backend="none", default=False)
+def gate_alarms(session: nox.Session) -> None:
+    """Form 40 honest gates of PyTorch from 80 new seeds, and count the alarms (15 min); options after --."""
+    backend_python(session, "torch")
+    session.run(str(harness_python(session)), "-m", "benchmarks.gate_alarms", *session.posargs)
 
 
 def benchmark(session: nox.Session, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,32 +32,40 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
     Raises:
         Regression: one of them is not what it should be; nothing has been timed.
     """
+    failed = [
+        f"{verdict.subject.entrant.backend} {verdict.subject.entrant.mode}: {' '.join(verdict.sentences)}"
+        for verdict in verify_missing(plan, pythons=pythons)
+        if not verdict.passed
+    ]
+    if failed:
+        raise Regression(
+            f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
+            "lenet-bench verify --details; time it all the same with --unverified."
+        )
+
+
+def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Verdict]:
+    """Verify the plan's entrants that have no certificate yet, and keep one for each that passes."""
     # Feed, threads and batch size change no formula: one of each kind stands for all, handed its batches by the host.
     # What a resident data set gives is in `batches_sha256` of every launch.
     subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
     kinds = {_kind(subject): subject for subject in subjects}
-    found = {
-        each.entrant.backend: interpreters.find(each.entrant.backend, given=pythons, device=each.entrant.device)
-        for each in kinds.values()
-    }
-    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.backend].version).exists()]
+    found = interpreters.find_all([each.entrant for each in kinds.values()], given=pythons)
+    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.installation].version).exists()]
     if not missing:
-        return
-    failed = []
+        return []
+    verdicts = []
     for verdict in certify.verify(
         missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
         timeout_s=plan.launch_timeout_s,
     ):  # fmt: skip
         if verdict.passed:
             keep(verdict)
-        else:
-            entrant = verdict.subject.entrant
-            failed.append(f"{entrant.backend} {entrant.mode}: {' '.join(verdict.sentences)}")
-    if failed:
-        raise Regression(
-            f"Not timed, because it has not passed verification. {' '.join(failed)} Look at it with "
-            "lenet-bench verify --details; time it all the same with --unverified."
-        )
+        verdicts.append(verdict)
+    passed = [f"{each.subject.entrant.backend} {each.subject.entrant.mode}" for each in verdicts if each.passed]
+    if passed:
+        print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
+    return verdicts
 
 
 def keep(verdict: Verdict) -> None:
@@ -89,7 +98,7 @@ def _formula(recipe: Recipe) -> dict[str, object]:
 
 
 def _kind(subject: Subject) -> str:
-    return json.dumps(_key(subject, ""), sort_keys=True)
+    return json.dumps(_key(subject, subject.entrant.version), sort_keys=True)
 
 
 def code_digest(backend: str) -> str:

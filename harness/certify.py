@@ -97,10 +97,7 @@ def verify(
     Args:
         data_set: of the images; empty for each recipe's own.
     """
-    found = {
-        each.entrant.backend: interpreters.find(each.entrant.backend, given=pythons, device=each.entrant.device)
-        for each in subjects
-    }
+    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
     problems = [(key, list(group)) for key, group in groupby(subjects, key=lambda each: each.problem)]
     with Display() as display, rounds.scratch_folder() as scratch:
         display.start(len(problems) * (ORDERS + 1) + len(subjects), "measuring what rounding allows")
@@ -113,7 +110,7 @@ def verify(
             problem = pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
             _write(scratch, problem, dtype)
             for subject in group:
-                yield _verdict(subject, found[subject.entrant.backend], problem, seed, scratch, timeout_s, display)
+                yield _verdict(subject, found[subject.entrant.installation], problem, seed, scratch, timeout_s, display)
                 display.advance()
 
 
@@ -146,7 +143,9 @@ def _verdict(
 
 def _launch(subject: Subject, interpreter: Interpreter, scratch: Path, timeout_s: float) -> tuple[Quantities, Row]:
     entrant = subject.entrant
-    folder = scratch / f"{entrant.backend} {entrant.mode} {entrant.network} {subject.recipe.name}".replace(" ", "-")
+    folder = scratch / f"{entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name}".replace(
+        " ", "-"
+    )
     job = Job(
         kind="verify",
         entrant=entrant,

@@ -1,18 +1,19 @@
-"""What `gate` and `doctor` do, once their options are read."""
+"""What `gate`, `baseline update` and `doctor` do on the machine, once their options are read."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from harness import catalogue, gate, interpreters, rounds
+from harness import catalogue, interpreters, rounds
 from harness.commands import announce, check_fits, default_name, environment_of, load
+from harness.data import Dataset
 from harness.display import Display
 from harness.doctor import Finding, effective_threads
 from harness.doctor import examine as examine_machine
-from harness.errors import Regression, WorkerFailed
 from harness.interpreters import Interpreter
 from harness.job import Entrant, Job
 from harness.launch import launch
@@ -23,60 +24,49 @@ from harness.results import RunFolder
 from harness.start import initial_weights
 
 
-def run_gate(plan: Plan, *, results: Path, baseline: Path, write: bool, pythons: dict[str, str]) -> list[gate.Outcome]:
-    """Train briefly and judge; with `write`, make the results the new baseline instead.
+@dataclass(frozen=True)
+class Trained:
+    """A run that only trained.
+
+    Attributes:
+        errors: backend -> why one of its launches failed.
+    """
+
+    folder: RunFolder
+    dataset: Dataset
+    errors: dict[str, str]
+
+
+def train(
+    plan: Plan,
+    *,
+    results: Path,
+    pythons: dict[str, str],
+    suffix: str,
+    before: Callable[[Dataset], None] = lambda dataset: None,
+) -> Trained:
+    """Carry out a plan that times nothing, in a folder whose name ends with `suffix`.
+
+    Args:
+        before: called once all that was asked for is known to be possible, and before anything is written.
 
     Raises:
-        InputError: no baseline for what was asked (before anything is trained).
-        Regression: a backend fell below its bound.
+        InputError: a backend is not installed, or the data set does not fit.
     """
-    backends = [entrant.backend for entrant in plan.entrants]
+    backends = list(dict.fromkeys(entrant.backend for entrant in plan.entrants))
     found = {name: interpreters.find(name, given=pythons) for name in backends}
     with Display() as display:
         dataset = load(plan.data_set, plan.data_dir, display)
-        entrant = plan.entrants[0]
-        check_fits(dataset, entrant.network)
-        wanted = {
-            "network": entrant.network,
-            "data_set": dataset.name,
-            "recipe": plan.recipe.name,
-            "batch_size": entrant.batch_size,
-            "dtype": entrant.dtype,
-            "epoch": plan.epochs,
-        }
-        if write:
-            gate.check_writable(baseline)
-        else:
-            known = gate.read_baseline(baseline)
-            for name in backends:
-                gate.find_row(known, wanted | {"backend": name})
-        folder = RunFolder.create(results, f"{default_name(backends)}-gate")
+        check_fits(dataset, plan.entrants[0].network)
+        before(dataset)
+        folder = RunFolder.create(results, f"{default_name(backends)}-{suffix}")
         announce(display, plan, dataset, found, folder)
         folder.write_environment(environment_of(plan, dataset, found, {}))
         work = rounds.Rounds(plan, folder=folder, dataset=dataset, interpreters=found, display=display)
         work.execute()
         folder.write_environment(environment_of(plan, dataset, found, work.packages))
-    epochs = folder.read("epochs")
-    if write:
-        if work.failures:
-            raise WorkerFailed("No baseline was written: " + "; ".join(map(str, work.failures.values())))
-        gate.write_baseline(baseline, gate.make_baseline(epochs, dataset.sha256))
-        return []
-    outcomes = gate.judge(epochs, known, wanted=wanted, backends=backends)
-    lost = {entrant.backend for entrant in plan.entrants if entrant.label in work.failures}
-    # The seeds that were left may be good: a failed launch is not a pass.
-    return [replace(each, measured=None) if each.passed and each.backend in lost else each for each in outcomes]
-
-
-def stop_if_failed(outcomes: list[gate.Outcome]) -> None:
-    """End with exit code 3 where a launch failed, 1 where an accuracy is below its bound."""
-    if any(outcome.measured is None for outcome in outcomes):
-        raise WorkerFailed(
-            "The gate could not measure: " + ", ".join(o.backend for o in outcomes if o.measured is None)
-        )
-    failed = [outcome.backend for outcome in outcomes if not outcome.passed]
-    if failed:
-        raise Regression(f"Accuracy gate failed for {', '.join(failed)}.")
+    errors = {each.backend: str(work.failures[each.label]) for each in plan.entrants if each.label in work.failures}
+    return Trained(folder, dataset, errors)
 
 
 def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:

@@ -13,19 +13,23 @@ from rich.text import Text
 
 import harness
 from harness import (
+    baseline_command,
     certificate,
     certificates,
     certify,
     checks,
     commands,
+    compare_command,
     doctor,
+    export,
+    gate_command,
     history,
     listings,
     reproduce,
     selftest,
     tables,
 )
-from harness.entrants import make_entrants, parse_backends, precision_of
+from harness.entrants import make_entrants, parse_backends, parse_versions, precision_of
 from harness.errors import InputError, LenetBenchError, Regression, unknown
 from harness.options import (
     Backends,
@@ -48,6 +52,7 @@ from harness.options import (
     Threads,
     ThreadsSweep,
     Timeout,
+    Versions,
     positive,
     seconds,
     sizes,
@@ -87,6 +92,7 @@ def run(
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
+    framework_version: Versions = None,
     feed: Feed = "host",
     device: Device = "cpu",
     dtype: Dtype = "float32",
@@ -161,8 +167,8 @@ def run(
     An entrant is timed only after it has passed `verify` on this machine, in exactly this version, mode, precision and
     device; where it has not yet, that comes first. Every round launches each entrant once and lets them take turns of
     a fraction of a second. Rounds are added until the interval of every comparison is narrower than --precision, or
-    --budget ends. Entrants are the product of backends, modes, feeds, threads and batch sizes; a table says how speed
-    grows with each.
+    --budget ends. Entrants are the product of backends, versions, modes, feeds, threads and batch sizes; a table says
+    how speed grows with the last two.
 
     Examples:
 
@@ -172,6 +178,7 @@ def run(
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
+    - `lenet-bench run -b jax --framework-version 0.10.1,0.10.2`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
@@ -182,11 +189,11 @@ def run(
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    chosen = choose(network, recipe)
+    chosen, backends = choose(network, recipe), parse_backends(backend)
     entrants = make_entrants(
-        parse_backends(backend), modes=mode, feeds=feed.split(","), threads=threads,
+        backends, modes=mode, feeds=feed.split(","), threads=threads,
         batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
-        network=chosen.network, environment=environment,
+        network=chosen.network, environment=environment, versions=parse_versions(framework_version or [], backends),
     )  # fmt: skip
     plan = commands.default_plan(
         entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
@@ -203,23 +210,6 @@ def run(
             before=lambda: certificates.require(plan, pythons=pythons) if plan.verified else None,
         )
     )  # fmt: skip
-
-
-@app.command()
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
-    base: Base = "",
-) -> None:
-    """Join runs into one table; refuse what cannot be compared, with the reason.
-
-    Entrants of one run are paired, turn by turn. Between runs nothing is paired, so the intervals are wider.
-
-    Examples:
-
-    - `lenet-bench compare results/A`
-    - `lenet-bench compare results/A results/B --base torch`
-    """
-    commands.compare_runs(runs, base=base)
 
 
 @app.command()
@@ -276,61 +266,6 @@ def verify(
         pythons=commands.parse_pythons(python or []),
     )  # fmt: skip
     certificate.write_and_show(verdicts, folder, details=details)
-
-
-@app.command()
-def gate(
-    backend: Backends,
-    network: NetworkName = "",
-    recipe: RecipeName = "",
-    data_set: DataSet = "",
-    data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = 2,
-    seeds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each its own seed.")
-    ] = 2,
-    seed: Seed = 1000,
-    threads: Threads = 1,
-    baseline: Annotated[Path, typer.Option(help="What the accuracies are held against.")] = Path(
-        "results/baselines/accuracy.csv"
-    ),
-    write_baseline: Annotated[bool, typer.Option(help="Make these trainings the baseline instead.")] = False,
-    results_dir: Results = Path("results"),
-    launch_timeout: Timeout = 900,
-    python: Pythons = None,
-) -> None:
-    """Train briefly and fail (exit code 1) where a backend is less accurate than its baseline allows.
-
-    The bound is a one-sided prediction bound from the baseline's seeds: an honest backend falls below it in one
-    gate of a thousand. Exit code 2: the baseline has no row for what was asked.
-
-    Examples:
-
-    - `lenet-bench gate -b all`
-    - `lenet-bench gate -b torch --epochs 2 --seeds 4`
-    - `lenet-bench gate -b all --write-baseline --seeds 10 --epochs 5 --seed 0`
-    """
-    chosen = choose(network, recipe)
-    entrants = make_entrants(
-        parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
-        device="cpu", dtype="float32",
-    )  # fmt: skip
-    plan = commands.default_plan(
-        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
-        seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
-    )  # fmt: skip
-    outcomes = checks.run_gate(
-        plan,
-        results=results_dir,
-        baseline=baseline,
-        write=write_baseline,
-        pythons=commands.parse_pythons(python or []),
-    )
-    for outcome in outcomes:
-        print(outcome.sentence)
-    if write_baseline:
-        print(f"Wrote {baseline}.")
-    checks.stop_if_failed(outcomes)
 
 
 @app.command("reproduce")
@@ -432,6 +367,10 @@ def selftest_(
         raise Regression("The self-test failed: on this machine, now, verdicts are not right as often as they claim.")
 
 
+app.command()(compare_command.compare)
+app.command()(export.export)
+app.command("gate")(gate_command.gate_)
+app.add_typer(baseline_command.app, name="baseline")
 app.command()(listings.data)
 app.command("list")(listings.list_)
 app.command()(history.history)

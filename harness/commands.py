@@ -15,7 +15,7 @@ import pandas as pd
 from rich.console import Console
 
 import harness
-from harness import catalogue, compare, interpreters, rounds, standings, tables
+from harness import catalogue, interpreters, rounds, standings, tables
 from harness.causes import likely_cause
 from harness.data import Dataset, load_dataset
 from harness.display import Display
@@ -69,7 +69,8 @@ def new_run(
     found = _prepare(plan, pythons)
     dataset = _load_what_fits(plan)
     before()
-    return _run(plan, found, dataset, RunFolder.create(results, name or default_name(list(found))), packages={})
+    backends = list(dict.fromkeys(entrant.backend for entrant in plan.entrants))
+    return _run(plan, found, dataset, RunFolder.create(results, name or default_name(backends)), packages={})
 
 
 def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
@@ -93,10 +94,7 @@ def _prepare(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpreter]:
     """Find the interpreters; refuse what the machine cannot do before anything is written."""
     for entrant in plan.entrants:
         rounds.asked_controls(entrant, Path("."))
-    return {
-        entrant.backend: interpreters.find(entrant.backend, given=pythons, device=entrant.device)
-        for entrant in plan.entrants
-    }
+    return interpreters.find_all(plan.entrants, given=pythons)
 
 
 def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
@@ -106,9 +104,10 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
         machine = launches["machine"].iloc[0]
         raise InputError(f"{folder.path} was measured on another machine ({machine}); this is {this_machine().text}.")
     for name, version in set(zip(launches["backend"], launches["framework_version"])):
-        if name in found and found[name].version != version:
+        here = {each.version for installed, each in found.items() if installed.partition("==")[0] == name}
+        if here and version not in here:
             raise InputError(
-                f"{folder.path} has {name} {version}; installed is {found[name].version}. Start a new run."
+                f"{folder.path} has {name} {version}; installed is {', '.join(sorted(here))}. Start a new run."
             )
 
 
@@ -236,17 +235,6 @@ def environment_of(
         "variables_set_aside": rounds.set_aside() if controlled else [],
         "packages": packages,
     }
-
-
-def compare_runs(folders: list[Path], *, base: str = "") -> None:
-    """Print the tables of one or more runs, side by side."""
-    runs = compare.load_runs(folders)
-    if len(runs.timed):
-        summary = summarise(runs.timed, runs.epochs, base=base)
-        tables.show_summary(tables.stdout(), summary, inference_sweep(summary, runs.timed, runs.inference))
-        if (summary["verdict"] == "cannot tell").any():
-            _show_cause(tables.stdout(), runs.timed)
-    _show_accuracy(runs.epochs)
 
 
 def _show_cause(console: Console, timed: pd.DataFrame) -> None:

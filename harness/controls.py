@@ -5,6 +5,7 @@ Standard library only: the harness makes the environment, the worker checks that
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -73,6 +74,19 @@ def asked_variables(*, threads: int, scratch: Path, tf32: bool = False) -> dict[
         # Whatever a framework chooses, NVIDIA's libraries then multiply float32 numbers in float32.
         choices["NVIDIA_TF32_OVERRIDE"] = "0"
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) | ALLOCATOR | caches | choices
+
+
+def digest(asked: Mapping[str, object]) -> str | None:
+    """SHA-256 of the controls of a launch, but for threads and CPUs, which are columns; None where nothing is asked.
+
+    Args:
+        asked: made with a `scratch` that is the same for all.
+    """
+    variables = asked.get("environment")
+    if not isinstance(variables, dict):
+        return None
+    lines = sorted(f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def launch_environment(user: Mapping[str, str], asked: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness import catalogue
@@ -11,6 +13,8 @@ from harness.errors import InputError, unknown
 from harness.job import Entrant
 from harness.recipes import LENET5
 
+# PEP 440, as far as releases use it: 2.13.0, 2.13.0rc1, 2.13.0+cpu.
+VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*(\+[a-z0-9.]+)?")
 FEEDS = ("host", "device")
 ENVIRONMENTS = ("controlled", "native")
 
@@ -23,6 +27,31 @@ def parse_backends(values: list[str]) -> list[str]:
             catalogue.facts(name)
             if name not in found:
                 found.append(name)
+    return found
+
+
+def parse_versions(values: Sequence[str], backends: list[str]) -> dict[str, tuple[str, ...]]:
+    """Read `--framework-version jax=0.10.1,0.10.2`, or the versions alone where there is one backend.
+
+    Raises:
+        InputError: a backend that is not among `backends`, none where there are several, or what is no version.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for value in values:
+        backend, equals, text = value.rpartition("=")
+        if not equals and len(backends) > 1:
+            raise InputError(
+                f"--framework-version {value!r}: of which backend? Say {backends[0]}={value}; there are "
+                f"{', '.join(backends)}."
+            )
+        backend = backend or backends[0]
+        if backend not in backends:
+            raise unknown(f"backend among those of --backend for --framework-version {value}", backend, backends)
+        wanted = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+        for version in wanted:
+            if not VERSION.fullmatch(version):
+                raise InputError(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
+        found[backend] = (*found.get(backend, ()), *(each for each in wanted if each not in found.get(backend, ())))
     return found
 
 
@@ -73,6 +102,7 @@ def make_entrants(
     feeds: Sequence[str] = ("host",),
     threads: Sequence[int] = (1,),
     batch_sizes: Sequence[int] = (LENET5.batch_size,),
+    versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
     environment: str = "controlled",
     **fields: Any,
 ) -> list[Entrant]:
@@ -81,6 +111,7 @@ def make_entrants(
     Args:
         modes: names separated by commas, of which each of several backends gets those that it has; `torch:eager` is
             for one of them alone; `all`; None for each backend's default.
+        versions: of the framework, by backend; of those that are not here, whichever is installed.
         fields: as `make_entrant`.
 
     Raises:
@@ -98,11 +129,21 @@ def make_entrants(
     return list(
         dict.fromkeys(
             make_entrant(
-                backend, mode=mode, feed=feed, threads=count, batch_size=size, environment=environment, **fields
+                backend,
+                mode=mode,
+                feed=feed,
+                threads=count,
+                batch_size=size,
+                environment=environment,
+                version=version,
+                variant=version,
+                **fields,
             )
             for backend in backends
             for mode in _modes_of(backend, asked, known[backend], alone=len(backends) == 1, dtype=fields["dtype"])
-            for feed, count, size in itertools.product(feeds, threads, batch_sizes)
+            for version, feed, count, size in itertools.product(
+                versions.get(backend, ("",)), feeds, threads, batch_sizes
+            )
         )
     )
 

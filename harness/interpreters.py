@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import platformdirs
 from harness import catalogue
 from harness.errors import InputError
 from harness.files import write_text_atomically
+from harness.job import Entrant, installation
 
 MAP_VARIABLE = "LENET_BENCH_INTERPRETERS"
 
@@ -66,30 +68,52 @@ def record(name: str, interpreter: str) -> None:
     write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
 
 
-def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu") -> Interpreter:
+def find_all(entrants: Iterable[Entrant], *, given: dict[str, str] | None = None) -> dict[str, Interpreter]:
+    """Return the Python of each installation that these entrants run in; see `find`."""
+    return {
+        each.installation: find(each.backend, given=given, device=each.device, version=each.version)
+        for each in entrants
+    }
+
+
+def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu", version: str = "") -> Interpreter:
     """Return the Python that runs this backend: as given, else from the map, else this one.
 
-    For a GPU the map's `<name>-gpu` comes first: some frameworks have other wheels for it.
+    For a GPU the map's `<name>-gpu` comes first: some frameworks have other wheels for it. A version that was asked for
+    is under `<name>==<version>`, or it is what one of the others happens to have.
 
     Raises:
         InputError: no interpreter has the framework; the message has the command that installs it.
     """
     catalogue.facts(name)
+    for source, path, found in _candidates(name, given or {}, device, version):
+        if found and (not version or _same_version(found, version)):
+            return Interpreter(path, source, found)
+        if not found and source == "--python":
+            raise InputError(f"--python {name}={path}: that interpreter does not have {_wanted(name)}.")
+    options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
+    command = f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
+    wanted = f"{_wanted(name)} {version}".strip()
+    raise InputError(f"{wanted} is not installed for the backend {name!r}. Install it with: {command}")
+
+
+def _candidates(name: str, given: dict[str, str], device: str, version: str) -> Iterator[tuple[str, str, str | None]]:
+    """Interpreters that may be the wanted one, best first: who said so, path, version of the framework in it."""
     known = read_map()
-    recorded = known.get(f"{name}-{device}") or known.get(name)
-    candidates = [("--python", (given or {}).get(name)), (str(map_path()), recorded)]
-    for source, path in candidates:
+    recorded = [known.get(installation(name, version)) if version else None, known.get(f"{name}-{device}")]
+    given_path = given.get(name)
+    if given_path:
+        yield "--python", given_path, _version_in(given_path, name)
+    for path in (*recorded, known.get(name)):
         if path:
-            version = _version_in(path, name)
-            if version:
-                return Interpreter(path, source, version)
-            if source == "--python":
-                raise InputError(f"--python {name}={path}: that interpreter does not have {_wanted(name)}.")
-    version = catalogue.installed_version(name)
-    if version and importlib.util.find_spec("threadpoolctl"):
-        return Interpreter(sys.executable, "this interpreter", version)
-    command = f"nox -s bench-{name}" + (f" -- --device {device}" if device != "cpu" else "")
-    raise InputError(f"{_wanted(name)} is not installed for the backend {name!r}. Install it with: {command}")
+            yield str(map_path()), path, _version_in(path, name)
+    if importlib.util.find_spec("threadpoolctl"):
+        yield "this interpreter", sys.executable, catalogue.installed_version(name)
+
+
+def _same_version(found: str, asked: str) -> bool:
+    """Whether 2.13.0+cpu is the 2.13.0 that was asked for."""
+    return asked in (found, found.partition("+")[0])
 
 
 def _wanted(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,11 @@ def label_of(fields: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in (fields["backend"], fields["mode"], *unusual, fields["variant"]) if part)
 
 
+def installation(backend: str, version: str = "") -> str:
+    """Name of an environment, as the map of interpreters has it."""
+    return f"{backend}=={version}" if version else backend
+
+
 @dataclass(frozen=True)
 class Entrant:
     """A backend with everything that can change its speed, but for the version that is found installed.
@@ -53,8 +58,9 @@ class Entrant:
     Attributes:
         threads: 0 means the framework's own default (`--environment native`).
         environment: `controlled` or `native`.
-        variant: tells two otherwise equal entrants apart; empty for all but the self-test's.
+        variant: tells two otherwise equal entrants apart: the self-test's, and versions that were asked for.
         slowdown: share by which every timed step is made slower on purpose, 0.03 for 3 % (self-test).
+        version: of the framework, where one was asked for; empty for whichever is installed.
     """
 
     backend: str
@@ -68,6 +74,12 @@ class Entrant:
     environment: str
     variant: str = ""
     slowdown: float = 0.0
+    version: str = ""
+
+    @property
+    def installation(self) -> str:
+        """Which environment it runs in: `jax`, or `jax==0.10.1` where a version was asked for."""
+        return installation(self.backend, self.version)
 
     @property
     def label(self) -> str:
@@ -115,8 +127,10 @@ class Job:
     audit_batches: bool = False
 
     def write(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """Write as JSON, without what is as by default: workers of an older commit (`gate --speed`) do not know all."""
+        usual = {each.name: each.default for each in fields(self) if each.name != "inference_sizes"}
+        values = {name: value for name, value in asdict(self).items() if usual.get(name, MISSING) != value}
+        path.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Job:

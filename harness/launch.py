@@ -47,12 +47,15 @@ class Worker:
     Every method raises WorkerFailed where the worker crashed, hung or refused, with the end of its log.
     """
 
-    def __init__(self, job: Job, *, interpreter: str, folder: Path, timeout_s: float) -> None:
+    def __init__(
+        self, job: Job, *, interpreter: str, folder: Path, timeout_s: float, source: Path | None = None
+    ) -> None:
         """Start it.
 
         Args:
             folder: an empty folder for this launch: job, log, temporary files, caches.
             timeout_s: how long each wait for it may take; then it is killed.
+            source: a folder with the `harness` and `backends` that the worker runs; None for this code.
         """
         self._timeout_s = timeout_s
         folder.mkdir(parents=True)
@@ -65,7 +68,7 @@ class Worker:
         try:
             # -P: the launch's folder, where frameworks make folders as they like, is no place to import from.
             command = [interpreter, "-P", "-m", "harness.worker", str(job_file), str(writer), str(turns)]
-            environment = _environment(job, folder)
+            environment = _environment(job, folder, source)
             self._process = _start(command, environment=environment, log_file=self._log_file, keep=(writer, turns))
         except BaseException:
             self._close_pipes()
@@ -159,11 +162,11 @@ def _start(
         raise WorkerFailed(f"Cannot start {command[0]}: {error.strerror}.") from None
 
 
-def _environment(job: Job, folder: Path) -> dict[str, str]:
+def _environment(job: Job, folder: Path, source: Path | None) -> dict[str, str]:
     environment = os.environ.copy()
     if job.asked:
         environment, _ = controls.launch_environment(os.environ, _variables(job))
-    return environment | {"PYTHONPATH": str(_import_folder(folder))}
+    return environment | {"PYTHONPATH": str(_import_folder(folder, source))}
 
 
 def _variables(job: Job) -> dict[str, str]:
@@ -172,14 +175,14 @@ def _variables(job: Job) -> dict[str, str]:
     return variables
 
 
-def _import_folder(folder: Path) -> Path:
+def _import_folder(folder: Path, source: Path | None) -> Path:
     """Make a folder that holds our two packages and nothing else, so that no package of ours or of the harness's
-    environment can stand in for one of the worker's."""
+    environment can stand in for one of the worker's. They are those in `source`, or these here."""
     imports = folder / "import"
     imports.mkdir()
     for package in (harness, backends):
-        source = Path(str(package.__file__)).resolve().parent
-        (imports / source.name).symlink_to(source, target_is_directory=True)
+        here = Path(str(package.__file__)).resolve().parent
+        (imports / here.name).symlink_to(source / here.name if source else here, target_is_directory=True)
     return imports
 
 

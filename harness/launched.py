@@ -22,13 +22,23 @@ class Launched:
         error: why it failed.
     """
 
-    def __init__(self, job: Job, rows: LaunchRows, *, interpreter: str, folder: Path, timeout_s: float) -> None:
+    def __init__(
+        self,
+        job: Job,
+        rows: LaunchRows,
+        *,
+        interpreter: str,
+        folder: Path,
+        timeout_s: float,
+        source: Path | None = None,
+    ) -> None:
         self.job = job
         self.rows = rows
         self.seconds = 0.0
         self.error: WorkerFailed | None = None
         self._folder = folder
         self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
+        self._options["source"] = source
         self._worker: Worker | None = None
 
     def start(self) -> None:

@@ -106,6 +106,13 @@ Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
 Timeout = Annotated[
     float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
 ]
+Versions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--framework-version", metavar="V,V",
+        help="Versions, each an entrant: 2.12.1,2.13.0, or jax=0.10.1,0.10.2. [default: what is installed]",
+    ),
+]  # fmt: skip
 Base = Annotated[str, typer.Option("--base", help="Entrant that all others are compared with. [default: the fastest]")]
 Pythons = Annotated[
     list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.files import write_text_atomically
+from harness.migrations import upgrade
 from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION, SUMMARY, VERIFICATION, Column
+from harness.validation import check_rows
 
 TABLES = {
     "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY,
@@ -79,11 +82,17 @@ class RunFolder:
         write_table(self.path / "scaling.csv", frame)
 
     def read(self, table: str) -> pd.DataFrame:
-        """Read one table; without rows where it does not exist yet."""
+        """Read one table, also of an older version; without rows where it does not exist yet.
+
+        Raises:
+            InputError: as `read_table`, or rows that cannot have been measured (see `check_rows`).
+        """
         path = self.path / f"{table}.csv"
         if not path.exists():
             return frame_of([], TABLES[table])
-        return read_table(path, TABLES[table])
+        frame = read_table(path, TABLES[table])
+        check_rows(frame, table, TABLES[table], path)
+        return frame
 
     def write_environment(self, values: dict[str, Any]) -> None:
         """Write environment.json: plan, machine, packages, controls."""
@@ -136,32 +145,48 @@ def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
     return frame.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
 
 
-def read_table(path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION) -> pd.DataFrame:
-    """Read a CSV that `write_table` wrote.
+def read_table(
+    path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION, table: str = ""
+) -> pd.DataFrame:
+    """Read a CSV that `write_table` wrote, in this version or an older one.
+
+    Args:
+        version: of this lenet-bench's columns; rows of older ones are brought up to it (harness/migrations.py).
+        table: what kind of table it is; as the file is called, where that is not said.
 
     Raises:
         InputError: no such file, no such table, or a cell that is not of its column's dtype, with its place.
     """
     try:
+        _check_whole(path)
         raw = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
+    raw = upgrade(raw, table=table or path.stem, version=version, path=path)
     missing = [name for name in columns if name not in raw.columns]
-    if missing and "schema_version" in raw and set(raw["schema_version"].dropna()) - {str(version)}:
-        found = ", ".join(sorted(set(raw["schema_version"].dropna())))
-        raise InputError(f"{path} has schema_version {found}; this lenet-bench reads {version}. Measure again.")
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
-    frame = pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
-    versions = set(frame["schema_version"].dropna())
-    if len(frame) and versions != {version}:
-        found = ", ".join(str(int(each)) for each in sorted(versions))
-        raise InputError(f"{path} has schema_version {found}; this lenet-bench reads {version}. Measure again.")
-    return frame
+    return pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse rows that have lost cells: pandas would take what is left of them and call the rest missing."""
+    with path.open("rb") as end:
+        if end.seek(0, os.SEEK_END) and end.seek(-1, os.SEEK_END) >= 0 and end.read() not in (b"\n", b"\r"):
+            raise InputError(f"{path} does not end with the end of a line. Is it cut off?")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        width = len(next(rows, []))
+        for number, row in enumerate(rows, start=2):
+            # An empty line is no row.
+            if row and len(row) != width:
+                raise InputError(
+                    f"{path}, row {number}: {len(row)} cells, but the header has {width}. Is the file cut off?"
+                )
 
 
 def _typed(values: pd.Series, column: Column, path: Path) -> pd.Series:

@@ -59,12 +59,20 @@ class Rounds:
         dataset: Dataset,
         interpreters: dict[str, Interpreter],
         display: Display,
+        sources: dict[str, Path] | None = None,
     ) -> None:
+        """Begin.
+
+        Args:
+            sources: variant of an entrant -> the folder with the `harness` and `backends` that its workers run;
+                all others run this code.
+        """
         self.plan = plan
         self.folder = folder
         self.dataset = dataset
         self.interpreters = interpreters
         self.display = display
+        self.sources = sources or {}
         self.failures: dict[str, WorkerFailed] = {}
         self.packages: dict[str, list[str]] = {}
         self.ending = ""
@@ -142,10 +150,11 @@ class Rounds:
         return sum(each.rows.trained_s for each in launched)
 
     def _prepare(self, place: Place, scratch: Path, weights_file: Path, turns: int) -> Launched:
-        entrant, interpreter = place.entrant, self.interpreters[place.entrant.backend]
+        entrant, interpreter = place.entrant, self.interpreters[place.entrant.installation]
         row = identity(
             self.plan, entrant, run=self.folder.name, number=place.round, position=place.position,
             dataset=self.dataset, interpreter=interpreter,
+            controls_sha256=controls.digest(asked_controls(entrant, Path("<launch>"))),
         )  # fmt: skip
         row |= self._peak(entrant, scratch)
         folder = scratch / f"{place.round}-{place.position}"
@@ -155,6 +164,7 @@ class Rounds:
             interpreter=interpreter.path,
             folder=folder,
             timeout_s=self.plan.launch_timeout_s,
+            source=self.sources.get(entrant.variant),
         )
 
     def _take_turns(self, launched: list[Launched], order: random.Random) -> None:
@@ -175,7 +185,7 @@ class Rounds:
         entrant = each.job.entrant
 
         def check(result: dict[str, Any]) -> None:
-            self.packages[entrant.backend] = result.pop("packages")
+            self.packages[entrant.installation] = result.pop("packages")
             self._check_digests(each.job.seed, entrant.batch_size, result, weights_sha256)
 
         each.finish(check)

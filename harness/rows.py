@@ -20,7 +20,15 @@ from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_
 
 
 def identity(
-    plan: Plan, entrant: Entrant, *, run: str, number: int, position: int, dataset: Dataset, interpreter: Interpreter
+    plan: Plan,
+    entrant: Entrant,
+    *,
+    run: str,
+    number: int,
+    position: int,
+    dataset: Dataset,
+    interpreter: Interpreter,
+    controls_sha256: str | None,
 ) -> dict[str, Any]:
     """Columns of launches.csv that are known before the launch."""
     machine = this_machine()
@@ -31,6 +39,7 @@ def identity(
         "round": number,
         "position": position,
         "framework_version": interpreter.version,
+        "controls_sha256": controls_sha256,
         "data_set": dataset.name,
         "data_sha256": dataset.sha256,
         "threads": entrant.threads or None,

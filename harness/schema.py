@@ -1,11 +1,11 @@
-"""The columns of the result files: name, dtype, unit, meaning. docs/columns.md and the readers come from here."""
+"""The columns of the result files: name, dtype, unit, meaning. docs/results.md and the readers come from here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 3
-BASELINE_VERSION = 1
+SCHEMA_VERSION = 4
+BASELINE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ dtype             | text |  | precision: float32, float64, bfloat16 (mixed: weig
 threads           | int  | threads | asked for; empty under environment=native
 batch_size        | int  | images | of training
 environment       | text |  | controlled or native
-variant           | text |  | tells two otherwise equal entrants apart (self-test); empty for all others
+variant           | text |  | tells two otherwise equal entrants apart: of the self-test, or a version asked for
 slowdown          | real | 1 | share by which every timed step was made slower on purpose (self-test); else 0
 """)
 
@@ -59,6 +59,7 @@ machine           | text |  | processor, CPUs, memory
 machine_sha256    | text |  | digest of what must be equal for two rows to be compared
 python_version    | text |  | of the worker
 packages_sha256   | text |  | digest of the worker's `pip freeze`; the list is in environment.json
+controls_sha256   | text |  | digest of the controls asked for, but for threads and CPUs; they are in environment.json
 data_sha256       | text |  | digest of the data set's raw content
 weights_sha256    | text |  | digest of the initial weights as the backend gave them back
 batches_sha256    | text |  | digest of a sample of batches as the backend read them back from its device
@@ -180,6 +181,7 @@ run               | text |  | name of the run
 machine           | text |  | processor, CPUs, memory
 machine_sha256    | text |  | digest of what must be equal for two rows to be compared
 data_sha256       | text |  | digest of the data set's raw content
+verified          | bool |  | whether all of its launches were of an entrant that had passed `verify`
 launches          | int  | launches | that the figures are from
 unsteady          | int  | launches | among them that never became steady; kept
 train_images_per_s | real | images/s | geometric mean of the launches
@@ -191,6 +193,7 @@ ratio             | real | 1 | of its training speed to the base's, paired by tu
 ratio_low         | real | 1 | interval; all comparisons of the table hold together with 95 %
 ratio_high        | real | 1 | interval
 ratio_sd          | real | 1 | standard deviation over rounds of its logarithm: spread of both, without drift
+paired            | bool |  | whether the ratio is of pairs; else the base is of another run
 verdict           | text |  | against the base: faster, slower, equivalent, cannot tell; empty for the base itself
 import_s          | real | s | import of the framework; geometric mean of the launches, as of the four that follow
 import_s_low      | real | s | 95 % interval
@@ -275,6 +278,13 @@ seeds             | int  | seeds | that the next columns are over
 test_accuracy_mean | real | 1 | mean over seeds
 test_accuracy_sd  | real | 1 | standard deviation over seeds (n - 1)
 test_accuracy_min | real | 1 | smallest
+run               | text |  | that the trainings were, a folder under results/; empty, like all below, where not known
+machine           | text |  | that they ran on: processor, CPUs, memory
+machine_sha256    | text |  | digest of what must be equal for two machines to be the same
+python_version    | text |  | of the workers
+lenet_bench_version | text |  | of the harness
+written_by        | text |  | who took the rows into the baseline: git's user.name, else the login
+written_utc       | text |  | when, ISO 8601
 """)
 
 
@@ -328,27 +338,8 @@ FILES = {
     "verification.csv": (VERIFICATION, "a row a quantity that `lenet-bench verify` compared: the certificate"),
     "documents.csv": (DOCUMENTS, "a row an epoch of a document's recipe; results/documents.csv is committed"),
     "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),
-    "results/baselines/accuracy.csv": (BASELINE, "what the gate holds accuracies against; schema_version 1"),
+    "results/baselines/accuracy.csv": (
+        BASELINE,
+        f"what the gate holds accuracies against; schema_version {BASELINE_VERSION}",
+    ),
 }
-
-
-def as_markdown(columns: dict[str, Column]) -> str:
-    """The columns as a Markdown table."""
-    kinds = {"string": "text", "Int64": "integer", "Float64": "real", "boolean": "True/False"}
-    rows = [f"| `{c.name}` | {kinds[c.dtype]} | {c.unit} | {c.meaning} |" for c in columns.values()]
-    return "\n".join(["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows])
-
-
-def document() -> str:
-    """All files with their columns, as docs/columns.md has them (a test holds the two together)."""
-    parts = [f"## `{name}`: {what}\n\n{as_markdown(columns)}\n" for name, (columns, what) in FILES.items()]
-    intro = f"""# Columns of the result files
-
-Written by `python -m harness.schema > docs/columns.md`; schema_version {SCHEMA_VERSION}. CSV with a header, `.` as
-decimal point, an empty cell where there is no value, `inf` for never.
-"""
-    return "\n".join([intro, *parts])
-
-
-if __name__ == "__main__":
-    print(document(), end="")

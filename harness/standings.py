@@ -80,8 +80,11 @@ def label_of(group: pd.DataFrame, *, with_run: bool = False) -> str:
     return f"{label} in {first['run']}" if with_run else label
 
 
-def find(base: str, labels: list[str]) -> int:
+def find(base: str, labels: list[str], *, option: str = "--base") -> int:
     """Place of the entrant that `base` names: its whole label, or as much of it as one entrant alone begins with.
+
+    Args:
+        option: that it was given with, for the message.
 
     Raises:
         InputError: none, or more than one.
@@ -90,9 +93,9 @@ def find(base: str, labels: list[str]) -> int:
     begun = [number for number, label in enumerate(labels) if label.split()[: len(base.split())] == base.split()]
     found = exact or begun
     if len(found) > 1:
-        raise InputError(f"--base {base!r} could be any of {len(found)} entrants: {', '.join(labels)}.")
+        raise InputError(f"{option} {base!r} could be any of {len(found)} entrants: {', '.join(labels)}.")
     if not found:
-        raise unknown("base", base, labels)
+        raise unknown(option.removeprefix("--"), base, labels)
     return found[0]
 
 

@@ -63,7 +63,8 @@ def _row(standing: Standing, found: list[Standing]) -> dict[str, Any]:
         return row | {"ratio": 1.0}
     limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
     spread = {"ratio_sd": paired_spread(standing.launches, base.launches)}
-    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread
+    paired = {"paired": bool(standing.launches["run"].iloc[0] == base.launches["run"].iloc[0])}
+    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread | paired
 
 
 def _figures(standing: Standing) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def _figures(standing: Standing) -> dict[str, Any]:
     speeds = group[SPEED].to_numpy(float)
     row |= {
         "schema_version": SCHEMA_VERSION,
+        "verified": bool(group["verified"].fillna(False).all()) if group["verified"].notna().any() else None,
         "launches": len(group),
         "unsteady": int((~group["steady"].astype(bool)).sum()),
         f"{SPEED}_cv": speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None,
@@ -82,16 +84,21 @@ def _figures(standing: Standing) -> dict[str, Any]:
     for name, interval in intervals.items():
         row |= {name: interval.estimate, f"{name}_low": _finite(interval.low), f"{name}_high": _finite(interval.high)}
     for name in MEDIANS:
-        median = group[name].median()
+        median = _median(group[name])
         row[name] = int(median) if name.endswith("_bytes") and pd.notna(median) else median
     # The largest: a peak is what can be reached; a disturbed one, with a thread kept waiting, says little.
-    row["peak_share"] = group["train_gflops"].median() / group["peak_gflops"].max()
+    row["peak_share"] = _median(group["train_gflops"]) / group["peak_gflops"].max()
     images = group["steady_steps"] * group["batch_size"]
-    row["energy_j_per_image"] = (group["energy_j"] / images).median()
+    row["energy_j_per_image"] = _median(group["energy_j"] / images)
     trained = group[group["test_accuracy"].notna()]
     if len(trained):
         row |= {"epochs": trained["epochs"].max(), "test_accuracy": trained["test_accuracy"].mean()}
     return row
+
+
+def _median(values: pd.Series) -> Any:
+    """The median of what is there; missing where nothing is, of which pandas 2 would warn."""
+    return values.median() if values.notna().any() else pd.NA
 
 
 def break_even_images(row: dict[str, Any], start: dict[str, Any]) -> float | None:

@@ -59,8 +59,11 @@ def show_summary(console: Console, summary: pd.DataFrame, sweep: pd.DataFrame) -
     for run, letter in letters.items():
         if letter:
             console.print(Text(f"{letter.strip()}: {run}"), soft_wrap=True)
-    if len(runs) > 1:
-        console.print("Between runs nothing is paired: those ratios have wider intervals.")
+
+
+def is_paired(row: pd.Series) -> bool:
+    """Whether a ratio is of pairs; the base's own row, and rows of older versions, are not told apart."""
+    return bool(pd.isna(row["paired"]) or row["paired"])
 
 
 def speed_table(summary: pd.DataFrame) -> Table:
@@ -75,7 +78,7 @@ def speed_table(summary: pd.DataFrame) -> Table:
             _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
             _number(row["ratio"], ".3f"),
             _interval(row["ratio_low"], row["ratio_high"], ".3f"),
-            _text(row["verdict"]),
+            _text(row["verdict"] if is_paired(row) else f"{row['verdict']} *"),
         )
     return table
 
@@ -227,6 +230,10 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
         console.print("Those of the ratios are wider, so that all hold together with 95 % (Bonferroni).")
     if (summary["launches"] < LEAST_ROUNDS).any():
         console.print(f"Under {LEAST_ROUNDS} rounds the verdict is always 'cannot tell'.")
+    if not summary.apply(is_paired, axis=1).all():
+        console.print("* between runs: not paired, and the machine may have changed since. Measure both in one run.")
+    if (~summary["verified"].fillna(True)).any():
+        console.print("NOT VERIFIED: some of these were timed with --unverified.", style="bold")
     for _, row in summary[summary["unsteady"] > 0].iterrows():
         console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")
     if (summary["data_set"] == "drawn-digits").any():

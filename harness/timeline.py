@@ -21,20 +21,6 @@ from harness.statistics import Interval, mean_of_logs, unpaired_ratio, verdict
 
 # An entrant without its version: what one line of the history follows.
 SERIES = [*(name for name in ENTRANT if name != "framework_version"), "recipe", "data_sha256"]
-# What every launch has.
-NEEDED = (
-    "run",
-    "round",
-    "backend",
-    "network",
-    "data_set",
-    "mode",
-    "dtype",
-    "batch_size",
-    "machine_sha256",
-    "started_utc",
-)
-
 _COLUMNS = """
 run               | string | | name of the run's folder
 started_utc       | string | | ISO 8601, of the run's first launch
@@ -167,11 +153,15 @@ def _read(folder: Path) -> Record:
     run = RunFolder(folder)
     launches = run.read("launches")
     good = launches[launches["status"] == "ok"]
-    _check(good, folder / "launches.csv")
     if good.empty:
         raise InputError(
             f"{folder} has {len(launches)} launches and none that succeeded. Go on with --resume {folder}."
         )
+    untimed = good.index[good["started_utc"].isna()]
+    if len(untimed):
+        # Row 1 of a spreadsheet is the header.
+        place = f"{folder / 'launches.csv'}, row {untimed[0] + 2}, column started_utc"
+        raise InputError(f"{place}: no time, by which runs are put in order. Was the file edited?")
     machines = good["machine_sha256"].unique()
     if len(machines) > 1:
         raise InputError(f"{folder / 'launches.csv'} has launches of {len(machines)} machines. Measure again.")
@@ -183,20 +173,6 @@ def _read(folder: Path) -> Record:
         machine=str(good["machine"].iloc[0]),
         machine_sha256=str(machines[0]),
     )
-
-
-def _check(launches: pd.DataFrame, path: Path) -> None:
-    """Refuse cells that are of their dtype and that no run writes."""
-    wrong = {name: launches[name].isna() for name in NEEDED}
-    speeds = launches[SPEED]
-    wrong[SPEED] = speeds.notna() & ~((speeds > 0) & (speeds < np.inf)).fillna(False)
-    wrong["position"] = launches.duplicated(["round", "position"])
-    for name, rows in wrong.items():
-        if rows.any():
-            row = rows[rows].index[0]
-            what = "is there twice" if name == "position" else "is no value that a run writes"
-            # Row 1 of a spreadsheet is the header.
-            raise InputError(f"{path}, row {row + 2}, column {name}: {launches[name][row]} {what}. Measure again.")
 
 
 def series(records: list[Record]) -> list[list[Point]]:

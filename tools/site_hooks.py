@@ -9,20 +9,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The dictionary of columns is docs/results.md or docs/columns.md: take what is there."""
-    config.nav = _renamed(config.nav, site_pages.columns_page())
-    return config
-
-
-def _renamed(nav: Any, there: str) -> Any:
-    if isinstance(nav, list):
-        return [_renamed(each, there) for each in nav]
-    if isinstance(nav, dict):
-        return {title: _renamed(each, there) for title, each in nav.items()}
-    return there if nav in ("columns.md", "results.md") else nav
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made, and the files of the repository that pages link to."""
     pages = site_pages.made()

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from harness import published, schema, timeline
+from harness import dictionary, published, timeline
 from harness.cli import app
 from harness.networks import NETWORKS
 from harness.recipes import RECIPES
@@ -83,16 +83,9 @@ def relinked(text: str, source: str) -> str:
     return "".join(parts)
 
 
-def columns_page() -> str:
-    """The dictionary of columns under docs/, by the name that it has."""
-    return next(name for name in ("results.md", "columns.md") if (ROOT / "docs" / name).exists())
-
-
 def _page_of(path: str) -> str:
     if path in PAGES:
         return PAGES[path]
-    if path in ("docs/columns.md", "docs/results.md"):
-        return columns_page()
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
     if path.endswith(".py"):
@@ -124,12 +117,23 @@ def commands() -> str:
     """Each command with its words, arguments, options, defaults and examples, from the command line itself."""
     group = typer.main.get_command(app)
     parts = [COMMANDS_INTRO]
-    commands_of: dict[str, Any] = group.commands  # type: ignore[attr-defined]
-    rows = [f"| [`{name}`](#{name}) | {_first(command.help)} |" for name, command in commands_of.items()]
+    commands_of = dict(every_command(group))
+    rows = [
+        f"| [`{name}`](#{name.replace(' ', '-')}) | {_first(command.help)} |" for name, command in commands_of.items()
+    ]
     parts.append("\n".join(["| command | |", "| --- | --- |", *rows]) + "\n")
     for name, command in commands_of.items():
         parts.append("\n".join(_command(name, command)))
     return "\n".join(parts)
+
+
+def every_command(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands with their names, and those of groups with the group's before: `baseline update`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_command(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _first(help_text: str | None) -> str:
@@ -155,7 +159,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     if lines:
         yield "```sh\n" + "\n".join(lines) + "\n```\n"
     if name == "history":
-        yield f"Columns of `--format csv` and `json`:\n\n{schema.as_markdown(timeline.COLUMNS)}\n"
+        yield f"Columns of `--format csv` and `json`:\n\n{dictionary.as_markdown(timeline.COLUMNS)}\n"
 
 
 def _metavar(argument: Any) -> str:

@@ -6,9 +6,8 @@ import contextlib
 import functools
 import http.server
 import importlib
-import math
 import os
-import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,9 +22,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from harness import checks, commands, drawn_digits, launched, rounds
+from harness.cli import main as command_line
 from harness.controls import THREAD_VARIABLES
 from harness.data import Dataset, load_dataset
-from harness.errors import WorkerFailed
 from harness.job import Entrant, Job
 from harness.launch import launch
 from harness.networks import get_network
@@ -33,7 +32,8 @@ from harness.pace import Pace
 from harness.plan import Plan
 from harness.recipes import LENET5
 from harness.rounds import write_dataset
-from harness.start import initial_weights, weights_digest
+from harness.start import initial_weights
+from tests.harness.made_up_launches import MadeUpLaunches
 
 ROOT = Path(__file__).parents[2]
 MUTANTS = ROOT / "tests" / "mutants"
@@ -255,88 +255,6 @@ def tiny_commands(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.Monk
     monkeypatch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
 
 
-class MadeUpLaunches:
-    """Stands in for `launch`: workers that answer at once with speeds made up, while a clock of their own goes on.
-
-    Attributes:
-        jobs: that were launched, in their order.
-        interpreters: that were to run them.
-        steps: `ready` and `turn` with the label of the entrant, in their order.
-        now: what the clock says, s.
-        launch_s: that a launch takes, without its epochs of 5 s each.
-        speeds: label of an entrant -> images per second, 1,000 where it is not named.
-        spread: standard deviation of a launch, as a share of its speed.
-        failing: label of an entrant, or `peak` -> which of its launches fails, counted from 1.
-        interrupted: before which launch Ctrl-C is pressed, counted from 1 over all entrants; 0 for never.
-    """
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.interpreters: list[str] = []
-        self.steps: list[tuple[str, str]] = []
-        self.now = 0.0
-        self.launch_s = 10.0
-        self.speeds: dict[str, float] = {}
-        self.spread = 0.0005
-        self.failing: dict[str, int] = {}
-        self.interrupted = 0
-
-    @property
-    def launched(self) -> list[str]:
-        """Labels of the entrants that were launched, in their order."""
-        return [job.entrant.label for job in self.jobs if job.kind != "peak"]
-
-    @property
-    def peaks(self) -> list[tuple[int, str]]:
-        """Threads and precision of the peaks that were measured, in their order."""
-        return [(job.entrant.threads, job.entrant.dtype) for job in self.jobs if job.kind == "peak"]
-
-    def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
-        """Answer as `harness.launch.Worker` does."""
-        return SimpleNamespace(
-            ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
-            turn=lambda listen: self.steps.append(("turn", job.entrant.label)),
-            result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
-            close=lambda: None,
-        )
-
-    def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:
-        """Answer as `harness.launch.launch` does."""
-        self.jobs.append(job)
-        self.interpreters.append(interpreter)
-        if job.kind == "peak":
-            if len(self.peaks) == self.failing.get("peak"):
-                raise WorkerFailed("no BLAS today")
-            return {"peak_gflops": 100.0 + len(self.peaks), "peak_source": "made up"}
-        if len(self.launched) == self.interrupted:
-            raise KeyboardInterrupt
-        self.now += self.launch_s
-        label = job.entrant.label
-        number = self.launched.count(label)
-        if number == self.failing.get(label):
-            raise WorkerFailed(f"{label} has had enough")
-        for epoch in range(1, job.epochs + 1):
-            self.now += 5
-            listen({"event": "epoch", "epoch": epoch, "train_s": 4.0, "train_loss": 1 / epoch, "test_accuracy": 0.9,
-                    "evaluate_s": 1.0})  # fmt: skip
-        noise = random.Random(f"{label}/{number}").gauss(0, self.spread)
-        return self._result(job, self.speeds.get(label, 1000.0) * math.exp(noise))
-
-    def _result(self, job: Job, speed: float) -> dict[str, Any]:
-        with np.load(job.weights) as archive:
-            digest = weights_digest(dict(archive))
-        result: dict[str, Any] = {"packages": ["made-up==1.0"], "weights_sha256": digest, "batches_sha256": "bb"}
-        if job.kind == "measure":
-            result |= dict.fromkeys(("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s"), 0.5)
-            result |= {"steady": True, "steady_steps": 100, "train_images_per_s": speed, "block_steps": 20}
-            result |= {"blocks": {"warmup": [[0.02] * 2], "steady": [[0.01] * 3]}}
-            result |= {"rss_import_bytes": 1 << 20, "peak_rss_bytes": 2 << 20}
-        if job.kind == "measure" and job.inference_sizes:
-            result |= {"inference": [(size, 1e4) for size in job.inference_sizes], "inference_images_per_s": 1e4}
-            result |= {"inference_batch_size": job.inference_sizes[-1], "latency_ms_p50": 0.1}
-        return result | ({"epochs": job.epochs, "test_accuracy": 0.9} if job.epochs else {})
-
-
 @pytest.fixture
 def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> MadeUpLaunches:
     """Runs launch no worker, their clock goes on by itself, and commands load the tiny data."""
@@ -369,3 +287,33 @@ def finished_run(
         code = commands.new_run(plan, results=results, name="first", pythons={})
     assert code == 0
     return results / "first"
+
+
+@pytest.fixture
+def call(
+    mutants: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that calls the command line in this process; what it does not catch fails the test.
+
+    Runs do not verify first, as in `start_cli`.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        unverified = ["--unverified"] if arguments[:1] == ("run",) and "--help" not in arguments else []
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", *arguments, *unverified])
+        with pytest.raises(SystemExit) as caught:
+            command_line()
+        out, err = capsys.readouterr()
+        # The option parser draws boxes around its sentences.
+        return int(caught.value.code or 0), plain(out), plain(err)
+
+    return run
+
+
+def plain(text: str) -> str:
+    """The text without colours, boxes and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())

@@ -5,51 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import psutil
 import pytest
 
-from harness import checks, cli, commands, launched, rounds
+from harness import checks, commands, launched, rounds
 from harness.findings import Finding
 from harness.job import INFERENCE_SIZES
 from harness.networks import NETWORKS
 from harness.plan import MOST_ROUNDS, PRESETS, Plan
-from harness.results import RunFolder, write_table
+from harness.results import RunFolder
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(mutants: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that calls the command line in this process; what it does not catch fails the test.
-
-    Runs do not verify first, as in `start_cli`.
-    """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("TERM", "dumb")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        unverified = ["--unverified"] if arguments[:1] == ("run",) and "--help" not in arguments else []
-        monkeypatch.setattr(sys, "argv", ["lenet-bench", *arguments, *unverified])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        # The option parser draws boxes around its sentences.
-        return int(caught.value.code or 0), plain(out), plain(err)
-
-    return run
-
-
-def plain(text: str) -> str:
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text).split())
 
 
 @pytest.mark.parametrize(
@@ -158,7 +129,7 @@ def test_bad_input_as_a_process(cli: Call) -> None:
     assert "Traceback" not in err
 
 
-COMMANDS = ("run", "compare", "verify", "gate", "reproduce", "doctor", "selftest", "data", "list")
+COMMANDS = ("run", "compare", "verify", "gate", "baseline", "reproduce", "doctor", "selftest", "data", "list")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -199,100 +170,6 @@ def test_list_shows_a_network(call: Call) -> None:
     assert "61,706" in out
     assert "16 x 5 x 5" in out
     assert re.search(r"all 61,706 0\.833 .* 2\.264", out)
-
-
-def test_compare_prints_both_runs(call: Call, finished_run: Path, tmp_path: Path) -> None:
-    """Two runs of the same thing are joined in one table, each row with its run's name."""
-    other = copy_of(finished_run, tmp_path)
-
-    code, out, err = call("compare", str(finished_run), str(other))
-
-    assert (code, err) == (0, "")
-    assert out.count("numpy") >= 4
-    assert out.count("twin") >= 4
-    assert "first" in out
-    assert "second" in out
-    assert "cannot tell" in out
-
-
-def copy_of(run: Path, parent: Path, **columns: str) -> Path:
-    """Copy a run under the name `second`, with other values in some columns of its launches."""
-    folder = RunFolder.create(parent, "second")
-    launches = RunFolder(run).read("launches")
-    changed = {name: pd.array([value] * len(launches), dtype="string") for name, value in columns.items()}
-    write_table(folder.path / "launches.csv", launches.assign(run="second", **changed).astype(launches.dtypes))
-    return folder.path
-
-
-def test_compare_refuses_the_same_run_twice(call: Call, finished_run: Path) -> None:
-    """A run given twice would count its launches twice."""
-    code, _, err = call("compare", str(finished_run), str(finished_run))
-
-    assert code == 2
-    assert "Two of the runs have the same name (first, first)" in err
-
-
-@pytest.mark.parametrize(
-    ("base", "message"),
-    [
-        ("jax", r"no base 'jax'\. There are: numpy eager b8, twin eager b8"),
-        ("eager", r"no base 'eager'\. There are: numpy"),
-    ],
-)
-def test_compare_refuses_an_unknown_base(call: Call, finished_run: Path, base: str, message: str) -> None:
-    """A base that no entrant is called: exit code 2, and the entrants there are."""
-    code, out, err = call("compare", str(finished_run), "--base", base)
-
-    assert (code, out) == (2, "")
-    assert re.search(message, err), err
-
-
-@pytest.mark.parametrize("base", ["numpy", "twin"])
-def test_compare_with_a_base(call: Call, finished_run: Path, base: str) -> None:
-    """The base that is asked for has the ratio 1 and no verdict, the fastest one or not."""
-    other = {"numpy": "twin", "twin": "numpy"}[base]
-
-    code, out, _ = call("compare", str(finished_run), "--base", base)
-
-    assert code == 0
-    table = out.split("verdict")[1]
-    assert re.search(rf"\b{base} eager [\d,]+ \S+ 1\.000 - -", table), table
-    assert re.search(rf"\b{other} eager [\d,]+ \S+ \d\.\d+ \S+ cannot tell", table), table
-
-
-def test_compare_with_a_base_of_two_runs(call: Call, finished_run: Path, tmp_path: Path) -> None:
-    """Where two runs have an entrant of that name, the sentence says so; there is one, so not that there is none."""
-    other = copy_of(finished_run, tmp_path)
-
-    code, out, err = call("compare", str(finished_run), str(other), "--base", "numpy")
-
-    assert (code, out) == (2, "")
-    assert "--base 'numpy' could be any of 2 entrants" in err
-
-
-@pytest.mark.parametrize(
-    ("what", "columns", "values"),
-    [
-        ("machine", {"machine": "Abacus", "machine_sha256": "e" * 64}, "; second: Abacus."),
-        ("network", {"network": "lenet6"}, "first: lenet5; second: lenet6."),
-        ("data set", {"data_set": "mnist", "data_sha256": "d" * 64}, "first: drawn-digits; second: mnist."),
-        ("precision", {"dtype": "float64"}, "first: float32; second: float64."),
-        ("recipe", {"recipe": "long"}, "first: lenet5; second: long."),
-        ("device", {"device": "gpu"}, "first: cpu; second: gpu."),
-        ("environment", {"environment": "native"}, "first: controlled; second: native."),
-    ],
-)
-def test_compare_refuses_what_cannot_be_compared(
-    call: Call, finished_run: Path, tmp_path: Path, what: str, columns: dict[str, str], values: str
-) -> None:
-    """Another machine, network, data set, ...: exit code 2, what differs, and both values."""
-    other = copy_of(finished_run, tmp_path, **columns)
-
-    code, out, err = call("compare", str(finished_run), str(other))
-
-    assert (code, out) == (2, "")
-    assert f"cannot be compared: the {what}" in err
-    assert values in err
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness import catalogue
-from harness.entrants import make_entrants, precision_of
+from harness.entrants import make_entrants, parse_versions, precision_of
 from harness.errors import InputError
 from harness.job import block_steps
 
@@ -120,3 +120,41 @@ def test_facts_agree_with_each_other(name: str) -> None:
     assert all(mode in facts.MODES and dtype in facts.DTYPES for mode, dtype in getattr(facts, "REFUSED", {}))
     assert next(iter(facts.MODES)) in catalogue.modes(name, "cpu")
     assert all(len(sentence) <= 100 for sentence in facts.MODES.values()), "one line of a table"
+
+
+def test_versions_are_entrants() -> None:
+    """Each version of each backend that one was asked for of; their labels end with it; others have none."""
+    found = entrants_of("jax,torch", versions={"jax": ("0.10.1", "0.10.2")})
+
+    assert [each.label for each in found] == ["jax jit 0.10.1", "jax jit 0.10.2", "torch eager"]
+    assert [each.installation for each in found] == ["jax==0.10.1", "jax==0.10.2", "torch"]
+
+
+@pytest.mark.parametrize(
+    ("values", "backends", "expected"),
+    [
+        (["2.12.1,2.13.0"], ["torch"], {"torch": ("2.12.1", "2.13.0")}),
+        (["torch=2.12.1", "jax=0.10.1, 0.10.2"], ["torch", "jax"], {"torch": ("2.12.1",), "jax": ("0.10.1", "0.10.2")}),
+        (["2.13.0,2.13.0", "2.13.0rc1,2.13.0+cpu"], ["torch"], {"torch": ("2.13.0", "2.13.0rc1", "2.13.0+cpu")}),
+        ([], ["torch"], {}),
+    ],
+)
+def test_versions_are_read(values: list[str], backends: list[str], expected: dict[str, tuple[str, ...]]) -> None:
+    """With the backend's name, or without where there is one; twice the same is once."""
+    assert parse_versions(values, backends) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "backends", "message"),
+    [
+        ("2.13.0", ["torch", "jax"], r"'2\.13\.0': of which backend\? Say torch=2\.13\.0; there are torch, jax"),
+        ("jaxx=0.10.1", ["torch", "jax"], r"no backend among those of --backend .*'jaxx'.* Did you mean 'jax'"),
+        ("latest", ["torch"], r"takes versions such as 2\.13\.0, got 'latest'"),
+        ("2.13.0,", ["torch"], r"got ''"),
+        ("2.13.0; rm -rf", ["torch"], r"got '2\.13\.0; rm -rf'"),
+    ],
+)
+def test_bad_versions_are_sentences(value: str, backends: list[str], message: str) -> None:
+    """What came in, and what there is."""
+    with pytest.raises(InputError, match=message):
+        parse_versions([value], backends)

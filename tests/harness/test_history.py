@@ -205,7 +205,8 @@ def test_accuracies_without_speeds_are_followed(write_run: Write, tmp_path: Path
     times = {"started_utc": "2026-11-21T10:00:00+00:00", "epochs": 2}
     accuracies = (0.98, 0.99)
     gate.append(
-        "launches", [launch("gate", n, "torch", None, test_accuracy=a, **times) for n, a in enumerate(accuracies)]
+        "launches",
+        [launch("gate", n, "torch", None, test_accuracy=a, **times) for n, a in enumerate(accuracies, start=1)],
     )
     gate.write_environment({})
 
@@ -299,7 +300,7 @@ def test_damaged_runs_are_named_and_left_out(
         ({"train_images_per_s": 0.0}, "row 4, column train_images_per_s"),
         ({"train_images_per_s": -5.0}, "row 4, column train_images_per_s"),
         ({"train_images_per_s": math.inf}, "row 4, column train_images_per_s"),
-        ({"round": 1, "position": 1}, "row 4, column position"),
+        ({"round": 1, "position": 1}, "row 4: the same launch as row 2"),
     ],
 )
 def test_rows_that_no_run_writes_are_named(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from harness import interpreters
+from harness.entrants import make_entrants
 from harness.errors import InputError
-from harness.interpreters import MAP_VARIABLE, find, read_map, record
+from harness.interpreters import MAP_VARIABLE, find, find_all, read_map, record
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +60,42 @@ def test_broken_map_is_a_sentence(own_map: Path) -> None:
 
     with pytest.raises(InputError, match=r"is not a map of interpreters .* Delete it, and run nox again"):
         find("numpy")
+
+
+def test_version_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that was asked for is under its own name, or it is what another entry happens to have."""
+    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[1])
+    record("jax", "/0.10.2/python")
+    record("jax==0.10.1", "/0.10.1/python")
+
+    assert find("jax").version == "0.10.2"
+    assert find("jax", version="0.10.1").path == "/0.10.1/python"
+    assert find("jax", version="0.10.2").path == "/0.10.2/python"
+    with pytest.raises(InputError, match=r"jax 0\.9\.0 is not .*: nox -s bench-jax -- --framework-version 0\.9\.0$"):
+        find("jax", version="0.9.0")
+
+
+def test_local_versions_are_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index may add its own label to a release; 2.1 is not 2.13."""
+    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: "2.13.0+cpu")
+    record("torch", "/somewhere/python")
+
+    assert find("torch", version="2.13.0").version == "2.13.0+cpu"
+    assert find("torch", version="2.13.0+cpu").version == "2.13.0+cpu"
+    for other in ("2.13", "2.1", "2.13.0+cu130"):
+        with pytest.raises(InputError, match="is not installed"):
+            find("torch", version=other)
+
+
+def test_entrants_of_several_versions_have_an_interpreter_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two versions of one framework are two installations of one run."""
+    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[1])
+    for version in ("0.10.1", "0.10.2"):
+        record(f"jax=={version}", f"/{version}/python")
+    entrants = make_entrants(
+        ["jax"], versions={"jax": ("0.10.1", "0.10.2")}, device="cpu", dtype="float32", network="lenet5"
+    )
+
+    found = find_all(entrants)
+
+    assert {name: each.version for name, each in found.items()} == {"jax==0.10.1": "0.10.1", "jax==0.10.2": "0.10.2"}

@@ -69,7 +69,7 @@ def make_identity(
         entrant = entrant or make_entrant()
         return identity(
             make_plan(entrant, **changes), entrant, run="run", number=number, position=2, dataset=tiny_dataset,
-            interpreter=Interpreter("/usr/bin/python", "given", "9.9"),
+            interpreter=Interpreter("/usr/bin/python", "given", "9.9"), controls_sha256="c" * 64,
         )  # fmt: skip
 
     return make

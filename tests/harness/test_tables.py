@@ -280,16 +280,29 @@ def test_runs_have_letters() -> None:
     text = shown(rows_of(run="second") + rows_of(run="first") + rows_of(run="third, [bold]"))
     lines = text.splitlines()
 
-    assert lines[-4:] == [
-        "A: first",
-        "B: second",
-        "C: third, [bold]",
-        "Between runs nothing is paired: those ratios have wider intervals.",
-    ]
+    assert lines[-3:] == ["A: first", "B: second", "C: third, [bold]"]
     order = [line.split()[1] for line in lines if line.startswith("paddle")]
     assert order[:3] == ["B", "A", "C"]
     assert "\nA: " not in shown(rows_of())
-    assert "Between runs" not in shown(rows_of())
+
+
+def test_unpaired_verdicts_are_marked() -> None:
+    """A star behind the verdict, and a line that says what it means; none where all is paired or not known."""
+    first, *others = rows_of(verdict="slower", paired=True)
+
+    text = shown([first | {"paired": None}, *others[:1], others[1] | {"paired": False}, *others[2:]])
+
+    assert text.count("slower *") == 1
+    assert "* between runs: not paired, and the machine may have changed since." in text
+    assert "between runs" not in shown(rows_of(verdict="slower", paired=True))
+    assert "between runs" not in shown(rows_of())
+
+
+def test_what_was_not_verified_is_said() -> None:
+    """A table with rows that --unverified made says so; one of an older version, which does not know, says nothing."""
+    assert "NOT VERIFIED" in shown(rows_of(verified=False))
+    assert "NOT VERIFIED" not in shown(rows_of(verified=True))
+    assert "NOT VERIFIED" not in shown(rows_of(verified=None))
 
 
 @pytest.mark.parametrize(
