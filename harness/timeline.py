@@ -180,11 +180,22 @@ def series(records: list[Record]) -> list[list[Point]]:
     found: dict[tuple[str, ...], list[Point]] = {}
     for record in records:
         for _, rows in record.launches.groupby([*SERIES, "framework_version"], dropna=False, sort=False):
-            key = tuple(str(rows.iloc[0][name]) for name in SERIES)
+            fields = without_version(rows.iloc[0])
+            key = tuple(str(fields[name]) for name in SERIES)
             found.setdefault(key, []).append(Point(record, rows))
     for points in found.values():
         points.sort(key=lambda point: (point.record.started, point.record.name, _version(point)))
     return list(found.values())
+
+
+def without_version(row: pd.Series) -> dict[str, Any]:
+    """A row's cells, without the variant where that is the version that was asked for (`--framework-version`)."""
+    fields = {str(name): value for name, value in row.items()}
+    asked = fields["variant"]
+    if pd.notna(asked) and str(asked).partition("+")[0] == str(fields["framework_version"]).partition("+")[0]:
+        fields["variant"] = None
+    # An empty cell and none are the same.
+    return {name: None if pd.isna(value) else value for name, value in fields.items()}
 
 
 def _version(point: Point) -> list[tuple[int, str]]:
@@ -226,7 +237,7 @@ def _row(point: Point, last: Point | None, everyone: list[list[Point]]) -> dict[
     row: dict[str, Any] = {name: first[name] for name in fields} | {
         "run": record.name,
         "started_utc": record.started,
-        "entrant": job.label_of(dict(first)),
+        "entrant": job.label_of(without_version(first)),
         "lenet_bench": record.environment.get("lenet_bench"),
         "launches": len(point.timed),
     }
@@ -252,7 +263,7 @@ def _compared(point: Point, last: Point, everyone: list[list[Point]]) -> dict[st
         now, then = relative(point, [new for _, new in shared]), relative(last, [old for old, _ in shared])
         if now and then:
             drift_out = unpaired_ratio(now, then)
-            row |= {"against": ", ".join(job.label_of(dict(new.first)) for _, new in shared)}
+            row |= {"against": ", ".join(job.label_of(without_version(new.first)) for _, new in shared)}
             row |= _interval("against_ratio", drift_out, "against") | {"against_verdict": verdict(drift_out)}
     return row
 

@@ -152,13 +152,14 @@ def test_two_versions_of_one_run_are_paired(write_run: Write, tmp_path: Path) ->
         path = write_run(name, day, speeds={"torch": 1000.0})
         old = RunFolder(path).read("launches")
         speeds = old["train_images_per_s"] * 1.05
-        new = old.assign(framework_version="2.13.0", position=2, train_images_per_s=speeds)
-        older = old.assign(framework_version="2.9.0", position=3)
+        new = old.assign(framework_version="2.13.0+cpu", variant="2.13.0", position=2, train_images_per_s=speeds)
+        older = old.assign(framework_version="2.9.0", variant="2.9.0", position=3)
         RunFolder(path).append("launches", [*new.to_dict("records"), *older.to_dict("records")])
 
     rows = rows_in(results).reset_index()
 
-    assert rows["framework_version"].tolist() == ["2.9.0", "2.12.1", "2.13.0"] * 2
+    assert rows["framework_version"].tolist() == ["2.9.0", "2.12.1", "2.13.0+cpu"] * 2
+    assert set(rows["entrant"]) == {"torch eager"}
     assert rows["paired"].tolist()[1:] == [True, True, False, True, True]
     assert rows["before"].tolist()[1:4] == ["2.9.0 in first", "2.12.1 in first", "first"]
     assert rows.loc[2, "ratio"] == pytest.approx(1.05)
