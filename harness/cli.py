@@ -44,6 +44,7 @@ from harness.options import (
 from harness.plan import PRESETS
 from harness.published import FIGURES, FRAMEWORKS, any_train_accuracy
 from harness.recipes import OPTIMIZERS, choose, choose_all, get_recipe
+from harness.report import command as report
 from harness.results import RunFolder
 
 app = typer.Typer(
@@ -422,6 +423,7 @@ def selftest_(
 
 app.command()(listings.data)
 app.command("list")(listings.list_)
+app.command()(report.report)
 
 
 def main() -> None:
