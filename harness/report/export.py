@@ -82,7 +82,9 @@ def _draw(report: Report, figures: list[Figure], folder: Path, formats: list[str
     pio.defaults.mathjax = None
     try:
         pio.write_images(
-            fig=[made[figure.name] for figure, _ in places], file=[str(path) for _, path in places], scale=1.0
+            fig=[made[figure.name] for figure, _ in places],
+            file=[str(path) for _, path in places],
+            scale=[SCALE if path.suffix == ".png" else 1 for _, path in places],
         )
     except (RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report.marks import PHASES
+from harness.report.marks import MEMORY, PHASES
 from harness.report.parts import (
     Figure,
     Row,
     Table,
     digits,
+    legend_of,
     line_layout,
     log_axis,
     named,
@@ -55,9 +56,9 @@ def where_time_goes(report: Report) -> Figure | None:
             "type": "bar", "orientation": "h", "name": phase, "x": digits(found[phase], 4),
             "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
             "hovertemplate": f"{phase}: %{{x:.3f}} s",
-            "marker": {"color": colour, "pattern": {"shape": hatch, "size": 6, "solidity": 0.25}, "line": {"width": 0.5}},
+            "marker": {"color": colour, "line": {"width": 0.5}},
         }
-        for phase, (colour, hatch) in PHASES.items()
+        for phase, colour in PHASES.items()
     ]  # fmt: skip
     rows = [
         Row([text(each.label), *(number(found.loc[each.number, phase], ".3f") for phase in PHASES),
@@ -65,7 +66,7 @@ def where_time_goes(report: Report) -> Figure | None:
         for each in shown
     ]  # fmt: skip
     starts = found[["import", "build", "first step"]].sum(axis=1)
-    slow = report.entrants[int(starts.idxmax())]
+    slow = shown[int(starts.to_numpy().argmax())]
     return Figure(
         "launch",
         "Where a launch's time goes",
@@ -100,7 +101,7 @@ def latency(report: Report) -> Figure | None:
                 "type": "scatter", "mode": "lines+markers", "x": values, "y": [plain(each.label)] * len(values),
                 "name": plain(each.label), "customdata": list(LATENCIES), "meta": {"entrant": each.number},
                 "hovertemplate": "%{customdata}: %{x:.3f} ms", "line": {"color": each.mark.colour, "width": 2},
-                "marker": {"symbol": list(LATENCIES.values()), "size": 9, "color": each.mark.colour, "line": {"width": 1}},
+                "marker": {"symbol": list(LATENCIES.values()), "size": 9, "color": each.mark.colour},
             }
         )  # fmt: skip
         rows.append(Row([text(each.label), *(number(value, ".3f") for value in values)], each.number))
@@ -124,9 +125,9 @@ def inference(report: Report) -> Figure | None:
     if sweep.empty or not len(sweep.columns):
         return None
     sizes, traces, rows = [int(size) for size in sweep.columns], [], []
-    for each, (_, speeds) in zip(report.entrants, sweep.iterrows()):
-        if speeds.isna().all():
-            continue
+    shown = [each for each, known in zip(report.entrants, sweep.notna().any(axis=1)) if known]
+    for each in shown:
+        speeds = sweep.iloc[each.number]
         traces.append(line(each, sizes, digits(speeds), "batch %{x}: %{y:,.0f} images/s"))
         rows.append(Row([text(each.label), *(number(value, ",.0f") for value in speeds)], each.number))
     x_axis = {
@@ -146,7 +147,7 @@ def inference(report: Report) -> Figure | None:
         traces,
         line_layout(x_axis, y_axis),
         Table(["entrant", *(f"batch {size:,}" for size in sizes)], rows, "Inference images/s by batch size"),
-        legend=True,
+        legend=legend_of(shown),
     )
 
 
@@ -157,16 +158,16 @@ def memory(report: Report) -> Figure | None:
         return None
     shown = report.entrants[: len(summary)]
     imported, peak = summary["rss_import_bytes"] / MIB, summary["peak_rss_bytes"] / MIB
-    parts = {"once imported": (imported, "#4a4a68", ""), "from there to the peak": (peak - imported, "#b565a7", "/")}
+    parts = zip(MEMORY.items(), (imported, peak - imported))
     gpu = summary["device_memory_bytes"] / MIB
     traces = [
         {
             "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
             "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
             "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
-            "marker": {"color": colour, "pattern": {"shape": hatch, "size": 6, "solidity": 0.25}, "line": {"width": 0.5}},
+            "marker": {"color": colour, "line": {"width": 0.5}},
         }
-        for name, (values, colour, hatch) in parts.items()
+        for (name, colour), values in parts
     ]  # fmt: skip
     if gpu.notna().any():
         traces.append(_on_gpu(shown, gpu))

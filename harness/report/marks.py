@@ -25,11 +25,11 @@ SHAPES = tuple(PATHS)
 STROKES = {"solid": "", "dash": "5 3", "dot": "1.5 2.5", "dashdot": "5 2 1.5 2", "longdash": "8 3",
            "longdashdot": "8 2 1.5 2"}  # fmt: skip
 DASHES = tuple(STROKES)
-# Phases of a launch, from dark to light, with a hatch each: neither looks like a framework.
-PHASES = {
-    "import": ("#4a4a68", ""), "build": ("#7a6fa8", "/"), "first step": ("#b565a7", "x"), "warm-up": ("#d9a5b3", "\\"),
-    "steady, timed": ("#a8b8c8", "."),
-}  # fmt: skip
+# Steps from dark to light of cividis (Nuñez, Anderton and Renslow 2018), made for colour-blind readers; as dark to
+# light in print. No hatching: printed to PDF, a browser turns each hatch into a bitmap of megabytes.
+PHASES = {"import": "#00224e", "build": "#434e6c", "first step": "#7d7c78", "warm-up": "#bcaf6f",
+          "steady, timed": "#fee838"}  # fmt: skip
+MEMORY = {"once imported": "#434e6c", "from there to the peak": "#bcaf6f"}
 
 
 @dataclass(frozen=True)

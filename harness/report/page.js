@@ -5,8 +5,8 @@
   const NARROW = 560;
   const PRINTED = 690;
   const CONFIG = {
-    displaylogo: false, responsive: false, showTips: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], toImageButtonOptions: { format: "svg" },
+    displaylogo: false, showTips: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    toImageButtonOptions: { format: "svg" },
   };
   const plots = [...document.querySelectorAll(".plot")];
   const state = new Map(plots.map((div) => [div, { near: false, stale: true }]));
@@ -48,7 +48,7 @@
 
   function layoutOf(spec, width) {
     const layout = structuredClone(spec.layout);
-    const style = getComputedStyle(root);
+    const style = getComputedStyle(document.body);
     const colour = (name) => style.getPropertyValue(name).trim();
     const narrow = width < NARROW;
     Object.assign(layout, {
@@ -62,10 +62,15 @@
     if (spec.rows) {
       const labels = Object.entries(layout.meta.labels).filter(([number]) => shown.has(Number(number))).map(([, label]) => label);
       const around = layout.height - ROW * Object.keys(layout.meta.labels).length;
-      layout.yaxis.categoryarray = labels;
-      layout.height = around + (narrow ? 1.4 : 1) * ROW * Math.max(labels.length, 1);
-      if (narrow) Object.assign(layout.yaxis, { tickmode: "array", tickvals: labels, ticktext: labels.map((label) => folded(label, 16)) });
+      const texts = narrow ? labels.map((label) => folded(label, 20)) : labels;
+      const lines = Math.max(1, ...texts.map((label) => label.split("<br>").length));
+      layout.height = around + Math.max(ROW, 15 * lines + 6) * Math.max(labels.length, 1);
+      Object.assign(layout.yaxis, {
+        categoryarray: labels, range: [labels.length - 0.5, -0.5], tickmode: "array", tickvals: labels, ticktext: texts,
+      });
     }
+    // A finger on a figure scrolls the page.
+    if (narrow) layout.dragmode = false;
     const ticks = layout.xaxis.tickvals;
     const most = Math.max(2, Math.floor(width / 75));
     if (ticks && ticks.length > most) {
@@ -91,7 +96,7 @@
     }
     div.style.minHeight = `${layout.height}px`;
     state.get(div).stale = false;
-    Plotly.react(div, traces, layout, CONFIG);
+    Plotly.react(div, traces, layout, { ...CONFIG, displayModeBar: width < NARROW || printing ? false : "hover" });
     if (!root.dataset.drawn) performance.mark("first figure");
     root.dataset.drawn = plots.filter((each) => !state.get(each).stale).length;
   }
@@ -111,6 +116,8 @@
     }
   }, { rootMargin: "400px" });
   plots.forEach((div) => observer.observe(div));
+  // Not only once it is scrolled to: whoever looks for figures finds one.
+  if (plots.length) setTimeout(() => { if (state.get(plots[0]).stale) draw(plots[0]); });
 
   // Paper shows all figures, as wide as a page, and is white.
   addEventListener("beforeprint", () => { printing = true; plots.forEach(draw); });
@@ -125,7 +132,7 @@
   });
 
   const form = document.getElementById("filter");
-  const rows = [...document.querySelectorAll("[data-entrant]")];
+  const rows = [...document.querySelectorAll("[data-entrants]")];
 
   function filter() {
     const wanted = {};
@@ -136,7 +143,7 @@
       return Object.entries(wanted).every(([name, values]) => values.has(entrant[name]))
         && words.every((word) => entrant.label.toLowerCase().includes(word));
     }));
-    for (const element of rows) element.hidden = !shown.has(Number(element.dataset.entrant));
+    for (const element of rows) element.hidden = !element.dataset.entrants.split(" ").some((number) => shown.has(Number(number)));
     document.getElementById("count").textContent = `${shown.size} of ${entrants.length} entrants shown`;
     redraw();
   }

@@ -50,6 +50,21 @@ class Table:
     caption: str
     marked: bool = True
 
+    @property
+    def words(self) -> list[bool]:
+        """Of each column, whether it has words, which stand on the left, or figures."""
+        columns = zip(*(row.cells for row in self.rows)) if self.rows else ()
+        return [any(isinstance(cell.value, str) for cell in cells) for cells in columns] or [False] * len(self.headers)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A line of a legend: the entrant whose mark it is, what it says, and the entrants of which one must be shown."""
+
+    mark: int
+    label: str
+    entrants: list[int]
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -62,7 +77,7 @@ class Figure:
         name: of the file that it is exported to.
         alt: what is to be seen, in a sentence, with the figures that matter.
         rows: whether each entrant has a row, so that the height depends on their number.
-        legend: whether the marks of entrants need to be explained beside it.
+        legend: marks that are to be explained beside it; of a figure with a row for each entrant, none.
     """
 
     name: str
@@ -72,8 +87,7 @@ class Figure:
     layout: dict[str, Any]
     table: Table
     rows: bool = False
-    legend: bool = False
-    notes: list[str] = field(default_factory=list)
+    legend: list[Key] = field(default_factory=list)
 
 
 def number(value: Any, form: str, *, scale: float = 1.0) -> Cell:
@@ -113,8 +127,8 @@ def row_layout(entrants: Sequence[Entrant], title: str, **xaxis: Any) -> dict[st
         "height": AROUND + ROW * len(labels),
         "margin": {"l": 10, "r": 16, "t": 10, "b": 50},
         "xaxis": {"title": {"text": title}, "automargin": True, "zeroline": False} | xaxis,
-        "yaxis": {"categoryorder": "array", "categoryarray": labels, "autorange": "reversed", "automargin": True,
-                  "type": "category", "showgrid": True},
+        "yaxis": {"categoryorder": "array", "categoryarray": labels, "range": [len(labels) - 0.5, -0.5],
+                  "automargin": True, "type": "category", "showgrid": True},
         "hovermode": "closest",
         "showlegend": False,
         "meta": {"labels": {str(each.number): label for each, label in zip(entrants, labels)}},
@@ -151,3 +165,8 @@ def named(report_entrants: Sequence[Entrant], numbers: Iterable[Any]) -> list[En
     """The entrants that have one of these numbers, in the order of the report."""
     wanted = {int(value) for value in numbers}
     return [each for each in report_entrants if each.number in wanted]
+
+
+def legend_of(entrants: Sequence[Entrant]) -> list[Key]:
+    """A line for each of these entrants."""
+    return [Key(each.number, each.label, [each.number]) for each in entrants]

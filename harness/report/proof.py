@@ -39,7 +39,7 @@ def verification(report: Report) -> Table:
 
 
 def _read_verifications(folder: Path) -> pd.DataFrame:
-    """Rows of verification.csv in the run's folder and in those of `verify` beside it; what cannot be read is no proof."""
+    """Rows of verification.csv, of the run's folder and those of `verify` beside it; unreadable ones prove nothing."""
     frames = []
     for place in (folder, *sorted(folder.resolve().parent.glob("*-verify"))):
         try:

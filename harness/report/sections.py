@@ -75,8 +75,8 @@ def _speed(report: Report) -> Section:
     )
     texts = [
         "A launch is a fresh process, and counts as one value: the median of its blocks. Speeds are geometric means of "
-        "launches with Student's 95 % interval. Ratios are paired by turn and round; their intervals are wider, so that "
-        "all of them hold together with 95 % (Bonferroni)."
+        "launches with Student's 95 % interval. Ratios are paired by turn and round; their intervals are wider, so "
+        "that all of them hold together with 95 % (Bonferroni)."
     ]
     if len(report.summary) and (report.summary["verdict"] == "cannot tell").any():
         cause = likely_cause(report.timed)
@@ -107,8 +107,8 @@ def _target(report: Report) -> Section:
 def _launch(report: Report) -> Section:
     made, missing = _drawn(report, (launch_figures.where_time_goes, "The phases of the launches were not recorded."))
     texts = [
-        "Means over the launches. Compile caches are empty, so compilation is in the first step. Epochs for the accuracy "
-        "come after all this, and are in the section on accuracy."
+        "Means over the launches. Compile caches are empty, so compilation is in the first step. Epochs for the "
+        "accuracy come after all this, and are in the section on accuracy."
     ]
     return Section("launch", "Where a launch's time goes", texts if made else [], made, missing=missing)
 
@@ -117,7 +117,8 @@ def _inference(report: Report) -> Section:
     why = "Inference was not measured (--inference-sizes none): leave that option out."
     made, missing = _drawn(report, (launch_figures.latency, why), (launch_figures.inference, why))
     texts = [
-        "Each launch keeps three percentiles of its 1,024 queries, not the queries: more of the distribution is not known."
+        "Each launch keeps three percentiles of its 1,024 queries, not the queries: nothing more is known of the "
+        "distribution."
     ]
     return Section("latency", "Latency and inference", texts if made else [], made, missing=missing)
 
@@ -140,8 +141,8 @@ def _memory(report: Report) -> Section:
 
 def _proof(report: Report) -> Section:
     texts = [
-        "Verified means: before the run, layers, losses, every gradient and the weights after 100 steps were held against "
-        "a float64 reference, with tolerances from rounding alone, of which the worst quantity used the share that is "
+        "Verified means: before the run, layers, losses, every gradient and the weights after 100 steps were held "
+        "against a float64 reference, with tolerances from rounding alone, of which the worst quantity used the share that is "
         "given (1 is all of it). A certificate is for the code that is installed where this page was made."
     ]
     return Section("verification", "Verification", texts, tables=[proof.verification(report)])

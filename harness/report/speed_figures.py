@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harness.job import label_of
 from harness.report.parts import (
     Figure,
+    Key,
     Row,
     Table,
     digits,
     interval,
+    legend_of,
     line_layout,
     log_axis,
     named,
@@ -127,12 +129,14 @@ def by_round(report: Report) -> Figure | None:
     timed = report.timed
     if timed["round"].nunique() < 2:
         return None
-    means = np.exp(np.log(timed[SPEED].astype(float)).groupby(timed["entrant"]).transform("mean"))
+    logs = timed[SPEED].astype(float).map(math.log)
+    means = logs.groupby(timed["entrant"]).transform("mean").map(math.exp)
     wide = timed.assign(share=timed[SPEED] / means * 100).pivot_table(index="entrant", columns="round", values="share")
     traces, rows = [], []
-    for each in named(report.entrants, wide.index):
+    shown, rounds = named(report.entrants, wide.index), [int(str(value)) for value in wide.columns]
+    for each in shown:
         values = wide.loc[each.number]
-        traces.append(line(each, [int(value) for value in wide.columns], digits(values),
+        traces.append(line(each, rounds, digits(values),
                             "round %{x}: %{y:.1f} % of its mean"))  # fmt: skip
         rows.append(Row([text(each.label), *(number(value, ".1f") for value in values)], each.number))
     worst = float((wide - 100).abs().max().max())
@@ -142,10 +146,11 @@ def by_round(report: Report) -> Figure | None:
         f"Speed of each launch as a share of its entrant's mean, over {wide.shape[1]} rounds; the furthest is "
         f"{worst:.1f} % off. Lines that go up and down together are the machine's doing.",
         traces,
-        line_layout({"title": {"text": "round"}, "tickformat": "d", "nticks": 12},
+        line_layout({"title": {"text": "round"}, "tickformat": "d", "nticks": 12,
+                     "range": [rounds[0] - 0.5, rounds[-1] + 0.5]},
                     {"title": {"text": "% of the entrant's mean"}}),
-        Table(["entrant", *(f"round {value}" for value in wide.columns)], rows, "Percent of the entrant's mean, by round"),
-        legend=True,
+        Table(["entrant", *(f"round {value}" for value in rounds)], rows, "Percent of the entrant's mean, by round"),
+        legend=legend_of(shown),
     )  # fmt: skip
 
 
@@ -166,7 +171,7 @@ def growth(report: Report, dimension: str) -> Figure | None:
         return None
     grown = grown.assign(entrant=report.numbers_of(grown))
     families = grown.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
-    traces, rows = [], []
+    traces, rows, keys = [], [], []
     for label, family in grown.groupby(families, sort=False):
         family = family.sort_values(dimension)
         first = report.entrants[int(family["entrant"].iloc[0])]
@@ -174,7 +179,9 @@ def growth(report: Report, dimension: str) -> Figure | None:
         trace = line(
             first, x, digits(family[SPEED]), f"{NAMES[dimension]} %{{x}}: %{{y:,.0f}} images/s", name=plain(label)
         )
-        traces.append(trace | {"meta": {"entrants": [int(value) for value in family["entrant"]]}})
+        members = [int(value) for value in family["entrant"]]
+        traces.append(trace | {"meta": {"entrants": members}})
+        keys.append(Key(first.number, str(label), members))
         for _, row in family.iterrows():
             cells = [number(row[dimension], ",.0f"), number(row[SPEED], ",.0f"), number(row["ratio"], ".3f"),
                      interval(row["ratio_low"], row["ratio_high"], ".3f")]  # fmt: skip
@@ -186,7 +193,7 @@ def growth(report: Report, dimension: str) -> Figure | None:
         "tickvals": sizes,
         "ticktext": [f"{n:,}" for n in sizes],
     }
-    best = grown.loc[grown["ratio"].astype(float).idxmax()]
+    best = grown.sort_values("ratio").iloc[-1]
     return Figure(
         f"scaling-{dimension.replace('_', '-')}",
         f"Scaling with {NAMES[dimension]}",
@@ -195,5 +202,5 @@ def growth(report: Report, dimension: str) -> Figure | None:
         traces,
         line_layout(x_axis, {"title": {"text": SPEED_TITLE}} | log_axis(digits(grown[SPEED]))),
         Table(["entrant", NAMES[dimension], "images/s", "ratio to the smallest", "interval"], rows, "Speed by size"),
-        legend=True,
+        legend=keys,
     )

@@ -6,7 +6,19 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report.parts import Figure, Row, Table, digits, line_layout, named, number, plain, row_layout, text
+from harness.report.parts import (
+    Figure,
+    Row,
+    Table,
+    digits,
+    legend_of,
+    line_layout,
+    named,
+    number,
+    plain,
+    row_layout,
+    text,
+)
 from harness.report.reading import Entrant, Report
 from harness.report.speed_figures import line
 from harness.target import LAUNCH
@@ -39,19 +51,21 @@ def accuracy_by_epoch(report: Report) -> Figure | None:
         f"After epoch {epochs[-1]} from {last.min():.2f} % to {last.max():.2f} %.",
         traces,
         line_layout({"title": {"text": "epoch"}, "tickvals": epochs}, ACCURACY),
-        Table(["entrant", *(f"epoch {epoch}, %" for epoch in epochs), "seeds"], rows, "Mean test accuracy, %, by epoch"),
-        legend=True,
+        Table(["entrant", *(f"epoch {epoch}, %" for epoch in epochs), "seeds"], rows, "Mean test accuracy by epoch"),
+        legend=legend_of(shown),
     )  # fmt: skip
 
 
 def _means(each: Entrant, found: pd.DataFrame, offset: float) -> dict[str, Any]:
     trace = line(
-        each, digits(found.index + offset), digits(found["mean"]), "epoch %{customdata[0]}: %{y:.2f} %, %{customdata[1]} seed(s)",
+        each, digits(found.index + offset), digits(found["mean"]),
+        "epoch %{customdata[0]}: %{y:.2f} %, %{customdata[1]} seed(s)",
         customdata=[[int(epoch), int(count)] for epoch, count in zip(found.index, found["count"])],
     )  # fmt: skip
     if (found["count"] > 1).any():
-        trace["error_y"] = {"type": "data", "symmetric": False, "array": digits(found["max"] - found["mean"], 3),
-                            "arrayminus": digits(found["mean"] - found["min"], 3), "thickness": 1, "width": 3}  # fmt: skip
+        above, below = digits(found["max"] - found["mean"], 3), digits(found["mean"] - found["min"], 3)
+        trace["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1,
+                            "width": 3}  # fmt: skip
     return trace
 
 
@@ -60,7 +74,8 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
     if report.epochs.empty:
         return None
     traces, rows = [], []
-    for each in named(report.entrants, report.epochs["entrant"].unique()):
+    shown = named(report.entrants, report.epochs["entrant"].unique())
+    for each in shown:
         for _, launch in report.epochs[report.epochs["entrant"] == each.number].groupby(LAUNCH, sort=False):
             seed = int(launch["seed"].iloc[0])
             traces.append(
@@ -69,8 +84,9 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
                     f"seed {seed}: %{{y:.2f}} % after %{{x:.2f}} s",
                 )
             )  # fmt: skip
-            cells = [number(seed, ".0f"), number(launch["epoch"].iloc[-1], ".0f"), number(launch["seconds"].iloc[-1], ".2f"),
-                     number(launch["test_accuracy"].iloc[-1], ".2f", scale=100)]  # fmt: skip
+            end = launch.iloc[-1]
+            cells = [number(seed, ".0f"), number(end["epoch"], ".0f"), number(end["seconds"], ".2f"),
+                     number(end["test_accuracy"], ".2f", scale=100)]  # fmt: skip
             rows.append(Row([text(each.label), *cells], each.number))
     ends = report.epochs.groupby(LAUNCH)["seconds"].max()
     return Figure(
@@ -81,7 +97,7 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
         traces,
         line_layout({"title": {"text": "seconds of training"}, "rangemode": "tozero"}, ACCURACY),
         Table(["entrant", "seed", "epochs", "seconds of training", "accuracy, %"], rows, "The end of each training"),
-        legend=True,
+        legend=legend_of(shown),
     )
 
 
@@ -102,11 +118,11 @@ def time_to_target(report: Report) -> Figure | None:
         traces.append(_times(each, mine.drop(reached.index), "x-thin-open", "not reached"))
         rows.append(_target_row(report, each, len(mine), len(reached)))
     layout = row_layout(shown, f"seconds of training until {until:.2%}", rangemode="tozero", tickformat=",~g")
-    reached = int((trained["test_accuracy"] >= trained["until"]).sum())
+    there = int((trained["test_accuracy"] >= trained["until"]).sum())
     return Figure(
         "time-to-target",
         f"Time to {until:.2%} test accuracy",
-        f"Seconds of training of each seed until {until:.2%} test accuracy: {reached} of {len(trained)} trainings "
+        f"Seconds of training of each seed until {until:.2%} test accuracy: {there} of {len(trained)} trainings "
         "reached it. A thin cross stands where a training ended without.",
         traces,
         layout,
