@@ -98,26 +98,24 @@ def machine(report: Report) -> Table:
 
 
 def versions(report: Report) -> Table:
-    """What was installed: the frameworks, their interpreters and packages, and what the backends said of themselves."""
-    packages, interpreters = (report.environment.get(name) for name in ("packages", "interpreters"))
-    headers = [
-        "backend",
-        "version",
-        "Python",
-        "threads found",
-        "compiler or kernels",
-        "fast math",
-        "interpreter",
-        "pip freeze",
-    ]
+    """What was installed: the frameworks, their interpreters, and what the backends said of themselves."""
+    interpreters = report.environment.get("interpreters")
+    headers = ["backend", "version", "Python", "threads found", "compiler or kernels", "fast math", "interpreter"]
     rows = []
     for (backend, version), group in report.launches.groupby(["backend", "framework_version"], sort=False):
         said = [text(", ".join(dict.fromkeys(str(value) for value in group[name].dropna())))
                 for name in ("python_version", "threads_found", "compiler", "fast_math")]  # fmt: skip
         path = interpreters.get(backend) if isinstance(interpreters, dict) else None
-        listed = packages.get(backend) if isinstance(packages, dict) else None
-        rows.append(Row([text(backend), text(version), *said, text(path), text(", ".join(map(str, listed or [])))]))
+        rows.append(Row([text(backend), text(version), *said, text(path)]))
     return Table(headers, rows, "Versions", marked=False)
+
+
+def packages(report: Report) -> Table:
+    """`pip freeze` of every worker."""
+    found = report.environment.get("packages")
+    listed = found.items() if isinstance(found, dict) else ()
+    rows = [Row([text(str(backend)), text(_plain(names))]) for backend, names in listed]
+    return Table(["backend", "pip freeze"], rows, "Packages of every worker", marked=False)
 
 
 def controls(report: Report) -> Table:

@@ -81,20 +81,23 @@ def _spec(figure: Figure) -> dict[str, Any]:
 
 
 def _filtered_by(report: Report, each: Entrant) -> dict[str, str]:
-    verdict = ""
+    verdict = "not timed"
     if each.number < len(report.summary):
         found = report.summary["verdict"].iloc[each.number]
-        verdict = found if isinstance(found, str) else ""
-    return {**{name: each.fields[name] for name in KEY}, "verdict": verdict or "no verdict"}
+        verdict = found if isinstance(found, str) and found else "base"
+    return {**each.fields, "verdict": verdict}
 
 
 def _facets(report: Report) -> list[dict[str, Any]]:
-    """What entrants differ in, with its values."""
+    """What entrants differ in, with its values; not what tells apart the same ones as another does."""
     entrants = [_filtered_by(report, each) for each in report.entrants]
-    found = []
-    for name in [*KEY, "verdict"]:
+    found: list[dict[str, Any]] = []
+    seen: set[tuple[int, ...]] = set()
+    for name in [*(key for key in KEY if key != "framework_version"), "framework_version", "verdict"]:
         values = list(dict.fromkeys(each[name] for each in entrants))
-        if len(values) > 1:
+        parts = tuple(values.index(each[name]) for each in entrants)
+        if len(values) > 1 and (parts not in seen or name == "mode"):
+            seen.add(parts)
             values.sort(key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value))
             found.append({"name": name, "title": TITLES.get(name, name), "values": values})
     return found

@@ -137,6 +137,8 @@ def row_layout(entrants: Sequence[Entrant], title: str, **xaxis: Any) -> dict[st
 
 def line_layout(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     """The layout of a figure with two axes of numbers."""
+    # Without standing off, a title is written over the labels of its ticks.
+    x, y = (axis | {"title": {"standoff": 10} | axis["title"]} for axis in (x, y))
     return {
         "height": HEIGHT,
         "margin": {"l": 10, "r": 16, "t": 10, "b": 50},

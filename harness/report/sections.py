@@ -21,6 +21,7 @@ class Section:
         name: of its anchor.
         texts: paragraphs.
         commands: what is typed into a shell.
+        folded: tables that are shown when asked for.
         missing: in place of figures: why there are none, and how to get them.
     """
 
@@ -31,6 +32,7 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    folded: list[Table] = field(default_factory=list)
 
 
 def sections(report: Report) -> list[Section]:
@@ -142,15 +144,15 @@ def _memory(report: Report) -> Section:
 def _proof(report: Report) -> Section:
     texts = [
         "Verified means: before the run, layers, losses, every gradient and the weights after 100 steps were held "
-        "against a float64 reference, with tolerances from rounding alone, of which the worst quantity used the share that is "
-        "given (1 is all of it). A certificate is for the code that is installed where this page was made."
+        "against a float64 reference, with tolerances from rounding alone, of which the worst quantity used the share "
+        "that is given (1 is all of it). A certificate is for the code that is installed where this page was made."
     ]
     return Section("verification", "Verification", texts, tables=[proof.verification(report)])
 
 
 def _surroundings(report: Report) -> Section:
     tables = [facts.settings(report), facts.machine(report), facts.versions(report), facts.controls(report)]
-    return Section("machine", "Machine, versions, controls", tables=tables)
+    return Section("machine", "Machine, versions, controls", tables=tables, folded=[facts.packages(report)])
 
 
 def _again(report: Report) -> Section:

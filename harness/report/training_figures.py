@@ -43,14 +43,15 @@ def accuracy_by_epoch(report: Report) -> Figure | None:
         means = [number(found["mean"].get(epoch), ".2f") for epoch in epochs]
         seeds = report.epochs[report.epochs["entrant"] == each.number]["seed"].nunique()
         rows.append(Row([text(each.label), *means, number(seeds, ".0f")], each.number))
-    last = report.epochs[report.epochs["epoch"] == epochs[-1]]["test_accuracy"] * 100
+    last = report.epochs.groupby(LAUNCH)["test_accuracy"].last() * 100
     return Figure(
         "accuracy-epochs",
         "Accuracy over epochs",
         f"Test accuracy of {len(shown)} entrant(s) over {epochs[-1]} epoch(s), mean over seeds; bars span the seeds. "
-        f"After epoch {epochs[-1]} from {last.min():.2f} % to {last.max():.2f} %.",
+        f"At the end of each training from {last.min():.2f} % to {last.max():.2f} %.",
         traces,
-        line_layout({"title": {"text": "epoch"}, "tickvals": epochs}, ACCURACY),
+        line_layout({"title": {"text": "epoch"}, "tickvals": epochs, "range": [epochs[0] - 0.5, epochs[-1] + 0.5]},
+                    ACCURACY),
         Table(["entrant", *(f"epoch {epoch}, %" for epoch in epochs), "seeds"], rows, "Mean test accuracy by epoch"),
         legend=legend_of(shown),
     )  # fmt: skip
