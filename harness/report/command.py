@@ -42,10 +42,18 @@ def report(
     - `lenet-bench report results/A --output A.html --base "torch eager"`
     - `lenet-bench report results/A --figures paper --format svg,png`
     """
+    write_report(run, target=output or run / NAME, base=base, figures=figures, form=form)
+
+
+def write_report(run: Path, *, target: Path, base: str, figures: Path | None, form: str) -> None:
+    """Write the page, and the figures where a folder for them is given; arguments as those of `report`.
+
+    Raises:
+        InputError: the folder is no run or was damaged, or something else is at the target; nothing is written then.
+    """
     # Plotly and Jinja take most of a second to load: other commands do without.
     from harness.report import export, page, reading, sections
 
-    target = output or run / NAME
     formats = export.parse_formats(form)
     found = reading.read_report(run, base=base)
     refuse_foreign(target, page.MARK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -85,11 +86,24 @@ def _draw(report: Report, figures: list[Figure], folder: Path, formats: list[str
             fig=[made[figure.name] for figure, _ in places],
             file=[str(path) for _, path in places],
             scale=[SCALE if path.suffix == ".png" else 1 for _, path in places],
+            width=WIDTH,
+            height=[made[figure.name].layout.height for figure, _ in places],
         )
     except (RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"{browser} could not draw the figures: {first} Set {BROWSER} to another browser.") from None
+    for _, path in places:
+        if path.suffix == ".svg":
+            _settle(path)
     return [path for _, path in places]
+
+
+def _settle(path: Path) -> None:
+    """Name the parts of an SVG as in every other drawing of it, so that equal figures are equal files."""
+    drawing = path.read_text(encoding="utf-8")
+    found = re.search(r'id="defs-([0-9a-f]+)"', drawing)
+    if found:
+        path.write_text(drawing.replace(found[1], "figure"), encoding="utf-8")
 
 
 def for_paper(report: Report, figure: Figure) -> dict[str, Any]:

@@ -87,8 +87,10 @@ def _default(name: str, plan: Plan, preset: Preset, fixed: bool) -> Any:
     until = plan.until > 0
     seeds = min(commands.TARGET_SEEDS if until else 1, plan.rounds if fixed else commands.TARGET_SEEDS)
     own = recipe_for(plan.entrants[0].network)
+    # A recipe that is asked for brings its own network.
+    network = "lenet5" if own.name == plan.recipe.name else RECIPES[plan.recipe.name].network
     return {
-        "feed": "host", "threads": "1", "batch-size": str(RECIPES[plan.recipe.name].batch_size), "network": "lenet5",
+        "feed": "host", "threads": "1", "batch-size": str(RECIPES[plan.recipe.name].batch_size), "network": network,
         "recipe": own.name, "device": "cpu", "dtype": "float32", "environment": "controlled", "data-set": "",
         "data-dir": None, "preset": "standard", "precision": _percent(usual.precision),
         "budget": _shown(usual.budget_s), "base": "", "seeds": seeds, "seed": 0, "until": _percent(0),

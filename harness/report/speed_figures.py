@@ -107,7 +107,13 @@ def ratios(report: Report) -> Figure | None:
         ]
         rows.append(Row([text(each.label), *cells], each.number))
     ends = [value for name in ("ratio", "ratio_low", "ratio_high") for value in digits(summary[name])]
-    layout = row_layout(shown, f"times the speed of {plain(base)}", **log_axis(ends))
+    ends += [1 - MARGIN, 1 / (1 - MARGIN)]
+    known = [value for value in ends if value]
+    axis = log_axis(known)
+    if "range" not in axis:
+        # Not from 0: it is small differences that are looked for then.
+        axis = {"range": [min(known) - 0.02, max(known) + 0.02]}
+    layout = row_layout(shown, f"times the speed of {plain(base)}", **axis)
     layout["shapes"] = [
         {"type": "rect", "xref": "x", "yref": "paper", "x0": 1 - MARGIN, "x1": 1 / (1 - MARGIN), "y0": 0, "y1": 1,
          "fillcolor": "#808080", "opacity": 0.25, "line": {"width": 0}, "layer": "below"},
