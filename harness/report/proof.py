@@ -26,12 +26,18 @@ def verification(report: Report) -> Table:
     """A row an entrant. A share of a tolerance is at most 1 where everything passed."""
     found = _read_verifications(report.folder)
     rows = []
+    firsts = {row["entrant"]: row for _, row in report.launches.drop_duplicates("entrant").iterrows()}
+    verified_of = {number: values.dropna() for number, values in report.launches.groupby("entrant")["verified"]}
+    # Entrants that differ in feed, threads or batch size share a certificate.
+    kinds: dict[tuple[str, ...], tuple[str, float | None, int | None]] = {}
     for each in report.entrants:
-        launches = report.launches[report.launches["entrant"] == each.number]
-        first = launches.iloc[0]
-        verified = launches["verified"].dropna()
+        first = firsts[each.number]
+        verified = verified_of[each.number]
         word = "not known" if verified.empty else "yes" if verified.all() else "no"
-        certificate, worst, quantities = _from_table(found, first) or _from_cache(report, first)
+        kind = tuple(str(first[name]) for name in SAME)
+        if kind not in kinds:
+            kinds[kind] = _from_table(found, first) or _from_cache(report, first)
+        certificate, worst, quantities = kinds[kind]
         cells = [text(first["framework_version"]), text(word), text(certificate), number(worst, ".2f"),
                  number(quantities, ",.0f")]  # fmt: skip
         rows.append(Row([text(each.label), *cells], each.number))

@@ -35,14 +35,14 @@ def accuracy_by_epoch(report: Report) -> Figure | None:
     shown = named(report.entrants, report.epochs["entrant"].unique())
     epochs = [int(value) for value in sorted(report.epochs["epoch"].unique())]
     traces, rows = [], []
+    by_epoch = {number: _spread(rows) for number, rows in report.epochs.groupby("entrant")}
+    seeds_of = report.epochs.groupby("entrant")["seed"].nunique()
     for place, each in enumerate(shown):
-        of_epochs = report.epochs[report.epochs["entrant"] == each.number].groupby("epoch")["test_accuracy"]
-        found = of_epochs.agg(["mean", "min", "max", "count"]).astype(float) * [100, 100, 100, 1]
+        found = by_epoch[each.number]
         offset = (place - (len(shown) - 1) / 2) * DODGE / len(shown)
         traces.append(_means(each, found, offset))
         means = [number(found["mean"].get(epoch), ".2f") for epoch in epochs]
-        seeds = report.epochs[report.epochs["entrant"] == each.number]["seed"].nunique()
-        rows.append(Row([text(each.label), *means, number(seeds, ".0f")], each.number))
+        rows.append(Row([text(each.label), *means, number(seeds_of[each.number], ".0f")], each.number))
     last = report.epochs.groupby(LAUNCH)["test_accuracy"].last() * 100
     return Figure(
         "accuracy-epochs",
@@ -55,6 +55,12 @@ def accuracy_by_epoch(report: Report) -> Figure | None:
         Table(["entrant", *(f"epoch {epoch}, %" for epoch in epochs), "seeds"], rows, "Mean test accuracy by epoch"),
         legend=legend_of(shown),
     )  # fmt: skip
+
+
+def _spread(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Mean, min and max of the accuracy in %, and the count of seeds, by epoch."""
+    found = epochs.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max", "count"])
+    return found.astype(float) * [100, 100, 100, 1]
 
 
 def _means(each: Entrant, found: pd.DataFrame, offset: float) -> dict[str, Any]:
