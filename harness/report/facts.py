@@ -70,11 +70,12 @@ def seeds(report: Report) -> tuple[Table, str] | None:
         return None
     percent = spread.by_seed * 100
     columns = {"mean": percent.mean(), "sd": percent.std(ddof=1), "least": percent.min(), "most": percent.max()}
-    rows = [
-        Row([text(label), *(number(values[label], ".3f") for values in columns.values()),
-             number(percent[label].count(), ".0f")], _named(report, str(label)))
-        for label in percent.columns
-    ]  # fmt: skip
+    rows = []
+    for label in percent.columns:
+        found = _named(report, str(label))
+        name = str(label) if found is None else report.entrants[found].label
+        cells = [number(values[label], ".3f") for values in columns.values()]
+        rows.append(Row([text(name), *cells, number(percent[label].count(), ".0f")], found))
     between = number(spread.between_backends, ".3f", scale=100).text
     sentence = (
         f"The standard deviation between seeds of one entrant is {spread.between_seeds * 100:.3f} points, between "

@@ -59,14 +59,17 @@ class Mark:
 def marks_of(backends: Sequence[str]) -> list[Mark]:
     """The marks of entrants, of which these are the backends, in their order.
 
-    Within a framework the first sixteen have a marker each, filled ones before open ones.
+    Within a framework the first sixteen have a marker each. Frameworks begin with different markers and dashes, so that
+    one entrant of each can be told apart without colour.
     """
     others = [name for name in dict.fromkeys(backends) if name not in COLOURS]
     colours = COLOURS | {name: OTHER_COLOURS[place % len(OTHER_COLOURS)] for place, name in enumerate(others)}
     symbols = [*SHAPES, *(f"{shape}-open" for shape in SHAPES)]
+    starts = {name: number for number, name in enumerate(colours)}
     seen: dict[str, int] = {}
     found = []
     for name in backends:
-        place = seen[name] = seen.get(name, -1) + 1
+        seen[name] = seen.get(name, -1) + 1
+        place = starts[name] + seen[name]
         found.append(Mark(colours[name], symbols[place % len(symbols)], DASHES[place % len(DASHES)]))
     return found

@@ -70,7 +70,10 @@
       });
     }
     // A finger on a figure scrolls the page.
-    if (narrow) layout.dragmode = false;
+    if (narrow) {
+      layout.dragmode = false;
+      layout.xaxis.title.text = folded(layout.xaxis.title.text, 30);
+    }
     const ticks = layout.xaxis.tickvals;
     const most = Math.max(2, Math.floor(width / 75));
     if (ticks && ticks.length > most) {

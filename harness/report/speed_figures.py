@@ -71,7 +71,7 @@ def _strokes(each: Entrant, launches: pd.DataFrame) -> dict[str, Any]:
         "type": "scatter", "mode": "markers", "x": digits(launches[SPEED]), "y": [plain(each.label)] * len(launches),
         "customdata": [int(value) for value in launches["round"]], "name": plain(each.label),
         "hovertemplate": "round %{customdata}: %{x:,.0f} images/s", "meta": {"entrant": each.number},
-        "marker": {"symbol": "line-ns-open", "size": 14, "color": each.mark.colour, "opacity": 0.6,
+        "marker": {"symbol": "line-ns-open", "size": 14, "color": each.mark.colour, "opacity": 0.8,
                    "line": {"width": 1.5}},
     }  # fmt: skip
 

@@ -305,6 +305,8 @@ def test_marks_tell_entrants_apart() -> None:
     assert len({each.symbol for each in marks[:16]}) == 16
     assert all(each.path.startswith("M") for each in marks)
     assert len({marks[0].colour, marks[16].colour, marks[19].colour, marks[20].colour}) == 4
+    five = marks_of(["torch", "tensorflow", "jax", "mxnet", "paddle"])
+    assert len({each.symbol for each in five}) == len({each.dash for each in five}) == 5
     assert marks[19].colour == marks[21].colour
 
 
