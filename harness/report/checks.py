@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -30,12 +31,15 @@ def check_whole(path: Path) -> None:
         InputError: with the row.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a CSV table: it is not text in UTF-8. {MEND}") from None
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    rows = list(csv.reader(text.splitlines(keepends=True)))
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(f"{path} is not a CSV table: {error}. {MEND}") from None
     if not rows:
         raise InputError(f"{path} is empty: not even a header. {MEND}")
     for number, row in enumerate(rows, start=1):

@@ -63,7 +63,10 @@ def write_report(run: Path, *, target: Path, base: str, figures: Path | None, fo
     console = tables.stdout()
     if not found.ended:
         console.print(
-            f"{run} has not ended: the report is of the {len(found.launches)} launches that have.", style="bold red"
+            f"{run} has not ended: the report is of the {len(found.launches)} launches that have.",
+            style="bold red",
+            markup=False,
+            soft_wrap=True,
         )
     console.print(f"Wrote {target}", markup=False, soft_wrap=True)
     if figures:

@@ -35,6 +35,11 @@
     return copy;
   }
 
+  const LONGEST = 48;
+  const shortened = (label) => (label.length > LONGEST ? `${label.slice(0, LONGEST - 1)}…` : label);
+  // Plotly reads a few HTML tags.
+  const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
   // Plotly's labels have no width to be folded at.
   function folded(label, most) {
     const lines = [""];
@@ -43,7 +48,7 @@
       if (lines[last] && lines[last].length + word.length >= most) lines.push(word);
       else lines[last] = lines[last] ? `${lines[last]} ${word}` : word;
     }
-    return lines.join("<br>");
+    return lines.map(plain).join("<br>");
   }
 
   function layoutOf(spec, width) {
@@ -60,9 +65,11 @@
       Object.assign(layout[name], { gridcolor: colour("--line"), linecolor: colour("--line"), tickcolor: colour("--line") });
     }
     if (spec.rows) {
-      const labels = Object.entries(layout.meta.labels).filter(([number]) => shown.has(Number(number))).map(([, label]) => label);
+      const rows = Object.entries(layout.meta.labels).filter(([number]) => shown.has(Number(number)));
+      const labels = rows.map(([, label]) => label);
       const around = layout.height - ROW * Object.keys(layout.meta.labels).length;
-      const texts = narrow ? labels.map((label) => folded(label, 20)) : labels;
+      const names = rows.map(([number]) => shortened(entrants[number].label));
+      const texts = names.map((name) => folded(name, narrow ? 20 : LONGEST + 1));
       const lines = Math.max(1, ...texts.map((label) => label.split("<br>").length));
       layout.height = around + Math.max(ROW, 15 * lines + 6) * Math.max(labels.length, 1);
       Object.assign(layout.yaxis, {
@@ -72,7 +79,7 @@
     // A finger on a figure scrolls the page.
     if (narrow) {
       layout.dragmode = false;
-      layout.xaxis.title.text = folded(layout.xaxis.title.text, 30);
+      layout.xaxis.title.text = folded(spec.title, 30);
     }
     const ticks = layout.xaxis.tickvals;
     const most = Math.max(2, Math.floor(width / 75));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ def policy(scripts: list[str]) -> str:
 
 
 def _spec(figure: Figure) -> dict[str, Any]:
-    return {"traces": figure.traces, "layout": figure.layout, "rows": figure.rows}
+    return {"traces": figure.traces, "layout": figure.layout, "rows": figure.rows,
+            "title": html.unescape(figure.layout["xaxis"]["title"]["text"])}  # fmt: skip
 
 
 def _filtered_by(report: Report, each: Entrant) -> dict[str, str]:

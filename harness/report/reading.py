@@ -122,7 +122,10 @@ def read_report(path: Path, *, base: str = "") -> Report:
 
 def _tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
     if not (folder.path / "launches.csv").exists():
-        raise InputError(f"{folder.path} is not a run: it has no launches.csv. Give a folder under results/.")
+        raise InputError(
+            f"{folder.path} has no launches.csv: no launch of it has ended yet, or it is not a run. Give a folder "
+            "under results/."
+        )
     found = {}
     # Launches first: rows of those that end while the others are read are then left out, not missed.
     for name in TABLES:

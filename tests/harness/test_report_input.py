@@ -47,6 +47,7 @@ def twice(path: Path) -> None:
         ("launches", lambda path: path.write_text(""), "launches.csv is empty"),
         ("launches", lambda path: path.write_text("a,b\n1,2\n"), "launches.csv lacks the columns"),
         ("launches", lambda path: path.write_bytes(b"\xff\xfe\x00"), "launches.csv is not a CSV table"),
+        ("launches", put(0, "error", "x" * 200_000), "launches.csv is not a CSV table: field larger"),
         ("launches", put(2, "train_images_per_s", "fast"), "row 4, column train_images_per_s: 'fast' is not Float64"),
         ("launches", put(2, "train_images_per_s", "-5"), "row 4, column train_images_per_s: is negative"),
         ("launches", put(2, "train_images_per_s", "0"), "row 4, column train_images_per_s: is 0"),
@@ -84,7 +85,7 @@ def test_bad_tables_are_refused(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "launches.csv").unlink(), "is not a run: it has no launches.csv"),
+        (lambda folder: (folder / "launches.csv").unlink(), "has no launches.csv: no launch of it has ended yet"),
         (lambda folder: (folder / "environment.json").unlink(), "is not a run: environment.json"),
         (lambda folder: (folder / "environment.json").write_text('{"plan": '), "environment.json is not JSON"),
         (lambda folder: (folder / "environment.json").write_text('{"plan": {"seed": 3}}'), "plan in environment.json"),
