@@ -19,6 +19,7 @@ from harness.report.parts import (
     number,
     plain,
     row_layout,
+    span,
     text,
 )
 from harness.report.reading import Entrant, Report
@@ -70,8 +71,8 @@ def where_time_goes(report: Report) -> Figure | None:
     return Figure(
         "launch",
         "Where a launch's time goes",
-        f"Mean seconds of a launch by phase. Import, build and first step take from {starts.min():.2f} s to "
-        f"{starts.max():.2f} s ({slow.label}).",
+        "Mean seconds of a launch by phase. Import, build and first step take "
+        f"{span(starts.min(), starts.max(), '.2f', 's')} ({slow.label}).",
         traces,
         _stacked(row_layout(shown, "seconds")),
         Table(["entrant", *(f"{phase}, s" for phase in PHASES), "sum, s"], rows, "Mean seconds of a launch, by phase"),
@@ -106,12 +107,12 @@ def latency(report: Report) -> Figure | None:
         )  # fmt: skip
         rows.append(Row([text(each.label), *(number(value, ".3f") for value in values)], each.number))
     ends = [value for name in LATENCIES for value in digits(summary[f"latency_ms_{name}"])]
-    least, most = summary["latency_ms_p50"].min(), summary["latency_ms_p50"].max()
+    medians = span(summary["latency_ms_p50"].min(), summary["latency_ms_p50"].max(), ".3f", "ms")
     return Figure(
         "latency",
         "Latency of one image",
-        f"Inference of one image: median from {least:.3f} ms to {most:.3f} ms. Circle: median, diamond: 95th "
-        "percentile, triangle: 99th; medians over the launches, each of 1,024 queries.",
+        f"Inference of one image: median {medians}. Circle: median, diamond: 95th percentile, triangle: 99th; medians "
+        "over the launches, each of 1,024 queries.",
         traces,
         row_layout(shown, "ms for one image", **log_axis(ends)),
         Table(["entrant", "p50 ms", "p95 ms", "p99 ms"], rows, "Latency by entrant"),
@@ -178,8 +179,8 @@ def memory(report: Report) -> Figure | None:
     return Figure(
         "memory",
         "Memory",
-        f"Largest resident set of the worker: from {peak.min():,.0f} MiB to {peak.max():,.0f} MiB, of which "
-        f"{imported.min():,.0f} to {imported.max():,.0f} MiB are there once the framework is imported.",
+        f"Largest resident set of the worker: {span(peak.min(), peak.max(), ',.0f', 'MiB')}. Once the framework is "
+        f"imported: {span(imported.min(), imported.max(), ',.0f', 'MiB')}.",
         traces,
         _stacked(row_layout(shown, "MiB", tickformat=",~g")),
         Table(["entrant", "once imported, MiB", "peak, MiB", "GPU, MiB"], rows, "Memory, medians of the launches"),

@@ -108,7 +108,7 @@ def _facets(report: Report) -> list[dict[str, Any]]:
 def _subtitle(report: Report) -> str:
     first = report.launches.iloc[0]
     parts = [str(first[name]) for name in ("network", "data_set", "device", "dtype")]
-    parts.append(f"{len(report.entrants)} entrant(s), {report.rounds} round(s), {len(report.launches)} launches")
+    parts.append(f"{len(report.entrants)} entrant(s), {report.rounds} round(s), {len(report.launches)} launch(es)")
     return f"{', '.join(parts)}. {first['machine']}."
 
 

@@ -110,6 +110,12 @@ def text(value: Any) -> Cell:
     return Cell(MISSING) if value is None or pd.isna(value) or value == "" else Cell(str(value), str(value))
 
 
+def span(least: Any, most: Any, form: str, unit: str) -> str:
+    """`from 1.0 to 2.0 s`, or `1.0 s` where that is all there is."""
+    first, last = format(float(least), form), format(float(most), form)
+    return f"{first} {unit}" if first == last else f"from {first} to {last} {unit}"
+
+
 def plain(label: str) -> str:
     """A text that Plotly shows as it is: Plotly reads a few HTML tags, links among them."""
     return html.escape(label, quote=False)

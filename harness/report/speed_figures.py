@@ -22,6 +22,7 @@ from harness.report.parts import (
     number,
     plain,
     row_layout,
+    span,
     text,
 )
 from harness.report.reading import Entrant, Report
@@ -51,14 +52,12 @@ def throughput(report: Report) -> Figure:
     most = max(fastest, min(2 * fastest, float(summary[f"{SPEED}_high"].fillna(0).max())))
     headers = ["entrant", "images/s", "95 % interval", "slowest launch", "median", "fastest launch", "spread (sd) %",
                "launches"]  # fmt: skip
-    ends = (
-        f"from {summary[SPEED].iloc[-1]:,.0f} ({shown[-1].label}) to {summary[SPEED].iloc[0]:,.0f} ({shown[0].label})"
-    )
+    ends = span(summary[SPEED].iloc[-1], summary[SPEED].iloc[0], ",.0f", "images/s")
     return Figure(
         "throughput",
         "Training speed",
-        f"Training speed of {len(shown)} entrant(s), images/s: {ends}. A stroke is a launch, a mark the geometric mean "
-        "with its 95 % interval.",
+        f"Training speed of {len(shown)} entrant(s): {ends} ({shown[0].label}). A stroke is a launch, a mark the "
+        "geometric mean with its 95 % interval.",
         traces,
         row_layout(shown, SPEED_TITLE, range=[0, most * 1.04], tickformat=",~s"),
         Table(headers, rows, "Training speed by entrant"),

@@ -17,6 +17,7 @@ from harness.report.parts import (
     number,
     plain,
     row_layout,
+    span,
     text,
 )
 from harness.report.reading import Entrant, Report
@@ -44,11 +45,13 @@ def accuracy_by_epoch(report: Report) -> Figure | None:
         means = [number(found["mean"].get(epoch), ".2f") for epoch in epochs]
         rows.append(Row([text(each.label), *means, number(seeds_of[each.number], ".0f")], each.number))
     last = report.epochs.groupby(LAUNCH)["test_accuracy"].last() * 100
+    left = report.epochs.groupby("epoch").size()
+    fewer = " Later epochs are of fewer seeds: the others had reached the target." if left.iloc[-1] < left.max() else ""
     return Figure(
         "accuracy-epochs",
         "Accuracy over epochs",
         f"Test accuracy of {len(shown)} entrant(s) over {epochs[-1]} epoch(s), mean over seeds; bars span the seeds. "
-        f"At the end of each training from {last.min():.2f} % to {last.max():.2f} %.",
+        f"At the end of each training {span(last.min(), last.max(), '.2f', '%')}.{fewer}",
         traces,
         line_layout({"title": {"text": "epoch"}, "tickvals": epochs, "range": [epochs[0] - 0.5, epochs[-1] + 0.5]},
                     ACCURACY),
@@ -99,8 +102,8 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
     return Figure(
         "accuracy-seconds",
         "Accuracy over seconds of training",
-        f"Test accuracy over seconds of training, a line a seed; the trainings took from {ends.min():.2f} s to "
-        f"{ends.max():.2f} s. Evaluations and start-up are not counted.",
+        f"Test accuracy over seconds of training, a line a seed; the trainings took "
+        f"{span(ends.min(), ends.max(), '.2f', 's')}. Evaluations and start-up are not counted.",
         traces,
         line_layout({"title": {"text": "seconds of training"}, "rangemode": "tozero"}, ACCURACY),
         Table(["entrant", "seed", "epochs", "seconds of training", "accuracy, %"], rows, "The end of each training"),

@@ -54,7 +54,7 @@ def write_run(
     timing: bool = True,
     ended: bool = True,
 ) -> Path:
-    """Write a run of so many entrants: launches, epochs, inference, summary and scaling.csv, environment.json.
+    """Write a run of so many entrants, all tables and environment.json, and return its folder.
 
     Args:
         folder: that is made; its name is the run's. What is in it is written over.
@@ -67,9 +67,6 @@ def write_run(
         threads: every entrant once with each; `entrants` counts them before that.
         timing: False for a run that only trains, as the gate's.
         ended: False for a folder as it is while the last round is under way: no summary.csv.
-
-    Returns:
-        the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plan = _plan(_entrants(entrants, threads), rounds, seeds if epochs else 1, epochs, until, timing)
