@@ -60,6 +60,7 @@ from harness.options import (
 from harness.plan import PRESETS
 from harness.published import FIGURES, FRAMEWORKS, any_train_accuracy
 from harness.recipes import OPTIMIZERS, choose, choose_all, get_recipe
+from harness.report import command as report
 from harness.results import RunFolder
 
 app = typer.Typer(
@@ -372,6 +373,7 @@ app.command("gate")(gate_command.gate_)
 app.add_typer(baseline_command.app, name="baseline")
 app.command()(listings.data)
 app.command("list")(listings.list_)
+app.command()(report.report)
 
 
 def main() -> None:
