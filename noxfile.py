@@ -333,6 +333,15 @@ def spread(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def figures(session: nox.Session) -> None:
+    """Draw the figures of docs/figures again, from the run's folder that is given after --; needs Chromium."""
+    if not session.posargs:
+        session.error("Which run? nox -s figures -- results/NAME")
+    target = ["--figures", "docs/figures", "--format", "svg"]
+    harness(session, "report", *session.posargs, *target)
+
+
+@nox.session(venv_backend="none", default=False)
 def doctor(session: nox.Session) -> None:
     """Examine this machine before a run; options after --."""
     harness(session, "doctor", *session.posargs)

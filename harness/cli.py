@@ -61,6 +61,7 @@ from harness.options import (
 from harness.plan import PRESETS
 from harness.published import FIGURES, FRAMEWORKS, any_train_accuracy
 from harness.recipes import OPTIMIZERS, choose, choose_all, get_recipe
+from harness.report import command as report
 from harness.results import RunFolder
 
 app = typer.Typer(
@@ -374,6 +375,7 @@ app.add_typer(baseline_command.app, name="baseline")
 app.command()(listings.data)
 app.command("list")(listings.list_)
 app.command()(history.history)
+app.command()(report.report)
 
 
 def main() -> None:

@@ -21,12 +21,17 @@ KEYS = {
 }
 # Without these a row belongs to nothing.
 NEEDED = {
-    "launches": (*_LAUNCH, "backend", "framework_version", "network", "mode", "batch_size", "machine_sha256", "status"),
-    "epochs": (*_LAUNCH, "epoch", "backend", "mode", "seed"),
+    "launches": (
+        *_LAUNCH, "backend", "framework_version", "network", "data_set", "mode", "feed", "device", "dtype",
+        "batch_size", "machine_sha256", "status",
+    ),
+    "epochs": (*_LAUNCH, "epoch", "backend", "mode", "seed", "train_s", "test_accuracy"),
     "blocks": (*_LAUNCH, "backend", "mode", "phase", "block"),
-    "inference": (*_LAUNCH, "backend", "mode", "inference_batch_size"),
+    "inference": (*_LAUNCH, "backend", "mode", "inference_batch_size", "inference_images_per_s"),
     "summary": ("run", "backend", "framework_version", "network", "mode", "batch_size"),
-}
+}  # fmt: skip
+# What is counted or timed. Only a summary has infinite ones, for never.
+AMOUNTS = ("s", "ms", "us", "bytes", "steps", "epochs", "images", "launches", "turns", "batches", "J", "MHz", "GFLOP/s")
 STATUSES = ("ok", "failed")
 ACCURACIES = ("train_accuracy", "test_accuracy", "until")
 
@@ -47,8 +52,11 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
             _refuse(frame, name, (values <= 0) | np.isinf(values), path, "is no speed")
         elif name in ACCURACIES:
             _refuse(frame, name, (values < 0) | (values > 1), path, "is no share between 0 and 1")
-        elif name == "batch_size" or name == "round":
+        elif name in ("batch_size", "round", "position", "epoch"):
             _refuse(frame, name, values < 1, path, "must be 1 or more")
+        elif column.dtype != "string" and column.unit in AMOUNTS:
+            endless = np.isinf(values) if table != "summary" else values.isna()
+            _refuse(frame, name, (values < 0) | (endless & values.notna()), path, "can be no amount")
     key = list(KEYS.get(table, ()))
     if key:
         _refuse_twins(frame, key, path)

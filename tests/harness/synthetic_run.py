@@ -54,7 +54,7 @@ def write_run(
     timing: bool = True,
     ended: bool = True,
 ) -> Path:
-    """Write a run of so many entrants: launches, epochs, inference, summary and scaling.csv, environment.json.
+    """Write a run of so many entrants, all tables and environment.json, and return its folder.
 
     Args:
         folder: that is made; its name is the run's. What is in it is written over.
@@ -67,9 +67,6 @@ def write_run(
         threads: every entrant once with each; `entrants` counts them before that.
         timing: False for a run that only trains, as the gate's.
         ended: False for a folder as it is while the last round is under way: no summary.csv.
-
-    Returns:
-        the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     plan = _plan(_entrants(entrants, threads), rounds, seeds if epochs else 1, epochs, until, timing)
@@ -78,22 +75,26 @@ def write_run(
     run.write_environment(_environment(plan))
     places = [(number, at, entrant) for number in range(1, rounds + 1)
               for at, entrant in enumerate(plan.order(number), start=1)]  # fmt: skip
-    for place in places if ended else places[: len(places) - len(plan.entrants) // 2]:
+    for place in places if ended else places[: len(places) - max(1, len(plan.entrants) // 2)]:
         made.launch(*place)
+    _write_tables(run, made, blocks=blocks, ended=ended)
+    return folder
+
+
+def _write_tables(run: RunFolder, made: _MadeUp, *, blocks: bool, ended: bool) -> None:
     launches, trained = frame_of(made.launches, LAUNCHES), frame_of(made.epochs, EPOCHS)
-    write_table(folder / "launches.csv", launches)
-    if epochs:
-        write_table(folder / "epochs.csv", trained)
-    if timing:
-        write_table(folder / "inference.csv", frame_of(made.inference, INFERENCE))
+    write_table(run.path / "launches.csv", launches)
+    if len(trained):
+        write_table(run.path / "epochs.csv", trained)
+    if made.inference:
+        write_table(run.path / "inference.csv", frame_of(made.inference, INFERENCE))
     if blocks:
-        write_table(folder / "blocks.csv", _blocks(launches))
+        write_table(run.path / "blocks.csv", _blocks(launches))
     if ended:
         run.write_summary(summarise(launches, trained))
         grown = scaling(launches)
         if len(grown):
             run.write_scaling(grown)
-    return folder
 
 
 def _entrants(count: int, threads: tuple[int, ...]) -> list[Entrant]:

@@ -1,0 +1,198 @@
+"""Figures of what a launch is made of: seconds, latency, inference, memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from harness.report.marks import MEMORY, PHASES
+from harness.report.parts import (
+    Figure,
+    Row,
+    Table,
+    digits,
+    legend_of,
+    line_layout,
+    log_axis,
+    named,
+    number,
+    plain,
+    row_layout,
+    span,
+    text,
+)
+from harness.report.reading import Entrant, Report
+from harness.report.speed_figures import line
+
+MIB = 2**20
+LATENCIES = {"p50": "circle", "p95": "diamond", "p99": "triangle-up"}
+
+
+def seconds_of(timed: pd.DataFrame) -> pd.DataFrame:
+    """Mean seconds of each phase of a launch (columns as PHASES), by entrant.
+
+    Means, not medians: those of a launch's parts add up. Warm-up begins after the first step; steady training is the
+    timed steps at their median.
+    """
+    steady = timed["steady_steps"] * timed["step_us_median"] / 1e6
+    phases = pd.DataFrame(
+        {
+            "import": timed["import_s"], "build": timed["build_s"], "first step": timed["first_step_s"],
+            "warm-up": timed["warmup_s"], "steady, timed": steady, "entrant": timed["entrant"],
+        }
+    )  # fmt: skip
+    return phases.groupby("entrant").mean().astype(float)
+
+
+def where_time_goes(report: Report) -> Figure | None:
+    """Stacked bars of a launch's phases; None where nothing was timed."""
+    found = seconds_of(report.timed).dropna(how="all") if len(report.timed) else pd.DataFrame()
+    if found.empty:
+        return None
+    shown = named(report.entrants, found.index)
+    found = found.loc[[each.number for each in shown]]
+    traces = [
+        {
+            "type": "bar", "orientation": "h", "name": phase, "x": digits(found[phase], 4),
+            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
+            "hovertemplate": f"{phase}: %{{x:.3f}} s",
+            "marker": {"color": colour, "line": {"width": 0.5}},
+        }
+        for phase, colour in PHASES.items()
+    ]  # fmt: skip
+    rows = [
+        Row([text(each.label), *(number(found.loc[each.number, phase], ".3f") for phase in PHASES),
+             number(found.loc[each.number].sum(), ".2f")], each.number)
+        for each in shown
+    ]  # fmt: skip
+    starts = found[["import", "build", "first step"]].sum(axis=1)
+    slow = shown[int(starts.to_numpy().argmax())]
+    return Figure(
+        "launch",
+        "Where a launch's time goes",
+        "Mean seconds of a launch by phase. Import, build and first step take "
+        f"{span(starts.min(), starts.max(), '.2f', 's')} ({slow.label}).",
+        traces,
+        _stacked(row_layout(shown, "seconds")),
+        Table(["entrant", *(f"{phase}, s" for phase in PHASES), "sum, s"], rows, "Mean seconds of a launch, by phase"),
+        rows=True,
+    )
+
+
+def _stacked(layout: dict[str, Any]) -> dict[str, Any]:
+    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "traceorder": "normal"}
+    margin = layout["margin"] | {"t": 40}
+    return layout | {"barmode": "stack", "bargap": 0.3, "showlegend": True, "legend": legend, "margin": margin,
+                     "height": layout["height"] + 30}  # fmt: skip
+
+
+def latency(report: Report) -> Figure | None:
+    """p50, p95 and p99 of one image, joined by a line; None where latency was not measured."""
+    summary = report.summary
+    if summary.empty or summary["latency_ms_p50"].isna().all():
+        return None
+    known = summary["latency_ms_p50"].notna().to_numpy(bool)
+    shown = [each for each, has in zip(report.entrants, known) if has]
+    traces, rows = [], []
+    for each in shown:
+        values = digits(summary.iloc[each.number][[f"latency_ms_{name}" for name in LATENCIES]], 4)
+        traces.append(
+            {
+                "type": "scatter", "mode": "lines+markers", "x": values, "y": [plain(each.label)] * len(values),
+                "name": plain(each.label), "customdata": list(LATENCIES), "meta": {"entrant": each.number},
+                "hovertemplate": "%{customdata}: %{x:.3f} ms", "line": {"color": each.mark.colour, "width": 2},
+                "marker": {"symbol": list(LATENCIES.values()), "size": 9, "color": each.mark.colour},
+            }
+        )  # fmt: skip
+        rows.append(Row([text(each.label), *(number(value, ".3f") for value in values)], each.number))
+    ends = [value for name in LATENCIES for value in digits(summary[f"latency_ms_{name}"])]
+    medians = span(summary["latency_ms_p50"].min(), summary["latency_ms_p50"].max(), ".3f", "ms")
+    return Figure(
+        "latency",
+        "Latency of one image",
+        f"Inference of one image: median {medians}. Circle: median, diamond: 95th percentile, triangle: 99th; medians "
+        "over the launches, each of 1,024 queries.",
+        traces,
+        row_layout(shown, "ms for one image", **log_axis(ends)),
+        Table(["entrant", "p50 ms", "p95 ms", "p99 ms"], rows, "Latency by entrant"),
+        rows=True,
+    )
+
+
+def inference(report: Report) -> Figure | None:
+    """Inference images per second over the batch size; None where it was not measured."""
+    sweep = report.sweep
+    if sweep.empty or not len(sweep.columns):
+        return None
+    sizes, traces, rows = [int(size) for size in sweep.columns], [], []
+    shown = [each for each, known in zip(report.entrants, sweep.notna().any(axis=1)) if known]
+    for each in shown:
+        speeds = sweep.iloc[each.number]
+        traces.append(line(each, sizes, digits(speeds), "batch %{x}: %{y:,.0f} images/s"))
+        rows.append(Row([text(each.label), *(number(value, ",.0f") for value in speeds)], each.number))
+    x_axis = {
+        "title": {"text": "images in a batch"},
+        "type": "log",
+        "tickvals": sizes,
+        "ticktext": [f"{n:,}" for n in sizes],
+    }
+    y_axis = {"title": {"text": "inference, images/s"}} | log_axis(
+        value for name in sweep for value in digits(sweep[name])
+    )
+    return Figure(
+        "inference",
+        "Inference over batch size",
+        f"Inference images/s over batches of {sizes[0]:,} to {sizes[-1]:,} images that are already on the device; "
+        f"medians of the launches, at most {float(sweep.max().max()):,.0f} images/s.",
+        traces,
+        line_layout(x_axis, y_axis),
+        Table(["entrant", *(f"batch {size:,}" for size in sizes)], rows, "Inference images/s by batch size"),
+        legend=legend_of(shown),
+    )
+
+
+def memory(report: Report) -> Figure | None:
+    """What the framework takes when it is imported, and up to the peak; None where it was not measured."""
+    summary = report.summary
+    if summary.empty or summary["peak_rss_bytes"].isna().all():
+        return None
+    shown = report.entrants[: len(summary)]
+    imported, peak = summary["rss_import_bytes"] / MIB, summary["peak_rss_bytes"] / MIB
+    parts = zip(MEMORY.items(), (imported, peak - imported))
+    gpu = summary["device_memory_bytes"] / MIB
+    traces = [
+        {
+            "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
+            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
+            "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
+            "marker": {"color": colour, "line": {"width": 0.5}},
+        }
+        for (name, colour), values in parts
+    ]  # fmt: skip
+    if gpu.notna().any():
+        traces.append(_on_gpu(shown, gpu))
+    cells = [
+        [number(value, ",.0f") for value in (first, last, on_gpu)] for first, last, on_gpu in zip(imported, peak, gpu)
+    ]
+    rows = [Row([text(each.label), *of_row], each.number) for each, of_row in zip(shown, cells)]
+    return Figure(
+        "memory",
+        "Memory",
+        f"Largest resident set of the worker: {span(peak.min(), peak.max(), ',.0f', 'MiB')}. Once the framework is "
+        f"imported: {span(imported.min(), imported.max(), ',.0f', 'MiB')}.",
+        traces,
+        _stacked(row_layout(shown, "MiB", tickformat=",~g")),
+        Table(["entrant", "once imported, MiB", "peak, MiB", "GPU, MiB"], rows, "Memory, medians of the launches"),
+        rows=True,
+    )
+
+
+def _on_gpu(shown: list[Entrant], gpu: pd.Series) -> dict[str, Any]:
+    """Marks, not bars: this memory is another than that of the bars."""
+    return {
+        "type": "scatter", "mode": "markers", "name": "on the GPU, peak", "x": digits(gpu, 5),
+        "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
+        "hovertemplate": "on the GPU: %{x:,.0f} MiB",
+        "marker": {"symbol": "diamond", "size": 10, "color": "#e69f00", "line": {"width": 1}},
+    }  # fmt: skip

@@ -1,0 +1,169 @@
+"""What a report is made of: the tables of one run folder, checked, with its entrants in the order of the headline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.compare import check_comparable
+from harness.errors import InputError
+from harness.plan import Plan
+from harness.report.marks import Mark, marks_of
+from harness.results import RunFolder
+from harness.scaling import scaling
+from harness.standings import KEY, SPEED, label_of
+from harness.summary import inference_sweep, summarise
+from harness.target import LAUNCH
+
+TABLES = ("launches", "epochs", "inference")
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One entrant of the report.
+
+    Attributes:
+        number: place in the headline table, counted from 0; tables and figures are filtered by it.
+        label: as `harness.job.label_of`, with the framework's version where that alone tells two apart.
+        fields: its key, text; what the page filters by.
+    """
+
+    number: int
+    label: str
+    fields: dict[str, str]
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Report:
+    """All of a run that its report shows.
+
+    Attributes:
+        entrants: fastest first; those that were only trained, or failed, behind.
+        plan: None where environment.json holds none.
+        launches: every row of launches.csv, as `timed`, `epochs` and `inference` with a column `entrant`, the number.
+        timed: launches that succeeded and were timed.
+        epochs: of launches that succeeded; with `seconds`, of training, from the first epoch's start.
+        summary: as `harness.summary.summarise`; empty where nothing was timed.
+        sweep: median inference images/s, rows as in `summary`, a column a batch size.
+        ended: False while the run is under way, or where it was killed.
+    """
+
+    folder: Path
+    name: str
+    entrants: list[Entrant]
+    environment: dict[str, Any]
+    plan: Plan | None
+    launches: pd.DataFrame
+    timed: pd.DataFrame
+    epochs: pd.DataFrame
+    inference: pd.DataFrame
+    summary: pd.DataFrame
+    sweep: pd.DataFrame
+    scaling: pd.DataFrame
+    ended: bool
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that have a launch."""
+        return int(self.launches["round"].nunique())
+
+    def numbers_of(self, rows: pd.DataFrame) -> list[int]:
+        """Of rows that have an entrant's key, the entrants' numbers."""
+        known = dict(zip(_keys(self.launches), self.launches["entrant"]))
+        return [int(known[key]) for key in _keys(rows)]
+
+
+def read_report(path: Path, *, base: str = "") -> Report:
+    """Read and check a run folder.
+
+    Args:
+        base: what all others are compared with; empty for the run's own, else the fastest.
+
+    Raises:
+        InputError: it is not a run, has no launch that succeeded, or one of its files is not what `run` wrote.
+    """
+    folder = RunFolder(path)
+    environment, tables = folder.read_environment(), _tables(folder)
+    plan = Plan.from_dict(environment["plan"]) if isinstance(environment.get("plan"), dict) else None
+    launches = tables["launches"]
+    good = launches[launches["status"] == "ok"]
+    if good.empty:
+        raise InputError(f"{path / 'launches.csv'} has no launch that succeeded yet: there is nothing to report.")
+    check_comparable(good)
+    timed = good[good[SPEED].notna()]
+    base = base or _own_base(plan, timed)
+    summary = summarise(timed, tables["epochs"], base=base)
+    numbers = _numbers(launches, summary)
+    launches = launches.assign(entrant=[numbers[key] for key in _keys(launches)])
+    timed = launches.loc[timed.index]
+    epochs, inference = (_of(tables[name], launches.loc[good.index]) for name in ("epochs", "inference"))
+    epochs = epochs.sort_values([*LAUNCH, "epoch"])
+    return Report(
+        folder=path,
+        name=str(launches["run"].iloc[0]),
+        entrants=_entrants(launches),
+        environment=environment,
+        plan=plan,
+        launches=launches,
+        timed=timed,
+        epochs=epochs.assign(seconds=epochs.groupby(LAUNCH)["train_s"].cumsum()),
+        inference=inference,
+        summary=summary,
+        sweep=inference_sweep(summary, timed, tables["inference"]) if len(summary) else pd.DataFrame(),
+        scaling=scaling(timed),
+        ended=_has_ended(folder, len(timed)),
+    )
+
+
+def _tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
+    if not (folder.path / "launches.csv").exists():
+        raise InputError(
+            f"{folder.path} has no launches.csv: no launch of it has ended yet, or it is not a run. Give a folder "
+            "under results/."
+        )
+    # Launches first: rows of those that end while the others are read are then left out, not missed.
+    return {name: folder.read(name) for name in TABLES}
+
+
+def _own_base(plan: Plan | None, timed: pd.DataFrame) -> str:
+    """The base that the run was given, if it was timed."""
+    if plan is None or not plan.base:
+        return ""
+    labels = {label_of(group) for _, group in timed.groupby(KEY, dropna=False, sort=False)}
+    return plan.base if plan.base in labels else ""
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    """What makes each row's entrant, as text, so that a missing value equals another."""
+    return list(rows[KEY].astype("string").fillna("").itertuples(index=False, name=None))
+
+
+def _numbers(launches: pd.DataFrame, summary: pd.DataFrame) -> dict[tuple[str, ...], int]:
+    order = dict.fromkeys([*_keys(summary), *_keys(launches)])
+    return {key: number for number, key in enumerate(order)}
+
+
+def _of(rows: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
+    """The rows that belong to these launches, each with its entrant's number."""
+    return rows.merge(launches[[*LAUNCH, "entrant"]], on=LAUNCH)
+
+
+def _entrants(launches: pd.DataFrame) -> list[Entrant]:
+    firsts = launches.drop_duplicates("entrant").sort_values("entrant")
+    labels = [label_of(firsts.iloc[[place]]) for place in range(len(firsts))]
+    fields = [dict(zip(KEY, key)) for key in _keys(firsts)]
+    twice = {label for label in labels if labels.count(label) > 1}
+    for place, label in enumerate(labels):
+        if label in twice:
+            labels[place] = f"{label} {fields[place]['framework_version']}"
+    marks = marks_of([each["backend"] for each in fields])
+    return [Entrant(*each) for each in zip(range(len(labels)), labels, fields, marks)]
+
+
+def _has_ended(folder: RunFolder, timed: int) -> bool:
+    """Whether summary.csv, which a run writes last, is there and is of these launches."""
+    return (folder.path / "summary.csv").exists() and int(folder.read("summary")["launches"].sum()) == timed

@@ -1,0 +1,172 @@
+"""The report's sections in their order: what each shows, or why it has nothing to show and how to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.causes import likely_cause
+from harness.report import facts, launch_figures, proof, reproduction, speed_figures, training_figures
+from harness.report.parts import Figure, Table
+from harness.report.reading import Report
+
+UNTIMED = "This run timed nothing, it only trained: `lenet-bench run` times."
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        name: of its anchor.
+        texts: paragraphs.
+        commands: what is typed into a shell.
+        folded: tables that are shown when asked for.
+        missing: in place of figures: why there are none, and how to get them.
+    """
+
+    name: str
+    title: str
+    texts: list[str] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    folded: list[Table] = field(default_factory=list)
+
+
+def sections(report: Report) -> list[Section]:
+    """All sections behind the headline table."""
+    made = [
+        _speed(report), _accuracy(report), _target(report), _launch(report), _inference(report), _scaling(report),
+        _memory(report), _proof(report), _surroundings(report), _again(report),
+    ]  # fmt: skip
+    return made if report.plan is None or not report.plan.until else [made[0], made[2], made[1], *made[3:]]
+
+
+def figures(report: Report) -> list[Figure]:
+    """Every figure that the run has data for."""
+    return [figure for section in sections(report) for figure in section.figures]
+
+
+UNTIMED_TOO = (
+    training_figures.accuracy_by_epoch, training_figures.accuracy_by_seconds, training_figures.time_to_target,
+)  # fmt: skip
+
+
+def _drawn(report: Report, *makers: tuple[Callable[[Report], Figure | None], str]) -> tuple[list[Figure], list[str]]:
+    """The figures that there are data for, and a sentence for each of the others."""
+    made: list[Figure] = []
+    missing: list[str] = []
+    for maker, why in makers:
+        possible = len(report.summary) > 0 or maker in UNTIMED_TOO
+        figure = maker(report) if possible else None
+        if figure:
+            made.append(figure)
+        else:
+            missing.append(why if possible else UNTIMED)
+    return made, list(dict.fromkeys(missing))
+
+
+def _speed(report: Report) -> Section:
+    made, missing = _drawn(
+        report,
+        (speed_figures.throughput, UNTIMED),
+        (speed_figures.ratios, "There is one entrant, so there are no ratios: name several with --backend or --mode."),
+        (speed_figures.by_round, "There is one round, so there is no spread: give --rounds 5, or a --budget."),
+    )
+    texts = [
+        "A launch is a fresh process, and counts as one value: the median of its blocks. Speeds are geometric means of "
+        "launches with Student's 95 % interval. Ratios are paired by turn and round; their intervals are wider, so "
+        "that all of them hold together with 95 % (Bonferroni)."
+    ]
+    if len(report.summary) and (report.summary["verdict"] == "cannot tell").any():
+        cause = likely_cause(report.timed)
+        texts.append(f"Cannot tell everything. {cause[0].upper()}{cause[1:]}")
+    return Section("speed", "Training speed", texts, made, missing=missing)
+
+
+def _accuracy(report: Report) -> Section:
+    why = "No epochs were trained (--epochs 0): give --epochs 5."
+    made, missing = _drawn(
+        report, (training_figures.accuracy_by_epoch, why), (training_figures.accuracy_by_seconds, why)
+    )  # fmt: skip
+    seeds = facts.seeds(report)
+    if seeds is None and made:
+        missing = ["One seed was trained, so nothing tells how much seeds differ: give --seeds 5."]
+    texts = [seeds[1]] if seeds else []
+    return Section("accuracy", "Accuracy", texts, made, [seeds[0]] if seeds else [], missing=missing)
+
+
+def _target(report: Report) -> Section:
+    made, missing = _drawn(
+        report, (training_figures.time_to_target, "No target was asked for: give --until 98.5, say, in per cent.")
+    )
+    texts = ["Training alone; the table adds the evaluations. A seed that never reached the target took for ever."]
+    return Section("target", "Time to target", texts if made else [], made, missing=missing)
+
+
+def _launch(report: Report) -> Section:
+    made, missing = _drawn(report, (launch_figures.where_time_goes, "The phases of the launches were not recorded."))
+    texts = [
+        "Means over the launches. Compile caches are empty, so compilation is in the first step. Epochs for the "
+        "accuracy come after all this, and are in the section on accuracy."
+    ]
+    return Section("launch", "Where a launch's time goes", texts if made else [], made, missing=missing)
+
+
+def _inference(report: Report) -> Section:
+    why = "Inference was not measured (--inference-sizes none): leave that option out."
+    made, missing = _drawn(report, (launch_figures.latency, why), (launch_figures.inference, why))
+    texts = [
+        "Each launch keeps three percentiles of its 1,024 queries, not the queries: nothing more is known of the "
+        "distribution."
+    ]
+    return Section("latency", "Latency and inference", texts if made else [], made, missing=missing)
+
+
+def _scaling(report: Report) -> Section:
+    made, missing = _drawn(
+        report,
+        (lambda r: speed_figures.growth(r, "batch_size"),
+         "No entrant was run with several batch sizes: give --batch-size 32,64,256."),
+        (lambda r: speed_figures.growth(r, "threads"), "No entrant was run with several threads: give --threads 1,2."),
+    )  # fmt: skip
+    return Section("scaling", "Scaling", [], made, missing=missing)
+
+
+def _memory(report: Report) -> Section:
+    made, missing = _drawn(report, (launch_figures.memory, "Memory was not recorded."))
+    texts = ["Resident set of the worker, before it trains epochs; the data set, mapped into memory, is in it."]
+    return Section("memory", "Memory", texts if made else [], made, missing=missing)
+
+
+def _proof(report: Report) -> Section:
+    texts = [
+        "Verified means: before the run, layers, losses, every gradient and the weights after 100 steps were held "
+        "against a float64 reference, with tolerances from rounding alone, of which the worst quantity used the share "
+        "that is given (1 is all of it). A certificate is for the code that is installed where this page was made."
+    ]
+    return Section("verification", "Verification", texts, tables=[proof.verification(report)])
+
+
+def _surroundings(report: Report) -> Section:
+    tables = [facts.settings(report), facts.machine(report), facts.versions(report), facts.controls(report)]
+    return Section("machine", "Machine, versions, controls", tables=tables, folded=[facts.packages(report)])
+
+
+def _again(report: Report) -> Section:
+    if report.plan is None:
+        return Section(
+            "again", "How to reproduce", missing=["environment.json holds no plan, so the command is not known."]
+        )
+    command = reproduction.command_of(report.plan)
+    same = (
+        "Every row of launches.csv has the digests of the initial weights and of the batches (weights_sha256, "
+        "batches_sha256): they must come out equal on any machine. Speeds need this machine and these versions."
+    )
+    if command.reason:
+        return Section(
+            "again", "How to reproduce", [same], missing=[f"{command.reason} The plan is in environment.json."]
+        )
+    return Section("again", "How to reproduce", [same], commands=[command.text])

@@ -1,0 +1,83 @@
+"""What the report's tests share: a page taken apart, a CSV edited by hand, the command line called in this process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness import cli
+from harness.results import write_table
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+class Parsed(HTMLParser):
+    """A page, taken apart as a browser does.
+
+    Attributes:
+        tags: name and attributes of every start tag.
+        texts: by the innermost element, what stands in it.
+    """
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._within = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._within = tag
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self._within, data))
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        """Attributes of all elements of this name."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def scripts(self) -> list[str]:
+        """Contents of the script elements."""
+        return [text for tag, text in self.texts if tag == "script" and text.strip()]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the page's script draws and filters by."""
+        return dict(json.loads(self.scripts[0]))
+
+    @property
+    def words(self) -> str:
+        """All texts but those of scripts and styles."""
+        return " ".join(" ".join(text for tag, text in self.texts if tag not in ("script", "style")).split())
+
+
+def change(path: Path, edit: Callable[[pd.DataFrame], None]) -> None:
+    """Edit a CSV as text."""
+    frame = pd.read_csv(path, dtype="string", keep_default_na=False)
+    edit(frame)
+    write_table(path, frame)
+
+
+def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Return a function that calls the command line in this process: exit code, what it said on stdout and stderr."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), " ".join(out.split()), " ".join(err.split())
+
+    return run
