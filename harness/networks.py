@@ -58,7 +58,7 @@ _LENET5 = Network(
     input_shape=(1, 32, 32),
     layers=_lenet(Relu, MaxPool),
     classes=10,
-    source="PyTorch 'official' LeNet (documents.md, 004); MNIST padded by 2 to 32x32",
+    source="PyTorch 'official' LeNet; MNIST padded by 2 to 32x32",
 )
 _PADDLE = Network(
     name="lenet-paddle",
@@ -77,28 +77,28 @@ _PADDLE = Network(
         Dense("dense2", 10),
     ),
     classes=10,
-    source="Paddle's LeNet as its code has it (documents.md, 000): no activation after conv2 and conv3",
+    source="Paddle's LeNet as its code has it: no activation after conv2 and conv3",
 )
 _GLUON = Network(
     name="lenet-gluon",
     input_shape=(1, 28, 28),
     layers=_lenet(Tanh, MaxPool),
     classes=10,
-    source="MXNet Gluon's LeNet (documents.md, 001)",
+    source="MXNet Gluon's LeNet",
 )
 _CIFAR = Network(
     name="lenet-cifar",
     input_shape=(3, 32, 32),
     layers=_lenet(Relu, MaxPool, channels=(16, 32)),
     classes=10,
-    source="PyTorch's and Keras's LeNet for CIFAR-10 (documents.md, 002)",
+    source="PyTorch's and Keras's LeNet for CIFAR-10",
 )
 _D2L = Network(
     name="lenet-d2l",
     input_shape=(1, 28, 28),
     layers=_lenet(Sigmoid, AveragePool, padding=2),
     classes=10,
-    source="Dive into Deep Learning's LeNet (documents.md, 003)",
+    source="Dive into Deep Learning's LeNet",
 )
 _LINEAR = Network(
     name="lenet-linear",
@@ -114,7 +114,7 @@ _LINEAR = Network(
         Dense("dense3", 10),
     ),
     classes=10,
-    source="PyTorch 'folk' LeNet (documents.md, 004): no activation anywhere",
+    source="PyTorch 'folk' LeNet: no activation anywhere",
 )
 
 _CONVNET = Network(
@@ -134,7 +134,7 @@ _CONVNET = Network(
         Dense("dense2", 10),
     ),
     classes=10,
-    source="TensorFlow 1's convolutional network (documents.md, 004); 'same' padding is 2 on each side of 5x5",
+    source="TensorFlow 1's convolutional network; 'same' padding is 2 on each side of 5x5",
 )
 # LeCun et al. 1998, table I: for each map of C3, the maps of S2 that it sees.
 _C3 = (
@@ -163,7 +163,7 @@ _ORIGINAL = Network(
         Dense("output", 10),
     ),
     classes=10,
-    source="LeCun et al. 1998 (documents.md, 001 and 004); ten logits in place of the paper's radial basis units",
+    source="LeCun et al. 1998; ten logits in place of the paper's radial basis units",
 )
 
 _ALL = (_LENET5, _PADDLE, _GLUON, _CIFAR, _D2L, _LINEAR, _CONVNET, _ORIGINAL)

@@ -52,6 +52,10 @@ class Backend(Protocol):
         """
 
     @staticmethod
+    def devices() -> list[str]:
+        """Those of DEVICES that this installation can use on this machine."""
+
+    @staticmethod
     def try_device(device: str) -> None:
         """Put a number on the device.
 
