@@ -43,7 +43,7 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
         InputError: with file, row (as a spreadsheet counts, the header being row 1), column and value.
     """
     for name in NEEDED.get(table, ()):
-        _refuse(frame, name, frame[name].isna(), path, "is needed to tell whose row this is")
+        _refuse(frame, name, frame[name].isna(), path, "where every row needs a value")
     if table == "launches":
         _refuse(frame, "status", ~frame["status"].isin(STATUSES), path, f"is none of {', '.join(STATUSES)}")
     for name, column in columns.items():
@@ -67,7 +67,7 @@ def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> N
     if places.any():
         row = int(places.argmax())
         value = frame[name].iloc[row]
-        shown = "an empty cell" if pd.isna(value) else repr(value.item() if hasattr(value, "item") else value)
+        shown = "an empty cell," if pd.isna(value) else repr(value.item() if hasattr(value, "item") else value)
         raise InputError(f"{path}, row {row + 2}, column {name}: {shown} {why}. Is the file cut off or hand-edited?")
 
 

@@ -212,7 +212,7 @@ def test_runs_that_are_no_baseline(trained: Path) -> None:
         (launches.assign(until=pd.array([0.9] * 6, dtype="Float64")), epochs, "to end at an accuracy"),
         (launches, pd.concat([epochs, one.assign(round=9)]), "row 14, column seed: .* was trained twice from seed 0"),
         (launches, one, "trained one seed"),
-        (launches, nan, "epochs.csv, row 4, column test_accuracy: empty"),
+        (launches, nan, "epochs.csv, row 4, column test_accuracy: an empty cell"),
     ]
     for new_launches, new_epochs, message in cases:
         write_table(trained / "launches.csv", new_launches)

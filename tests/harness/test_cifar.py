@@ -24,6 +24,7 @@ from harness.errors import InputError
 from harness.idx import NEXT
 
 Serve = Callable[[Path], list[str]]
+BASELINE_PATH = Path(__file__).parents[2] / "results" / "baselines" / "accuracy.csv"
 REAL = os.environ.get("LENET_BENCH_DATA", "")
 needs_cifar = pytest.mark.skipif(
     not REAL or len(Cifar10().held(Path(REAL) / "cifar-10")) < len(FILES),
@@ -387,7 +388,8 @@ def test_images_that_do_not_fit(
         monkeypatch.setattr(module, "load", lambda *_: loaded)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(small)
-    monkeypatch.setattr(sys, "argv", ["lenet-bench", command, "-b", "numpy", "--data-set", "cifar-10"])
+    options = ["--baseline", str(BASELINE_PATH)] if command == "gate" else []
+    monkeypatch.setattr(sys, "argv", ["lenet-bench", command, "-b", "numpy", "--data-set", "cifar-10", *options])
     with pytest.raises(SystemExit) as ended:
         main()
     said = " ".join(capsys.readouterr().err.split())

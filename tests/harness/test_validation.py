@@ -34,20 +34,20 @@ def edited(tmp_path: Path) -> Callable[..., RunFolder]:
 @pytest.mark.parametrize(
     ("table", "column", "value", "why"),
     [
-        ("launches", "run", "", "an empty cell is needed"),
-        ("launches", "round", "", "an empty cell is needed"),
-        ("launches", "backend", "", "an empty cell is needed"),
-        ("launches", "machine_sha256", "", "an empty cell is needed"),
+        ("launches", "run", "", "an empty cell, where every row needs a value"),
+        ("launches", "round", "", "an empty cell, where every row needs a value"),
+        ("launches", "backend", "", "an empty cell, where every row needs a value"),
+        ("launches", "machine_sha256", "", "an empty cell, where every row needs a value"),
         ("launches", "status", "fine", "'fine' is none of ok, failed"),
         ("launches", "train_images_per_s", "-3", "-3.0 is no speed"),
         ("launches", "train_images_per_s", "0", "0.0 is no speed"),
         ("launches", "train_images_per_s", "inf", "inf is no speed"),
         ("launches", "batch_size", "0", "0 must be 1 or more"),
         ("epochs", "test_accuracy", "98.5", "98.5 is no share"),
-        ("epochs", "epoch", "", "an empty cell is needed"),
-        ("blocks", "phase", "", "an empty cell is needed"),
+        ("epochs", "epoch", "", "an empty cell, where every row needs a value"),
+        ("blocks", "phase", "", "an empty cell, where every row needs a value"),
         ("inference", "inference_images_per_s", "-1", "-1.0 is no speed"),
-        ("summary", "backend", "", "an empty cell is needed"),
+        ("summary", "backend", "", "an empty cell, where every row needs a value"),
     ],
 )
 def test_cell_that_cannot_be(edited: Callable[..., RunFolder], table: str, column: str, value: str, why: str) -> None:
