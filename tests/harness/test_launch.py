@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -143,6 +144,15 @@ def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
     assert result["import_s"] + result["build_s"] <= result["start_up_s"] < result["first_epoch_s"]
     assert 0 < result["rss_import_bytes"] < result["peak_rss_bytes"]
     assert {"test_accuracy", "epochs"} & set(result) == set()
+
+
+def test_memory_of_the_harness_is_not_the_launchs(measure_one: LaunchOne) -> None:
+    """However large the process that starts it, a launch's peak is its own."""
+    large = np.ones(400 << 20, dtype=np.uint8)
+
+    result = measure_one(inference_sizes=())
+
+    assert result["peak_rss_bytes"] < large.nbytes
 
 
 def test_launch_without_sizes_leaves_out_inference(measure_one: LaunchOne) -> None:
