@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.tables import make_columns, make_table
+from harness.tables import is_paired, make_columns, make_table
 
 BARS = "▁▂▃▄▅▆▇█"
 # Under so many points a line of bars shows nothing.
@@ -21,7 +21,7 @@ MOST_CHANGES = 8
 MOST_NAMES = 4
 NOTES = (
     "ratio: to the run before (within a run: to the version before, paired by turn).",
-    "Between runs nothing is paired and the machine drifts from hour to hour: where",
+    "* Between runs nothing is paired and the machine drifts from hour to hour: where",
     "nothing is listed as changed, a difference is noise or the machine. 'Against'",
     "takes out the drift that the other entrants share; what moves them alone shows",
     "there reversed. What changed at the same time need not be the cause. Each",
@@ -102,7 +102,8 @@ def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
             _interval(row, "train_images_per_s", ",.0f"),
             _number(row["ratio"], ".3f"),
             _interval(row, "ratio", ".3f"),
-            _text(row["verdict"]),
+            # As `compare` marks them.
+            _text(row["verdict"] if is_paired(row) or not row["verdict"] else f"{row['verdict']} *"),
             _number(row["test_accuracy"] * 100, ".2f"),
             _number(row["epochs"], ".0f"),
         )
