@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from harness import markdown
 from harness.errors import unknown
-from harness.job import FORMS, USUAL
+from harness.job import FORMS
 from harness.results import csv_of
-from harness.tables import is_paired
+from harness.tables import any_unverified, is_paired
 
 # Columns that stand in the headline only where entrants differ in them.
 TELLING = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment", "variant")
@@ -45,13 +46,14 @@ def caption(summary: pd.DataFrame) -> str:
     """What the headline leaves out because it is the same for all, and how its figures are to be read."""
     same = [
         FORMS.get(name, "{}").format(summary[name].iloc[0])
-        for name in USUAL
-        if summary[name].nunique(dropna=False) == 1 and not pd.isna(summary[name].iloc[0])
+        for name in TELLING
+        if name != "run" and summary[name].nunique(dropna=False) == 1 and not pd.isna(summary[name].iloc[0])
     ]
     base = summary["base"].iloc[0]
+    unverified = " NOT VERIFIED: some were timed with --unverified." if any_unverified(summary) else ""
     return (
         f"Training, steady: {', '.join([*same, str(summary['machine'].iloc[0])])}. Ratios are to {base}; all of them "
-        "hold together with 95 %."
+        f"hold together with 95 %.{unverified}"
     )
 
 
@@ -63,11 +65,10 @@ def as_csv(summary: pd.DataFrame) -> str:
 def as_markdown(summary: pd.DataFrame) -> str:
     """A table as GitHub and most others read it."""
     table = headline(summary)
-    rows = [list(table.columns), *table.to_numpy().tolist()]
-    lines = ["| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in rows]
+    lines = [markdown.row(row) for row in [list(table.columns), *table.to_numpy().tolist()]]
     right = {"images/s", "ratio", "launches", "test accuracy"}
     rule = "| " + " | ".join("---:" if name in right else "---" for name in table.columns) + " |"
-    return "\n".join([lines[0], rule, *lines[1:], "", _escaped(caption(summary)), ""])
+    return "\n".join([lines[0], rule, *lines[1:], "", markdown.plain(caption(summary)), ""])
 
 
 def as_json(summary: pd.DataFrame) -> str:
@@ -115,13 +116,6 @@ def _number(value: Any, form: str) -> str:
 def _interval(row: pd.Series, name: str, form: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     return "-" if pd.isna(low) or pd.isna(high) else f"{low:{form}}..{high:{form}}"
-
-
-def _escaped(text: str) -> str:
-    """For a cell of a Markdown table: what would end the cell, or be read as HTML or as emphasis."""
-    for character in "\\|<>*_`[]":
-        text = text.replace(character, f"&#{ord(character)};" if character in "<>" else f"\\{character}")
-    return " ".join(text.split())
 
 
 def _tex(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import html
 import os
 import platform
 import re
@@ -14,10 +13,9 @@ from xml.etree import ElementTree
 from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.gate import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, worst
+from harness.markdown import plain
 
 MARKS = {PASSED: "✅ passed", CANNOT_TELL: "⚠️ cannot tell", NO_RESULT: "❌ no result", FAILED: "❌ **FAILED**"}
-# What Markdown would read as more than a letter, GitHub's mentions and issue numbers included.
-MARKED = re.compile(r"([\\`*_\[\]#+!|~@:])")
 # Characters that XML 1.0 does not have (https://www.w3.org/TR/xml/#charsets).
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -40,11 +38,13 @@ def check_reports(*paths: Path | None) -> None:
 def markdown(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
     """GitHub-flavoured Markdown: a heading with the worst verdict, a row a backend and kind, the notes."""
     rows = [
-        f"| {MARKS[each.status]} | {_plain(each.backend)} | {_plain(each.text)} | {_plain(each.details)} |"
+        f"| {MARKS[each.status]} | {plain(each.backend)} | {plain(each.text)} | {plain(each.details)} |"
         for each in verdicts
     ]
     table = ["| verdict | backend | measured | |", "| --- | --- | --- | --- |", *rows]
-    return "\n".join([f"## lenet-bench gate: {MARKS[worst(verdicts)]}", "", *table, "", *map(_item, notes), ""])
+    return "\n".join(
+        [f"## lenet-bench gate: {MARKS[worst(verdicts)]}", "", *table, "", *(f"- {plain(note)}" for note in notes), ""]
+    )
 
 
 def append_markdown(path: Path, verdicts: Sequence[Verdict], notes: Sequence[str]) -> None:
@@ -58,15 +58,6 @@ def append_markdown(path: Path, verdicts: Sequence[Verdict], notes: Sequence[str
             file.write(markdown(verdicts, notes) + "\n")
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}.") from None
-
-
-def _plain(text: str) -> str:
-    """Text as Markdown shows it, on one line, without any meaning of its own."""
-    return MARKED.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
-
-
-def _item(note: str) -> str:
-    return f"- {_plain(note)}"
 
 
 def junit(verdicts: Sequence[Verdict], notes: Sequence[str], *, strict: bool, seconds: float) -> str:

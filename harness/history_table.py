@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness import markdown
 from harness.tables import is_paired, make_columns, make_table
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -33,7 +33,7 @@ def show(console: Console, frames: list[pd.DataFrame]) -> None:
     """Print the runs, then each entrant that is in several of them, then those that are in one only.
 
     Args:
-        frames: one an entrant, with the columns of `harness.timeline.COLUMNS`.
+        frames: one an entrant, with the columns of `harness.schema.HISTORY`.
     """
     everything = pd.concat(frames, ignore_index=True)
     runs = everything.drop_duplicates("run").sort_values(["started_utc", "run"], kind="stable")
@@ -154,26 +154,15 @@ def as_markdown(frames: list[pd.DataFrame]) -> str:
         "entrant", "started, UTC", "run", "version", "images/s", "95 % interval", "ratio", "95 % interval", "verdict",
         "drift out", "95 % interval", "verdict", "test accuracy, %", "epochs", "changed",
     ]  # fmt: skip
-    lines = [_line(headers), _line(["---"] * len(headers))]
+    lines = [markdown.row(headers), f"|{' --- |' * len(headers)}"]
     for _, row in pd.concat(frames, ignore_index=True).iterrows():
         cells = [row["entrant"], str(row["started_utc"])[:16].replace("T", " "), row["run"], row["framework_version"]]
         cells += [_number(row["train_images_per_s"], ",.0f"), _interval(row, "train_images_per_s", ",.0f")]
         cells += [_number(row["ratio"], ".3f"), _interval(row, "ratio", ".3f"), row["verdict"]]
         cells += [_number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f"), row["against_verdict"]]
         cells += [_number(row["test_accuracy"] * 100, ".2f"), _number(row["epochs"], ".0f"), row["changed"]]
-        lines.append(_line(cells))
+        lines.append(markdown.row("" if pd.isna(cell) else str(cell) for cell in cells))
     return "\n".join([*lines, "", " ".join(NOTES).replace("'Against'", "'Drift out'"), ""])
-
-
-def _line(cells: list[Any]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
-
-
-def _escaped(value: Any) -> str:
-    """A cell that is neither Markdown nor HTML, whatever a run is called."""
-    text = " ".join(("-" if pd.isna(value) else str(value)).split())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", text) or "-"
 
 
 def _text(value: Any) -> Text:

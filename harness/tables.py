@@ -66,6 +66,11 @@ def is_paired(row: pd.Series) -> bool:
     return bool(pd.isna(row["paired"]) or row["paired"])
 
 
+def any_unverified(summary: pd.DataFrame) -> bool:
+    """Whether some of it was timed with --unverified; rows of older versions do not know, and do not count."""
+    return bool((~summary["verified"].fillna(True)).any())
+
+
 def speed_table(summary: pd.DataFrame) -> Table:
     """Training speed with its interval, the ratio to the base with its interval, the verdict."""
     table = make_table()
@@ -232,7 +237,7 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
         console.print(f"Under {LEAST_ROUNDS} rounds the verdict is always 'cannot tell'.")
     if not summary.apply(is_paired, axis=1).all():
         console.print("* between runs: not paired, and the machine may have changed since. Measure both in one run.")
-    if (~summary["verified"].fillna(True)).any():
+    if any_unverified(summary):
         console.print("NOT VERIFIED: some of these were timed with --unverified.", style="bold")
     for _, row in summary[summary["unsteady"] > 0].iterrows():
         console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")

@@ -53,6 +53,22 @@ def test_unpaired_ratio_is_called_so(summary: pd.DataFrame) -> None:
     assert not headline(summary)["verdict"].iloc[1].endswith(" (unpaired)")
 
 
+def test_what_was_not_verified_is_called_so(summary: pd.DataFrame) -> None:
+    """Tables that are pasted elsewhere carry the warning with them; rows of versions that did not know do not count."""
+    assert "NOT VERIFIED" not in caption(summary)
+    assert "NOT VERIFIED" not in caption(summary.assign(verified=summary["verified"].mask(summary["verified"])))
+    summary.loc[3, "verified"] = False
+    assert "NOT VERIFIED" in caption(summary)
+    assert "NOT VERIFIED" in as_markdown(summary)
+
+
+def test_caption_has_whatever_is_the_same(summary: pd.DataFrame) -> None:
+    """A version that all share stands in the caption, not in a column that says the same in every row."""
+    summary["variant"] = "0.10.1"
+    assert "0.10.1" in caption(summary)
+    assert "variant" not in headline(summary)
+
+
 def test_csv_comes_back(summary: pd.DataFrame, tmp_path: Path) -> None:
     """The CSV is a summary.csv."""
     path = tmp_path / "summary.csv"
