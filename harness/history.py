@@ -16,7 +16,8 @@ from harness.entrants import parse_backends
 from harness.errors import InputError, unknown
 from harness.machine import this_machine
 from harness.results import csv_of, frame_of
-from harness.timeline import COLUMNS, Record, find_runs, read_runs, rows_of, series
+from harness.schema import HISTORY
+from harness.timeline import Record, find_runs, read_runs, rows_of, series
 
 
 def history(
@@ -61,7 +62,7 @@ def history(
     wanted = parse_backends(backend) if backend else []
     # Entrants that are not shown still tell how the machine drifted.
     frames = [
-        frame_of(rows_of(points, found), COLUMNS)
+        frame_of(rows_of(points, found), HISTORY)
         for points in found
         if not wanted or points[0].first["backend"] in wanted
     ]

@@ -328,6 +328,40 @@ verified_utc      | text |  | ISO 8601
 """)
 )
 
+# Not a file: what `lenet-bench history` prints.
+HISTORY = _columns("""
+run               | text | | name of the run's folder
+started_utc       | text | | ISO 8601, of the run's first launch
+entrant           | text | | its label, without the version
+framework_version | text | | of the framework that was found installed
+python_version    | text | | of the worker
+lenet_bench       | text | | version of lenet-bench, from environment.json
+launches          | int | launches | that the speed is from
+train_images_per_s | real | images/s | geometric mean of the launches
+train_images_per_s_low | real | images/s | 95 % interval from launches
+train_images_per_s_high | real | images/s | 95 % interval from launches
+before            | text | | what the next columns compare with: the run before, or another version in the same run
+paired            | bool | | whether both were in one run, and paired by turn and round
+ratio             | real | 1 | of the training speed to that before
+ratio_low         | real | 1 | 95 % interval, of this comparison alone; Welch's where it is not paired
+ratio_high        | real | 1 | interval
+verdict           | text | | faster, slower, equivalent, cannot tell
+against           | text | | entrants that both runs have with the same packages: the machine's drift is theirs too
+against_ratio     | real | 1 | the ratio again, of speeds over the geometric mean speed of these, by round
+against_low       | real | 1 | 95 % interval, Welch's, of this comparison alone
+against_high      | real | 1 | interval
+against_verdict   | text | | faster, slower, equivalent, cannot tell
+epochs            | int | epochs | that the next column is after
+test_accuracy     | real | 1 | mean over the seeds that were trained
+seeds             | int | seeds | that were trained
+changed           | text | | what the two runs' records differ in; empty for nothing
+network           | text | | layer table
+data_set          | text | | mnist, fashion-mnist, cifar-10 or drawn-digits
+recipe            | text | | what trains the network
+machine           | text | | processor, CPUs, memory
+machine_sha256    | text | | digest of what must be equal for two rows to be compared
+""")
+
 FILES = {
     "launches.csv": (LAUNCHES, "a row a launch"),
     "blocks.csv": (BLOCKS, "a row a timed block: redo the statistics; joins launches by run, round, position"),
@@ -342,4 +376,5 @@ FILES = {
         BASELINE,
         f"what the gate holds accuracies against; schema_version {BASELINE_VERSION}",
     ),
+    "lenet-bench history --format csv": (HISTORY, "a row an entrant and run; printed, not kept"),
 }

@@ -15,49 +15,12 @@ from harness import job
 from harness.changes import changes, same_software
 from harness.errors import InputError
 from harness.results import RunFolder
-from harness.schema import ENTRANT, Column
+from harness.schema import ENTRANT
 from harness.standings import SPEED, ratio_of, round_ratio
 from harness.statistics import Interval, mean_of_logs, unpaired_ratio, verdict
 
 # An entrant without its version: what one line of the history follows.
 SERIES = [*(name for name in ENTRANT if name != "framework_version"), "recipe", "data_sha256"]
-_COLUMNS = """
-run               | string | | name of the run's folder
-started_utc       | string | | ISO 8601, of the run's first launch
-entrant           | string | | its label, without the version
-framework_version | string | | of the framework that was found installed
-python_version    | string | | of the worker
-lenet_bench       | string | | version of lenet-bench, from environment.json
-launches          | Int64 | launches | that the speed is from
-train_images_per_s | Float64 | images/s | geometric mean of the launches
-train_images_per_s_low | Float64 | images/s | 95 % interval from launches
-train_images_per_s_high | Float64 | images/s | 95 % interval from launches
-before            | string | | what the next columns compare with: the run before, or another version in the same run
-paired            | boolean | | whether both were in one run, and paired by turn and round
-ratio             | Float64 | 1 | of the training speed to that before
-ratio_low         | Float64 | 1 | 95 % interval, of this comparison alone; Welch's where it is not paired
-ratio_high        | Float64 | 1 | interval
-verdict           | string | | faster, slower, equivalent, cannot tell
-against           | string | | entrants that both runs have with the same packages: the machine's drift is theirs too
-against_ratio     | Float64 | 1 | the ratio again, of speeds over the geometric mean speed of these, by round
-against_low       | Float64 | 1 | 95 % interval, Welch's, of this comparison alone
-against_high      | Float64 | 1 | interval
-against_verdict   | string | | faster, slower, equivalent, cannot tell
-epochs            | Int64 | epochs | that the next column is after
-test_accuracy     | Float64 | 1 | mean over the seeds that were trained
-seeds             | Int64 | seeds | that were trained
-changed           | string | | what the two runs' records differ in; empty for nothing
-network           | string | | layer table
-data_set          | string | | mnist, fashion-mnist, cifar-10 or drawn-digits
-recipe            | string | | what trains the network
-machine           | string | | processor, CPUs, memory
-machine_sha256    | string | | digest of what must be equal for two rows to be compared
-"""
-COLUMNS = {
-    name: Column(name, dtype, unit, meaning)
-    for line in _COLUMNS.strip().splitlines()
-    for name, dtype, unit, meaning in [[cell.strip() for cell in line.split("|")]]
-}
 
 
 @dataclass(frozen=True)
@@ -223,7 +186,7 @@ def before(points: list[Point], number: int) -> Point | None:
 
 
 def rows_of(points: list[Point], everyone: list[list[Point]]) -> list[dict[str, Any]]:
-    """A row a point, with the columns of COLUMNS.
+    """A row a point, with the columns of schema.HISTORY.
 
     Args:
         everyone: all series of the machine, among which are entrants to take the machine's drift out with.

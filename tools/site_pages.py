@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import typer
 
-from harness import dictionary, published, timeline
+from harness import published
 from harness.cli import app
 from harness.networks import NETWORKS
 from harness.recipes import RECIPES
@@ -159,7 +159,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
     if lines:
         yield "```sh\n" + "\n".join(lines) + "\n```\n"
     if name == "history":
-        yield f"Columns of `--format csv` and `json`:\n\n{dictionary.as_markdown(timeline.COLUMNS)}\n"
+        yield "Columns of `--format csv` and `json`: [result files](results.md#lenet-bench-history-format-csv).\n"
 
 
 def _metavar(argument: Any) -> str:

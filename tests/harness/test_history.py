@@ -22,8 +22,8 @@ from harness.errors import InputError
 from harness.history import choose_machine, history
 from harness.machine import Machine
 from harness.results import RunFolder, frame_of
-from harness.schema import SCHEMA_VERSION
-from harness.timeline import COLUMNS, find_runs, read_runs, rows_of, series
+from harness.schema import HISTORY, SCHEMA_VERSION
+from harness.timeline import find_runs, read_runs, rows_of, series
 
 PACKAGES = ["numpy==2.4.6", "torch==2.12.1"]
 SPEEDS = {"torch": 1000.0, "jax": 500.0}
@@ -83,7 +83,7 @@ def rows_in(results: Path) -> pd.DataFrame:
     assert problems == []
     everyone = series(records)
     rows = [row for points in everyone for row in rows_of(points, everyone)]
-    return frame_of(rows, COLUMNS).set_index(["entrant", "run"])
+    return frame_of(rows, HISTORY).set_index(["entrant", "run"])
 
 
 def upgraded(backend: str, version: str, packages: list[str]) -> dict[str, dict[str, Any]]:
@@ -381,7 +381,7 @@ def test_formats_have_the_same_figures(write_run: Write, tmp_path: Path, capsys:
     records = json.loads(outputs["json"])
     lines = [line for line in outputs["markdown"].splitlines() if line.startswith("|")]
 
-    assert list(table[0]) == list(records[0]) == list(COLUMNS)
+    assert list(table[0]) == list(records[0]) == list(HISTORY)
     assert [float(row["train_images_per_s"]) for row in table] == [row["train_images_per_s"] for row in records]
     assert (table[0]["ratio"], records[0]["ratio"]) == ("", None)
     assert records[1]["against"] == "jax eager"
