@@ -29,7 +29,7 @@ from harness.recipe import Recipe
 from harness.recipes import LENET5
 from harness.results import RunFolder
 from harness.scaling import scaling
-from harness.summary import accuracy_spread, inference_sweep, summarise
+from harness.summary import accuracy_spread, inference_sweep
 
 INTERRUPTED = 130
 # Of a run with a target.
@@ -165,8 +165,7 @@ def _run(
 def _report(folder: RunFolder, work: rounds.Rounds, interrupted: bool) -> int:
     console = tables.stdout()
     launches, epochs = folder.read("launches"), folder.read("epochs")
-    summary = summarise(launches, epochs, base=work.base)
-    folder.write_summary(summary)
+    summary = folder.read("summary")
     if len(summary):
         tables.show_summary(console, summary, inference_sweep(summary, launches, folder.read("inference")))
     grown = scaling(launches)

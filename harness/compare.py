@@ -88,9 +88,12 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
         pd.concat([RunFolder(folder).read(table) for folder in folders], ignore_index=True)
         for table in ("epochs", "inference")
     )
-    # The summary is written when a run ends.
-    unended = [folder.resolve().name for folder in folders if not (folder / "summary.csv").exists()]
-    return Runs(good[good["train_images_per_s"].notna()], epochs, inference, tuple(unended)), good
+    timed = good[good["train_images_per_s"].notna()]
+    counts = [int((frame["train_images_per_s"].notna() & (frame["status"] == "ok")).sum()) for frame in launches]
+    unended = [
+        folder.resolve().name for folder, count in zip(folders, counts) if not RunFolder(folder).has_ended(count)
+    ]
+    return Runs(timed, epochs, inference, tuple(unended)), good
 
 
 def check_comparable(launches: pd.DataFrame) -> None:

@@ -28,7 +28,7 @@ def export(
     Examples:
 
     - `lenet-bench export results/A`
-    - `lenet-bench export results/A --output /tmp/parquet`
+    - `lenet-bench export results/A --output parquet`
     """
     if not (run / "launches.csv").exists():
         raise InputError(f"{run} is not a run: it has no launches.csv. Give a folder under results/.")

@@ -14,12 +14,12 @@ import pandas as pd
 from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.migrations import upgrade
-from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION, SUMMARY, VERIFICATION, Column
+from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCALING, SCHEMA_VERSION, SUMMARY, VERIFICATION, Column
 from harness.validation import check_rows
 
 TABLES = {
     "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY,
-    "verification": VERIFICATION,
+    "scaling": SCALING, "verification": VERIFICATION,
 }  # fmt: skip
 # What a launch writes beside its own row.
 OF_LAUNCHES = ("epochs", "blocks", "inference")
@@ -93,6 +93,14 @@ class RunFolder:
         frame = read_table(path, TABLES[table])
         check_rows(frame, table, TABLES[table], path)
         return frame
+
+    def has_ended(self, timed: int) -> bool:
+        """Whether nothing more is being written: summary.csv, which a run writes last, is there and up to date.
+
+        Args:
+            timed: launches of launches.csv that were timed.
+        """
+        return (self.path / "summary.csv").exists() and int(self.read("summary")["launches"].sum()) == timed
 
     def write_environment(self, values: dict[str, Any]) -> None:
         """Write environment.json: plan, machine, packages, controls."""

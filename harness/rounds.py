@@ -32,6 +32,7 @@ from harness.results import RunFolder
 from harness.rows import LaunchRows, identity
 from harness.standings import standings
 from harness.start import initial_weights, weights_digest
+from harness.summary import summarise
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,27 @@ class Rounds:
         spent_s = float(rows["launch_s"].fillna(0).sum())
         begun = int(rows["round"].max()) if len(rows) else 0
         pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
-        with scratch_folder() as scratch:
-            write_dataset(self.dataset, scratch)
-            self.display.start(len(self.plan.entrants))
-            number = 1
-            while pace.wants_round(number):
-                self.display.round_started(number)
-                trained_s = self._round(number, done, scratch)
-                pace.round_ended(standings(self._rows_left(), base=self.base), trained_s=trained_s)
-                self.display.round_ended(pace)
-                number += 1
-                if len(self.failures) == len(self.plan.entrants):
-                    break
+        try:
+            with scratch_folder() as scratch:
+                write_dataset(self.dataset, scratch)
+                self.display.start(len(self.plan.entrants))
+                self._go_on(pace, done, scratch)
+        finally:
+            # Its summary says that a run is no longer under way (`RunFolder.has_ended`), also after Ctrl-C.
+            launches, epochs = self.folder.read("launches"), self.folder.read("epochs")
+            self.folder.write_summary(summarise(launches, epochs, base=self.base))
         self.ending = pace.ending
+
+    def _go_on(self, pace: Pace, done: set[tuple[int, int]], scratch: Path) -> None:
+        number = 1
+        while pace.wants_round(number):
+            self.display.round_started(number)
+            trained_s = self._round(number, done, scratch)
+            pace.round_ended(standings(self._rows_left(), base=self.base), trained_s=trained_s)
+            self.display.round_ended(pace)
+            number += 1
+            if len(self.failures) == len(self.plan.entrants):
+                break
 
     @property
     def base(self) -> str:

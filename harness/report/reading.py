@@ -115,7 +115,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
         summary=summary,
         sweep=inference_sweep(summary, timed, tables["inference"]) if len(summary) else pd.DataFrame(),
         scaling=scaling(timed),
-        ended=_has_ended(folder, len(timed)),
+        ended=folder.has_ended(len(timed)),
     )
 
 
@@ -162,8 +162,3 @@ def _entrants(launches: pd.DataFrame) -> list[Entrant]:
             labels[place] = f"{label} {fields[place]['framework_version']}"
     marks = marks_of([each["backend"] for each in fields])
     return [Entrant(*each) for each in zip(range(len(labels)), labels, fields, marks)]
-
-
-def _has_ended(folder: RunFolder, timed: int) -> bool:
-    """Whether summary.csv, which a run writes last, is there and is of these launches."""
-    return (folder.path / "summary.csv").exists() and int(folder.read("summary")["launches"].sum()) == timed

@@ -268,6 +268,8 @@ def test_interrupted_run_with_a_base_ends_as_others(call: Call, made_up: Any, tm
     assert code == 130
     assert "Interrupted. Finished launches are kept; go on with --resume results/cut" in err
     assert "There is no base" not in out + err
+    folder = RunFolder(tmp_path / "results" / "cut")
+    assert folder.has_ended(timed=len(folder.read("launches")))
     made_up.interrupted = 0
     code, out, _ = call("run", "--resume", "results/cut")
     assert code == 0

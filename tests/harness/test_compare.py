@@ -171,6 +171,17 @@ def test_run_that_has_not_ended(call: Call, finished_run: Path, tmp_path: Path) 
     assert "numpy" in out
 
 
+def test_run_that_goes_on(call: Call, tmp_path: Path) -> None:
+    """A run that is resumed has the summary of before: of fewer launches than there are by now."""
+    run = write_run(tmp_path / "run", entrants=2, rounds=5)
+    summary = RunFolder(run).read("summary")
+    RunFolder(run).write_summary(summary.assign(launches=summary["launches"] - 1))
+
+    assert "run has not ended, or was killed" in call("compare", str(run))[2]
+    RunFolder(run).write_summary(summary)
+    assert call("compare", str(run))[2] == ""
+
+
 @pytest.mark.parametrize("format_", ["csv", "markdown", "json", "latex"])
 def test_formats_print_nothing_else(call: Call, finished_run: Path, format_: str) -> None:
     """Standard output is the table and nothing else, so that it can be piped on."""

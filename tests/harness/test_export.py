@@ -20,7 +20,7 @@ OLD = Path(__file__).parent / "old_results" / "version-2"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return write_run(tmp_path / "run", entrants=5, rounds=4, blocks=True)
+    return write_run(tmp_path / "run", entrants=5, rounds=4, blocks=True, threads=(1, 2))
 
 
 def test_parquet_has_the_cells_dtypes_and_units(call: Call, run: Path) -> None:
@@ -28,7 +28,7 @@ def test_parquet_has_the_cells_dtypes_and_units(call: Call, run: Path) -> None:
     code, out, err = call("export", str(run))
 
     assert (code, err) == (0, "")
-    for table in ("launches", "epochs", "blocks", "inference", "summary"):
+    for table in ("launches", "epochs", "blocks", "inference", "summary", "scaling"):
         path = run / f"{table}.parquet"
         assert f"{table}.parquet" in out
         pd.testing.assert_frame_equal(pd.read_parquet(path), RunFolder(run).read(table))
