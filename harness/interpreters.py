@@ -100,11 +100,11 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
 def _candidates(name: str, given: dict[str, str], device: str, version: str) -> Iterator[tuple[str, str, str | None]]:
     """Interpreters that may be the wanted one, best first: who said so, path, version of the framework in it."""
     known = read_map()
-    recorded = [known.get(installation(name, version)) if version else None, known.get(f"{name}-{device}")]
+    places = [each for place in (f"{name}-{device}", name) for each in (installation(place, version), place)]
     given_path = given.get(name)
     if given_path:
         yield "--python", given_path, _version_in(given_path, name)
-    for path in (*recorded, known.get(name)):
+    for path in map(known.get, dict.fromkeys(places)):
         if path:
             yield str(map_path()), path, _version_in(path, name)
     if importlib.util.find_spec("threadpoolctl"):

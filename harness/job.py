@@ -87,6 +87,12 @@ class Entrant:
         return label_of(asdict(self))
 
 
+def _unusual(made: Entrant | Job) -> dict[str, Any]:
+    """The fields that are not at their defaults."""
+    usual = {each.name: each.default for each in fields(made)}
+    return {name: value for name, value in asdict(made).items() if usual[name] is MISSING or usual[name] != value}
+
+
 @dataclass(frozen=True)
 class Job:
     """One launch.
@@ -128,8 +134,7 @@ class Job:
 
     def write(self, path: Path) -> None:
         """Write as JSON, without what is as by default: workers of an older commit (`gate --speed`) do not know all."""
-        usual = {each.name: each.default for each in fields(self) if each.name != "inference_sizes"}
-        values = {name: value for name, value in asdict(self).items() if usual.get(name, MISSING) != value}
+        values = _unusual(self) | {"entrant": _unusual(self.entrant), "inference_sizes": self.inference_sizes}
         path.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     @classmethod

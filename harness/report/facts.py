@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.job import installation
 from harness.report.parts import MISSING, Cell, Row, Table, interval, number, text
 from harness.report.reading import Entrant, Report
 from harness.standings import SPEED
@@ -103,10 +104,12 @@ def versions(report: Report) -> Table:
     interpreters = report.environment.get("interpreters")
     headers = ["backend", "version", "Python", "threads found", "compiler or kernels", "fast math", "interpreter"]
     rows = []
-    for (backend, version), group in report.launches.groupby(["backend", "framework_version"], sort=False):
+    keys = ["backend", "framework_version", "variant"]
+    for (backend, version, variant), group in report.launches.groupby(keys, dropna=False, sort=False):
         said = [text(", ".join(dict.fromkeys(str(value) for value in group[name].dropna())))
                 for name in ("python_version", "threads_found", "compiler", "fast_math")]  # fmt: skip
-        path = interpreters.get(backend) if isinstance(interpreters, dict) else None
+        paths = interpreters if isinstance(interpreters, dict) else {}
+        path = paths.get(installation(str(backend), variant if isinstance(variant, str) else ""), paths.get(backend))
         rows.append(Row([text(backend), text(version), *said, text(path)]))
     return Table(headers, rows, "Versions", marked=False)
 

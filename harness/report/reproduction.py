@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from harness import catalogue, commands
-from harness.entrants import make_entrants, precision_of
+from harness.entrants import make_entrants, parse_versions, precision_of
 from harness.errors import LenetBenchError
 from harness.plan import PRESETS, Plan, Preset
 from harness.recipes import RECIPES, choose, recipe_for
@@ -62,6 +62,7 @@ def _options(plan: Plan, preset_name: str, preset: Preset) -> dict[str, Any]:
     first = plan.entrants[0]
     backends = list(dict.fromkeys(each.backend for each in plan.entrants))
     options: dict[str, Any] = {"backend": ",".join(backends), "mode": _modes(plan, backends)}
+    options["framework-version"] = _versions(plan, backends)
     options |= {name.replace("_", "-"): _values(getattr(each, name) for each in plan.entrants) for name in EACH}
     if first.environment == "native":
         options.pop("threads")
@@ -108,6 +109,12 @@ def _modes(plan: Plan, backends: list[str]) -> str | None:
     return ",".join(f"{name}:{mode}" if len(of) > 1 else mode for name, modes in of.items() for mode in modes)
 
 
+def _versions(plan: Plan, backends: list[str]) -> list[str] | None:
+    """The versions that were asked for, an option a backend; None where none was."""
+    of = {name: list(dict.fromkeys(e.version for e in plan.entrants if e.backend == name)) for name in backends}
+    return [f"{name}={','.join(versions)}" for name, versions in of.items() if any(versions)] or None
+
+
 def _plan_of(options: dict[str, Any], plan: Plan) -> Plan:
     """The plan that `lenet-bench run` makes of these options."""
     preset = PRESETS[options.get("preset", "standard")]
@@ -120,6 +127,7 @@ def _plan_of(options: dict[str, Any], plan: Plan) -> Plan:
         batch_sizes=_numbers(options.get("batch-size", str(chosen.batch_size))), device=options.get("device", "cpu"),
         dtype=precision_of(options.get("dtype", "float32"), tf32=options.get("tf32", False)), network=chosen.network,
         environment=options.get("environment", "controlled"),
+        versions=parse_versions(options.get("framework-version", []), options["backend"].split(",")),
     )  # fmt: skip
     pace = commands.pace_fields(
         preset, precision=_real(options.get("precision")), budget_s=_real(options.get("budget")),
@@ -136,7 +144,8 @@ def _plan_of(options: dict[str, Any], plan: Plan) -> Plan:
 
 def _spelled(options: dict[str, Any]) -> Iterable[list[str]]:
     for name, value in options.items():
-        yield [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        for each in value if isinstance(value, list) else [value]:
+            yield [f"--{name}"] if each is True else [f"--{name}", str(each)]
 
 
 def _values(values: Iterable[Any]) -> str:

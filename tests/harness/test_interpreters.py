@@ -44,6 +44,19 @@ def test_a_gpu_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find("numpy").path == "/cpu/python"
 
 
+def test_a_version_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version with GPU wheels is under both names together; its CPU build is not taken where that is there."""
+    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[2])
+    record("torch", "/cpu/2.13.0/python")
+    record("torch==2.12.1", "/cpu/2.12.1/python")
+    assert find("torch", device="gpu", version="2.12.1").path == "/cpu/2.12.1/python"
+    record("torch-gpu==2.12.1", "/gpu/2.12.1/python")
+
+    assert find("torch", device="gpu", version="2.12.1").path == "/gpu/2.12.1/python"
+    assert find("torch", version="2.12.1").path == "/cpu/2.12.1/python"
+    assert find("torch").path == "/cpu/2.13.0/python"
+
+
 @pytest.mark.parametrize(
     ("device", "command"), [("cpu", "nox -s bench-paddle$"), ("gpu", "nox -s bench-paddle -- --device gpu$")]
 )

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -20,6 +21,7 @@ from harness.certify import Subject
 from harness.errors import InputError
 from harness.report import page
 from harness.report.export import find_browser, for_paper, parse_formats
+from harness.report.facts import versions
 from harness.report.launch_figures import seconds_of
 from harness.report.marks import marks_of
 from harness.report.parts import Cell, digits, interval, log_axis, number
@@ -73,6 +75,28 @@ def test_page_has_the_results(run: Path) -> None:
     )
     for section in ("verification", "machine", "again"):
         assert section in {each.get("id") for each in parsed.of("section")}
+
+
+def test_versions_have_their_own_interpreters(tmp_path: Path) -> None:
+    """Two versions of one framework are two rows, each with the Python that ran it."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=4)
+    paths = {"torch==2.12.1": "/old/python", "torch==2.13.0": "/new/python", "tensorflow": "/tf/python"}
+    environment = RunFolder(folder).read_environment() | {"interpreters": paths}
+    RunFolder(folder).write_environment(environment)
+
+    def ask(frame: pd.DataFrame) -> None:
+        odd = frame["round"].astype(int) % 2 == 1
+        frame.loc[frame["backend"] == "torch", "framework_version"] = np.where(odd, "2.12.1", "2.13.0")[
+            frame["backend"] == "torch"
+        ]
+        frame.loc[frame["backend"] == "torch", "variant"] = frame["framework_version"]
+
+    change(folder / "launches.csv", ask)
+    rows = [[cell.text for cell in row.cells] for row in versions(read_report(folder)).rows]
+
+    assert {(row[1], row[-1]) for row in rows} == {
+        ("2.12.1", "/old/python"), ("2.13.0", "/new/python"), ("2.21.0", "/tf/python"),
+    }  # fmt: skip
 
 
 def test_page_asks_for_nothing(run: Path) -> None:

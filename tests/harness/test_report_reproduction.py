@@ -33,6 +33,8 @@ COMMANDS = [
     "run -b torch --device gpu --tf32 --inference-sizes 1,32",
     "run -b paddle --environment native --unverified",
     "run -b numpy --batch-size 100",
+    "run -b jax --framework-version 0.10.1,0.10.2",
+    "run -b torch,jax --mode torch:eager,jax:epoch --framework-version jax=0.10.1,0.10.2 --framework-version torch=2.1",
 ]
 
 
