@@ -36,6 +36,8 @@ LEAST_WARMUP_S = 0.5
 # and those after it nothing.
 RETURN_STEPS = 4
 LATENCY_WARMUP = 64
+# What a launch keeps of its queries' distribution.
+PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # How long each batch size of the inference sweep is timed, and how many calls at least.
 SWEEP_S = 0.2
 SWEEP_CALLS = 5
@@ -206,7 +208,11 @@ def _throughput(backend: Any, data: Data, size: int) -> float:
 
 
 def latency(backend: Any, data: Data) -> Row:
-    """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream)."""
+    """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream).
+
+    Returns:
+        columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
+    """
     queries = []
     for number in range(LATENCY_QUERIES):
         place = number % len(data.test_labels)
@@ -216,8 +222,8 @@ def latency(backend: Any, data: Data) -> Row:
         timed(backend.logits, image, synchronize=backend.synchronize)
     collect_garbage()
     milliseconds = [timed(backend.logits, image, synchronize=backend.synchronize) * 1e3 for image in queries]
-    p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99])
-    return {"latency_ms_p50": float(p50), "latency_ms_p95": float(p95), "latency_ms_p99": float(p99)}
+    found = dict(zip(PERCENTILES, np.percentile(milliseconds, PERCENTILES).tolist()))
+    return {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)} | {"latency": list(found.items())}
 
 
 def evaluation_batches(

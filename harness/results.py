@@ -14,19 +14,30 @@ import pandas as pd
 from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.migrations import upgrade
-from harness.schema import BLOCKS, EPOCHS, INFERENCE, LAUNCHES, SCALING, SCHEMA_VERSION, SUMMARY, VERIFICATION, Column
+from harness.schema import (
+    BLOCKS,
+    EPOCHS,
+    INFERENCE,
+    LATENCY,
+    LAUNCHES,
+    SCALING,
+    SCHEMA_VERSION,
+    SUMMARY,
+    VERIFICATION,
+    Column,
+)
 from harness.validation import check_rows
 
 TABLES = {
-    "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "summary": SUMMARY,
-    "scaling": SCALING, "verification": VERIFICATION,
+    "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "latency": LATENCY,
+    "summary": SUMMARY, "scaling": SCALING, "verification": VERIFICATION,
 }  # fmt: skip
 # What a launch writes beside its own row.
-OF_LAUNCHES = ("epochs", "blocks", "inference")
+OF_LAUNCHES = ("epochs", "blocks", "inference", "latency")
 
 
 class RunFolder:
-    """One run: launches, epochs, blocks, inference and summary.csv, and environment.json, under results/<run>."""
+    """One run under results/: a CSV for each of TABLES that it has, and environment.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

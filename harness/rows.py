@@ -16,7 +16,7 @@ from harness.networks import get_network
 from harness.operations import training as training_operations
 from harness.plan import Plan
 from harness.results import RunFolder
-from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION
+from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
 
 
 def identity(
@@ -70,6 +70,7 @@ class LaunchRows:
         self._epochs: list[dict[str, Any]] = []
         self._blocks: dict[str, list[list[float]]] = {}
         self._inference: list[tuple[int, float]] = []
+        self._latency: list[tuple[float, float]] = []
         self._steady: tuple[float, float] | None = None
         self._harness_cpu_s = self._steady_s = 0.0
 
@@ -94,6 +95,7 @@ class LaunchRows:
         """Take in the worker's result."""
         self._blocks = result.pop("blocks", {})
         self._inference = result.pop("inference", [])
+        self._latency = result.pop("latency", [])
         self.row |= {"status": "ok"} | {key: value for key, value in result.items() if key in LAUNCHES}
         speed, peak = self.row.get("train_images_per_s"), self.row.get("peak_gflops")
         if speed:
@@ -117,9 +119,12 @@ class LaunchRows:
             for number, seconds in enumerate(values, start=1)
         ]
         sweep = [{"inference_batch_size": size, "inference_images_per_s": rate} for size, rate in self._inference]
+        latency = [{"percentile": percentile, "latency_ms": value} for percentile, value in self._latency]
         if self._epochs:
             folder.append("epochs", [shared | epoch for epoch in self._epochs])
-        for table, columns, rows in (("blocks", BLOCKS, blocks), ("inference", INFERENCE, sweep)):
+        for table, columns, rows in (
+            ("blocks", BLOCKS, blocks), ("inference", INFERENCE, sweep), ("latency", LATENCY, latency),
+        ):  # fmt: skip
             if rows:
                 known = {key: self.row[key] for key in columns if key in self.row and key not in rows[0]}
                 folder.append(table, [known | row for row in rows])

@@ -171,6 +171,15 @@ inference_images_per_s | real | images/s | images on the device, of the median c
 """)
 )
 
+LATENCY = (
+    _IDENTITY
+    | _LAUNCH_OF
+    | _columns("""
+percentile        | real | %  | of the launch's 1,024 queries; 0 is the shortest, 100 the longest
+latency_ms        | real | ms | inference of one image on the device
+""")
+)
+
 SUMMARY = (
     _columns("""
 schema_version    | int  |  | of these columns
@@ -366,6 +375,7 @@ FILES = {
     "launches.csv": (LAUNCHES, "a row a launch"),
     "blocks.csv": (BLOCKS, "a row a timed block: redo the statistics; joins launches by run, round, position"),
     "inference.csv": (INFERENCE, "a row a launch and batch size"),
+    "latency.csv": (LATENCY, "a row a launch and percentile of its latencies"),
     "epochs.csv": (EPOCHS, "a row an epoch"),
     "summary.csv": (SUMMARY, "a row an entrant"),
     "scaling.csv": (SCALING, "how speed grows with threads and batch size; only where several were run"),

@@ -17,6 +17,7 @@ KEYS = {
     "launches": _LAUNCH,
     "epochs": (*_LAUNCH, "epoch"),
     "inference": (*_LAUNCH, "inference_batch_size"),
+    "latency": (*_LAUNCH, "percentile"),
     "summary": ("run", *ENTRANT),
 }
 # Without these a row belongs to nothing.
@@ -28,6 +29,7 @@ NEEDED = {
     "epochs": (*_LAUNCH, "epoch", "backend", "mode", "seed", "train_s", "test_accuracy"),
     "blocks": (*_LAUNCH, "backend", "mode", "phase", "block"),
     "inference": (*_LAUNCH, "backend", "mode", "inference_batch_size", "inference_images_per_s"),
+    "latency": (*_LAUNCH, "backend", "mode", "percentile", "latency_ms"),
     "summary": ("run", "backend", "framework_version", "network", "mode", "batch_size"),
 }  # fmt: skip
 # What is counted or timed. Only a summary has infinite ones, for never.
@@ -50,6 +52,8 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
         values = frame[name]
         if column.unit == "images/s":
             _refuse(frame, name, (values <= 0) | np.isinf(values), path, "is no speed")
+        elif name == "percentile":
+            _refuse(frame, name, (values < 0) | (values > 100), path, "is no percentile")
         elif name in ACCURACIES:
             _refuse(frame, name, (values < 0) | (values > 1), path, "is no share between 0 and 1")
         elif name in ("batch_size", "round", "position", "epoch"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,8 @@ from harness.report.speed_figures import line
 
 MIB = 2**20
 LATENCIES = {"p50": "circle", "p95": "diamond", "p99": "triangle-up"}
+# Percentiles that a line joins, and how wide it is.
+SPANS = {(1.0, 99.0): 2, (25.0, 75.0): 9}
 
 
 def seconds_of(timed: pd.DataFrame) -> pd.DataFrame:
@@ -88,36 +91,63 @@ def _stacked(layout: dict[str, Any]) -> dict[str, Any]:
 
 
 def latency(report: Report) -> Figure | None:
-    """p50, p95 and p99 of one image, joined by a line; None where latency was not measured."""
+    """How the latencies of one image are distributed; None where latency was not measured."""
     summary = report.summary
     if summary.empty or summary["latency_ms_p50"].isna().all():
         return None
     known = summary["latency_ms_p50"].notna().to_numpy(bool)
     shown = [each for each, has in zip(report.entrants, known) if has]
-    traces, rows = [], []
+    distribution = report.latency.reindex([each.number for each in shown]).astype(float)
+    traces: list[dict[str, Any]] = []
     for each in shown:
-        values = digits(summary.iloc[each.number][[f"latency_ms_{name}" for name in LATENCIES]], 4)
-        traces.append(
-            {
-                "type": "scatter", "mode": "lines+markers", "x": values, "y": [plain(each.label)] * len(values),
-                "name": plain(each.label), "customdata": list(LATENCIES), "meta": {"entrant": each.number},
-                "hovertemplate": "%{customdata}: %{x:.3f} ms", "line": {"color": each.mark.colour, "width": 2},
-                "marker": {"symbol": list(LATENCIES.values()), "size": 9, "color": each.mark.colour},
-            }
-        )  # fmt: skip
-        rows.append(Row([text(each.label), *(number(value, ".3f") for value in values)], each.number))
-    ends = [value for name in LATENCIES for value in digits(summary[f"latency_ms_{name}"])]
+        known_ends = (ends for ends in SPANS if set(ends) <= set(distribution))
+        traces += [_span_of(each, [distribution[end][each.number] for end in ends], SPANS[ends]) for ends in known_ends]
+        traces.append(_percentiles(each, summary.iloc[each.number]))
+    ends = [value for trace in traces for value in trace["x"]]
     medians = span(summary["latency_ms_p50"].min(), summary["latency_ms_p50"].max(), ".3f", "ms")
+    bars = "Thick: the middle half of the queries; thin: all but the shortest and the longest hundredth. "
+    bars = bars if len(distribution.columns) else ""
     return Figure(
         "latency",
         "Latency of one image",
-        f"Inference of one image: median {medians}. Circle: median, diamond: 95th percentile, triangle: 99th; medians "
-        "over the launches, each of 1,024 queries.",
+        f"Inference of one image: median {medians}. {bars}Circle: median, diamond: 95th percentile, triangle: 99th; "
+        "medians over the launches, each of 1,024 queries.",
         traces,
         row_layout(shown, "ms for one image", **log_axis(ends)),
-        Table(["entrant", "p50 ms", "p95 ms", "p99 ms"], rows, "Latency by entrant"),
+        _latency_table(shown, summary, distribution),
         rows=True,
     )
+
+
+def _span_of(each: Entrant, ends: Iterable[float], width: int) -> dict[str, Any]:
+    """A line between two percentiles."""
+    return {
+        "type": "scatter", "mode": "lines", "x": digits(ends, 4), "y": [plain(each.label)] * 2,
+        "name": plain(each.label), "meta": {"entrant": each.number}, "hoverinfo": "skip",
+        "line": {"color": each.mark.colour, "width": width}, "opacity": 0.5,
+    }  # fmt: skip
+
+
+def _percentiles(each: Entrant, row: pd.Series) -> dict[str, Any]:
+    return {
+        "type": "scatter", "mode": "markers", "x": digits(row[[f"latency_ms_{name}" for name in LATENCIES]], 4),
+        "y": [plain(each.label)] * len(LATENCIES), "name": plain(each.label), "customdata": list(LATENCIES),
+        "meta": {"entrant": each.number}, "hovertemplate": "%{customdata}: %{x:.3f} ms",
+        "marker": {"symbol": list(LATENCIES.values()), "size": 9, "color": each.mark.colour},
+    }  # fmt: skip
+
+
+def _latency_table(shown: list[Entrant], summary: pd.DataFrame, distribution: pd.DataFrame) -> Table:
+    """Every percentile that is known: those of latency.csv, else the summary's three."""
+    columns = {f"p{percentile:g}": list(distribution[percentile]) for percentile in distribution}
+    if not columns:
+        columns = {name: [summary[f"latency_ms_{name}"].iloc[each.number] for each in shown] for name in LATENCIES}
+    names = {"p0": "shortest", "p100": "longest"}
+    rows = [
+        Row([text(each.label), *(number(value, ".3f") for value in values)], each.number)
+        for each, *values in zip(shown, *columns.values())
+    ]
+    return Table(["entrant", *(f"{names.get(name, name)} ms" for name in columns)], rows, "Latency by entrant")
 
 
 def inference(report: Report) -> Figure | None:

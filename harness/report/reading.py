@@ -18,7 +18,7 @@ from harness.standings import KEY, SPEED, label_of
 from harness.summary import inference_sweep, summarise
 from harness.target import LAUNCH
 
-TABLES = ("launches", "epochs", "inference")
+TABLES = ("launches", "epochs", "inference", "latency")
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ class Report:
     Attributes:
         entrants: fastest first; those that were only trained, or failed, behind.
         plan: None where environment.json holds none.
-        launches: every row of launches.csv, as `timed`, `epochs` and `inference` with a column `entrant`, the number.
+        launches: every row of launches.csv, as `timed` and `epochs` with a column `entrant`, the number.
         timed: launches that succeeded and were timed.
         epochs: of launches that succeeded; with `seconds`, of training, from the first epoch's start.
         summary: as `harness.summary.summarise`; empty where nothing was timed.
         sweep: median inference images/s, rows as in `summary`, a column a batch size.
+        latency: ms for one image, medians of the launches: a row an entrant (its number), a column a percentile; empty
+            for runs of before there was a latency.csv.
         ended: False while the run is under way, or where it was killed.
     """
 
@@ -60,7 +62,7 @@ class Report:
     launches: pd.DataFrame
     timed: pd.DataFrame
     epochs: pd.DataFrame
-    inference: pd.DataFrame
+    latency: pd.DataFrame
     summary: pd.DataFrame
     sweep: pd.DataFrame
     scaling: pd.DataFrame
@@ -100,7 +102,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
     numbers = _numbers(launches, summary)
     launches = launches.assign(entrant=[numbers[key] for key in _keys(launches)])
     timed = launches.loc[timed.index]
-    epochs, inference = (_of(tables[name], launches.loc[good.index]) for name in ("epochs", "inference"))
+    epochs, latency = (_of(tables[name], launches.loc[good.index]) for name in ("epochs", "latency"))
     epochs = epochs.sort_values([*LAUNCH, "epoch"])
     return Report(
         folder=path,
@@ -111,7 +113,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
         launches=launches,
         timed=timed,
         epochs=epochs.assign(seconds=epochs.groupby(LAUNCH)["train_s"].cumsum()),
-        inference=inference,
+        latency=latency.pivot_table("latency_ms", "entrant", "percentile", "median"),
         summary=summary,
         sweep=inference_sweep(summary, timed, tables["inference"]) if len(summary) else pd.DataFrame(),
         scaling=scaling(timed),

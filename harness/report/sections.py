@@ -119,8 +119,8 @@ def _inference(report: Report) -> Section:
     why = "Inference was not measured (--inference-sizes none): leave that option out."
     made, missing = _drawn(report, (launch_figures.latency, why), (launch_figures.inference, why))
     texts = [
-        "Each launch keeps three percentiles of its 1,024 queries, not the queries: nothing more is known of the "
-        "distribution."
+        "Each launch asks 1,024 times for one image that is already on the device, and keeps twelve percentiles of "
+        "the times (latency.csv): what is shown are their medians over the launches."
     ]
     return Section("latency", "Latency and inference", texts if made else [], made, missing=missing)
 

@@ -19,10 +19,11 @@ import harness
 from harness import catalogue, commands
 from harness.entrants import make_entrants
 from harness.job import Entrant, block_steps
+from harness.measure import PERCENTILES
 from harness.plan import Plan
 from harness.results import RunFolder, frame_of, write_table
 from harness.scaling import scaling
-from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LAUNCHES, SCHEMA_VERSION
+from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
 from harness.summary import summarise
 
 # Images per second at batch 64, by backend: of the README's table, in round numbers.
@@ -37,6 +38,8 @@ MACHINE = {
     "architecture": "x86_64", "kernel": "6.18.0", "libc": "glibc 2.36", "load_average": "0.10 0.08 0.05",
 }  # fmt: skip
 IMAGES = 60_000
+# Percentiles of the latency, as shares of its median.
+LATENCIES = dict(zip(PERCENTILES, (0.90, 0.92, 0.94, 0.95, 0.97, 1.0, 1.05, 1.2, 1.3, 1.6, 2.5, 6.0)))
 
 
 def write_run(
@@ -88,6 +91,7 @@ def _write_tables(run: RunFolder, made: _MadeUp, *, blocks: bool, ended: bool) -
         write_table(run.path / "epochs.csv", trained)
     if made.inference:
         write_table(run.path / "inference.csv", frame_of(made.inference, INFERENCE))
+        write_table(run.path / "latency.csv", frame_of(made.latency, LATENCY))
     if blocks:
         write_table(run.path / "blocks.csv", _blocks(launches))
     if ended:
@@ -134,13 +138,14 @@ def _environment(plan: Plan) -> dict[str, Any]:
 
 
 class _MadeUp:
-    """Rows of launches, epochs and inference."""
+    """Rows of launches, epochs, inference and latency."""
 
     def __init__(self, plan: Plan, run: str, noise: np.random.Generator, spread: float) -> None:
         self.plan, self.run, self.noise, self.spread = plan, run, noise, spread
         self.launches: list[dict[str, Any]] = []
         self.epochs: list[dict[str, Any]] = []
         self.inference: list[dict[str, Any]] = []
+        self.latency: list[dict[str, Any]] = []
         # Each mode of a backend has a speed of its own; what a round has in common is drift.
         self.factors = {entrant.label: float(np.exp(noise.normal(0, 0.25))) for entrant in plan.entrants}
         self.drift = np.exp(noise.normal(0, spread, plan.rounds))
@@ -180,7 +185,7 @@ class _MadeUp:
         turns = step_us * np.exp(self.noise.normal(0, self.spread, max(self.plan.turns, 1)))
         imported, build, first = np.array(STARTS[entrant.backend]) * np.exp(self.noise.normal(0, 0.1, 3))
         latency = 0.1 * float(np.exp(self.noise.normal(0, 0.1)))
-        self._sweep(entrant, number, speed)
+        self._inference(entrant, number, speed, latency)
         return {
             "import_s": float(imported), "build_s": float(build), "first_step_s": float(first), "warmup_s": 0.8,
             "start_up_s": float(imported + build + first) + 0.1, "warmup_steps": 400, "steady": True,
@@ -190,12 +195,12 @@ class _MadeUp:
             "step_us_median": step_us, "step_us_p95": step_us * 1.1, "train_gflops": speed * 2.25e-3,
             "peak_gflops": 120.0, "peak_source": "made up", "peak_share": speed * 2.25e-3 / 120,
             "page_faults_per_step": 0.01, "inference_batch_size": 500, "inference_images_per_s": speed * 4,
-            "latency_ms_p50": latency, "latency_ms_p95": latency * 1.3, "latency_ms_p99": latency * 1.6,
+            **{f"latency_ms_p{each}": latency * LATENCIES[each] for each in (50, 95, 99)},
             "rss_import_bytes": 300 << 20, "peak_rss_bytes": (400 << 20) + entrant.batch_size * 100_000,
             "threads_found": str(entrant.threads), "cpus_found": "0", "layout": "NCHW", "fast_math": "none",
         }  # fmt: skip
 
-    def _sweep(self, entrant: Entrant, number: int, speed: float) -> None:
+    def _inference(self, entrant: Entrant, number: int, speed: float, latency: float) -> None:
         known = {name: self._identity(number, 0, entrant)[name]
                  for name in ("schema_version", "run", "round", "backend", "mode", "variant")}  # fmt: skip
         position = self.plan.order(number).index(entrant) + 1
@@ -204,6 +209,10 @@ class _MadeUp:
                      "inference_images_per_s": speed * 4 * size / (size + 20)}
             for size in self.plan.inference_sizes
         ]  # fmt: skip
+        self.latency += [
+            known | {"position": position, "percentile": percentile, "latency_ms": latency * share}
+            for percentile, share in LATENCIES.items()
+        ]
 
     def _epochs(
         self, identity: dict[str, Any], row: dict[str, Any], number: int, entrant: Entrant

@@ -28,7 +28,7 @@ def test_parquet_has_the_cells_dtypes_and_units(call: Call, run: Path) -> None:
     code, out, err = call("export", str(run))
 
     assert (code, err) == (0, "")
-    for table in ("launches", "epochs", "blocks", "inference", "summary", "scaling"):
+    for table in ("launches", "epochs", "blocks", "inference", "latency", "summary", "scaling"):
         path = run / f"{table}.parquet"
         assert f"{table}.parquet" in out
         pd.testing.assert_frame_equal(pd.read_parquet(path), RunFolder(run).read(table))

@@ -396,6 +396,9 @@ def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
     milliseconds = np.arange(1, 1025) / 1e3
     for name, percent in (("latency_ms_p50", 50), ("latency_ms_p95", 95), ("latency_ms_p99", 99)):
         assert row[name] == pytest.approx(np.percentile(milliseconds, percent))
+    kept = dict(row["latency"])
+    assert (kept[0], kept[100]) == (pytest.approx(0.001, rel=1e-5), pytest.approx(1.024))
+    assert [kept[50], kept[95], kept[99]] == [row[f"latency_ms_p{each}"] for each in (50, 95, 99)]
 
 
 def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,11 @@ import pytest
 from harness import certificates
 from harness.certify import Subject
 from harness.errors import InputError
+from harness.measure import PERCENTILES
 from harness.report import page
 from harness.report.export import find_browser, for_paper, parse_formats
 from harness.report.facts import versions
-from harness.report.launch_figures import seconds_of
+from harness.report.launch_figures import latency, seconds_of
 from harness.report.marks import marks_of
 from harness.report.parts import Cell, digits, interval, log_axis, number
 from harness.report.reading import read_report
@@ -75,6 +77,31 @@ def test_page_has_the_results(run: Path) -> None:
     )
     for section in ("verification", "machine", "again"):
         assert section in {each.get("id") for each in parsed.of("section")}
+
+
+def test_latency_is_shown_as_it_is_distributed(run: Path, tmp_path: Path) -> None:
+    """Spans between percentiles behind the marks; a run of before latency.csv has the marks and three columns."""
+    old = Path(shutil.copytree(run, tmp_path / "all"))
+    (old / "latency.csv").unlink()
+    found = {}
+    for folder in (run, old):
+        report = read_report(folder)
+        found[folder] = figure = latency(report)
+        marks = [trace for trace in figure.traces if trace["mode"] == "markers"]
+        assert [trace["x"][0] for trace in marks] == [float(f"{x:.4g}") for x in report.summary["latency_ms_p50"]]
+    new, last = found[run], found[old]
+
+    assert [len(trace["x"]) for trace in new.traces[:3]] == [2, 2, 3]
+    middle = report.launches[["position", "round", "entrant"]].merge(RunFolder(run).read("latency"))
+    middle = middle[(middle["entrant"] == 0) & middle["percentile"].isin([25, 75])]
+    expected = middle.groupby("percentile")["latency_ms"].median()
+    assert new.traces[1]["x"] == [float(f"{x:.4g}") for x in expected]
+    assert {trace["mode"] for trace in last.traces} == {"markers"}
+    assert len(new.table.headers) == 1 + len(PERCENTILES)
+    assert new.table.headers[1:3] == ["shortest ms", "p1 ms"]
+    assert last.table.headers == ["entrant", "p50 ms", "p95 ms", "p99 ms"]
+    assert "Thick" in new.alt
+    assert "Thick" not in last.alt
 
 
 def test_versions_have_their_own_interpreters(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows["variant"] = rows["variant"].mask(rows["mode"] == "dynamic", EVIL)
         rows["run"] = EVIL
 
-    for name in ("launches", "epochs", "inference"):
+    for name in ("launches", "epochs", "inference", "latency"):
         change(folder / f"{name}.csv", edit)
     path = folder / "report.html"
     path.write_text(page.render(read_report(folder)), encoding="utf-8")

@@ -64,6 +64,9 @@ def twice(path: Path) -> None:
         ("epochs", put(0, "test_accuracy", "98.2"), "epochs.csv, row 2, column test_accuracy: 98.2 is no share"),
         ("epochs", twice, "epochs.csv, row 4: the same launch as row 2"),
         ("inference", put(0, "inference_batch_size", ""), "inference.csv, row 2, column inference_batch_size: an emp"),
+        ("latency", put(0, "percentile", "101"), "latency.csv, row 2, column percentile: 101.0 is no percentile"),
+        ("latency", put(0, "latency_ms", "-1"), "latency.csv, row 2, column latency_ms: -1.0 can be no amount"),
+        ("latency", twice, "latency.csv, row 4: the same launch as row 2"),
         ("summary", lambda path: path.write_text("x\n"), "summary.csv lacks the columns"),
     ],
 )  # fmt: skip

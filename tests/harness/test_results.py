@@ -155,7 +155,7 @@ def test_launches_to_be_done_again_are_forgotten_everywhere(tmp_path: Path) -> N
 
     folder.drop_failed_launches()
 
-    assert {"epochs", "blocks", "inference"} == set(OF_LAUNCHES)
+    assert {"epochs", "blocks", "inference", "latency"} == set(OF_LAUNCHES)
     for table, rows in before.items():
         kept = [place in ((1, 1), (2, 2)) for place in zip(rows["round"], rows["position"])]
         assert sum(kept) == (2 if table == "launches" else 6)

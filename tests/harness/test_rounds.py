@@ -23,10 +23,11 @@ from harness.start import initial_weights, weights_digest
 from harness.summary import summarise
 
 
-def test_run_writes_its_six_files(finished_run: Path) -> None:
-    """A run leaves launches, epochs, blocks, inference, summary and environment, and no other file."""
+def test_run_writes_its_files(finished_run: Path) -> None:
+    """A run leaves launches, epochs, blocks, inference, latency, summary and environment, and no other file."""
     assert sorted(file.name for file in finished_run.iterdir()) == [
-        "blocks.csv", "environment.json", "epochs.csv", "inference.csv", "launches.csv", "summary.csv",
+        "blocks.csv", "environment.json", "epochs.csv", "inference.csv", "latency.csv", "launches.csv",
+        "summary.csv",
     ]  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def test_resume_does_what_is_missing(finished_run: Path, tiny_commands: None, tm
     assert after.iloc[3]["batches_sha256"] == lost["batches_sha256"]
     epochs = folder.read("epochs")
     assert sorted(zip(epochs["round"], epochs["backend"])) == [(1, "numpy"), (1, "twin")]
-    for table in ("blocks", "inference"):
+    for table in ("blocks", "inference", "latency"):
         rows = folder.read(table)
         assert set(zip(rows["round"], rows["position"])) == {(1, 1), (1, 2), (2, 1), (2, 2)}
     assert not folder.read("inference").duplicated(["round", "position", "inference_batch_size"]).any()

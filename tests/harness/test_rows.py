@@ -23,13 +23,13 @@ from harness.operations import training
 from harness.plan import Plan
 from harness.results import RunFolder
 from harness.rows import LaunchRows, identity
-from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LAUNCHES
+from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES
 
 RESULT = {
     "import_s": 0.5, "steady": True, "steady_steps": 100, "block_steps": 20, "train_images_per_s": 2000.0,
     "peak_rss_bytes": 1 << 20, "blocks": {"warmup": [[0.5, 0.25]], "steady": [[0.125], [0.1, 0.2]]},
     "inference": [(1, 900.0), (8, 4000.0)], "inference_batch_size": 8, "inference_images_per_s": 4000.0,
-    "python_s": "not a column",
+    "latency": [(50, 0.1), (99.9, 2.5)], "python_s": "not a column",
 }  # fmt: skip
 EPOCH = {"event": "epoch", "train_s": 4.0, "train_loss": 0.5, "test_accuracy": 0.75, "evaluate_s": 1.0}
 
@@ -216,7 +216,9 @@ def test_blocks_and_sweep_have_a_row_each(launch_rows: LaunchRows, folder: RunFo
     ]  # fmt: skip
     assert set(blocks["steps"]) == {20}
     assert list(zip(sweep["inference_batch_size"], sweep["inference_images_per_s"])) == [(1, 900.0), (8, 4000.0)]
-    for table, columns in ((blocks, BLOCKS), (sweep, INFERENCE)):
+    latency = folder.read("latency")
+    assert list(zip(latency["percentile"], latency["latency_ms"])) == [(50, 0.1), (99.9, 2.5)]
+    for table, columns in ((blocks, BLOCKS), (sweep, INFERENCE), (latency, LATENCY)):
         assert table[[name for name in columns if name != "variant"]].notna().all(axis=None)
         for name in ("run", "round", "position", "backend", "mode"):
             assert set(table[name]) == set(launches[name])
@@ -253,5 +255,5 @@ def test_row_of_the_launch_is_written_last(launch_rows: LaunchRows) -> None:
 
     launch_rows.write(recorder, launch_s=1.0)  # type: ignore[arg-type]
 
-    assert sorted(written[:-1]) == [("blocks", 5), ("epochs", 1), ("inference", 2)]
+    assert sorted(written[:-1]) == [("blocks", 5), ("epochs", 1), ("inference", 2), ("latency", 2)]
     assert written[-1] == ("launches", 1)
