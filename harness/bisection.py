@@ -80,7 +80,12 @@ def _looks(found: np.ndarray, expected: np.ndarray, batch: int) -> Iterator[str]
     if not np.isfinite(found).all():
         yield f"{int((~np.isfinite(found)).sum())} of its {found.size} values are not finite."
         return
-    names = [name for name, other in _transformed(found, expected, batch) if _alike(found, other)]
+    # What a mistake would not change cannot tell of it: all losses are positive, with a ReLU behind them or without.
+    names = [
+        name
+        for name, other in _transformed(found, expected, batch)
+        if _alike(found, other) and not _alike(expected, other)
+    ]
     if names:
         yield f"It looks as if {names[0]}."
         return
@@ -88,7 +93,7 @@ def _looks(found: np.ndarray, expected: np.ndarray, batch: int) -> Iterator[str]
     if error < HALF[1]:
         if error > HALF[0]:
             yield "It is off by as much as float16, bfloat16 or TF32 would be: something computes in them."
-    elif expected.size > 1 and _alike(np.sort(found, axis=None), np.sort(expected, axis=None)):
+    elif not _alike(found, expected) and _alike(np.sort(found, axis=None), np.sort(expected, axis=None)):
         yield "It has the same values in another order: the order of axes, or of Flatten."
 
 

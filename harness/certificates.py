@@ -22,7 +22,17 @@ from harness.plan import Plan
 from harness.recipe import Recipe
 
 # What defines the computation and its proof, beside the backend.
-DEFINING = ("connections", "dropout", "network", "networks", "precision", "quantities", "recipe", "verification")
+DEFINING = (
+    "connections",
+    "dropout",
+    "network",
+    "networks",
+    "precision",
+    "quantities",
+    "recipe",
+    "rounding",
+    "verification",
+)
 WORST = "worst share of a tolerance"
 
 

@@ -24,9 +24,10 @@ from harness.networks import get_network
 from harness.precision import array_dtype
 from harness.quantities import Quantities
 from harness.recipe import Recipe
+from harness.rounding import KINDS, ORDERS
 from harness.schema import SCHEMA_VERSION
 from harness.start import initial_weights
-from harness.verification import ORDERS, Check, Problem, pose
+from harness.verification import Check, Problem, allow_for, pose
 
 Row = dict[str, Any]
 
@@ -100,7 +101,9 @@ def verify(
     found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
     problems = [(key, list(group)) for key, group in groupby(subjects, key=lambda each: each.problem)]
     with Display() as display, rounds.scratch_folder() as scratch:
-        display.start(len(problems) * (ORDERS + 1) + len(subjects), "measuring what rounding allows")
+        inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
+        pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
+        display.start(pieces, "measuring what rounding allows")
         for (name, _, dtype), group in problems:
             recipe, network = group[0].recipe, get_network(name)
             dataset = load(data_set or recipe.data_set_asked, data_dir, display)
@@ -109,9 +112,22 @@ def verify(
             weights = initial_weights(network, seed=seed, initialiser=recipe.initialiser)
             problem = pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
             _write(scratch, problem, dtype)
+            posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
             for subject in group:
-                yield _verdict(subject, found[subject.entrant.installation], problem, seed, scratch, timeout_s, display)
+                errors = _errors(subject)
+                if errors not in posed:
+                    posed[errors] = allow_for(problem, dict(errors), tick=display.advance)
+                yield _verdict(
+                    subject, found[subject.entrant.installation], posed[errors], seed, scratch, timeout_s, display
+                )
                 display.advance()
+
+
+def _errors(subject: Subject) -> tuple[tuple[str, float], ...]:
+    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them."""
+    declared = getattr(catalogue.facts(subject.entrant.backend), "INEXACT", {}).get(subject.entrant.dtype, {})
+    adam = subject.recipe.optimizer == "adam"
+    return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
 
 
 def _write(scratch: Path, problem: Problem, dtype: str) -> None:
@@ -125,18 +141,14 @@ def _verdict(
 ) -> Verdict:  # fmt: skip
     entrant = subject.entrant
     display.note(f"{entrant.backend} {interpreter.version} {entrant.mode}")
-    rounding = getattr(catalogue.facts(entrant.backend), "ROUNDING", {})
-    allowance, reason = rounding.get((subject.recipe.optimizer, entrant.dtype)) or rounding.get(
-        entrant.dtype, (1.0, "")
-    )
-    if reason:
-        display.note(f"Tolerances x {allowance:g}: {reason}.", "yellow")
+    for kind, size in _errors(subject):
+        display.note(f"Tolerances allow for {entrant.backend}'s kernels: {KINDS[kind].format(size)}.", "yellow")
     try:
         quantities, told = _launch(subject, interpreter, scratch, timeout_s)
     except WorkerFailed as error:
         # One that cannot be launched has not passed, and the others go on.
         return Verdict(subject, seed, [Check("launch", math.nan, 0.0)], [str(error)], interpreter.version, "")
-    checks = problem.check(quantities, allowance=allowance)
+    checks = problem.check(quantities)
     sentences = explain(problem, quantities, checks)
     return Verdict(subject, seed, checks, sentences, interpreter.version, told["packages_sha256"])
 

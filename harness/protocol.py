@@ -13,8 +13,9 @@ Beside the class, `backends/<name>/__init__.py` states, without importing the fr
         a call of `train_steps` has a cost that users pay once an epoch.
     DTYPES: the precisions it can train in (`harness/precision.py`); the first is the default.
     REFUSED (optional): (mode, dtype) -> why the framework gets it wrong. A test holds that it still does.
-    ROUNDING (optional): dtype, or (optimizer, dtype), -> (factor, reason) where the framework's own kernels are less
-        exact than the precision allows: verification multiplies its tolerances by the factor and prints the reason.
+    INEXACT (optional): dtype -> kind of error (`harness.rounding.KINDS`) -> the largest there is, where the framework's
+        own kernels are less exact than the precision allows: verification measures what comes of such errors, allows
+        for it, and says so.
     DEVICES: what the backend has code for; the installation decides what works.
 """
 

@@ -29,6 +29,8 @@ class Backend:
         self._feed = feed
         self._recipe = recipe
         self._model = Model(network, dtype)
+        # Verification's: errors that another framework is known to make (harness/rounding.py).
+        self.errors: Any = None
 
     @staticmethod
     def devices() -> list[str]:
@@ -40,7 +42,7 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         self._parameters = table.to_native(weights, self._dtype)
-        self._optimizer = Optimizer(self._recipe, self._parameters)
+        self._optimizer = Optimizer(self._recipe, self._parameters, self.errors)
 
     def set_learning_rate(self, value: float) -> None:
         self._optimizer.learning_rate = value
@@ -74,7 +76,7 @@ class Backend:
 
     def _loss_and_gradients(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         logits = self._model.forward(images, self._parameters, training=True)
-        loss, d_logits = cross_entropy(logits, labels)
+        loss, d_logits = cross_entropy(logits, labels, self._log_softmax_errors(labels))
         return loss, self._model.backward(d_logits, self._parameters)
 
     def read_back(self, batch: Pair | np.ndarray) -> Pair:
@@ -85,7 +87,11 @@ class Backend:
 
     def loss(self, batch: Pair) -> np.ndarray:
         images, labels = batch
-        return cross_entropy(self._model.forward(images, self._parameters, training=True), labels)[0]
+        logits = self._model.forward(images, self._parameters, training=True)
+        return cross_entropy(logits, labels, self._log_softmax_errors(labels))[0]
+
+    def _log_softmax_errors(self, labels: np.ndarray) -> np.ndarray | None:
+        return None if self.errors is None else self.errors.log_softmax(len(labels)).astype(self._dtype)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         return self._model.forward(images, self._parameters)

@@ -296,12 +296,15 @@ class Model:
         return {name: rounded(value, self.dtype) for name, value in parameters.items()}
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cross_entropy(
+    logits: np.ndarray, labels: np.ndarray, errors: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean cross-entropy of a batch and its gradient by the logits.
 
     Args:
         logits: (n, classes).
         labels: integers (n,).
+        errors: of the logarithm of each image's sum of exponentials, (n, 1); None for none.
     """
     rows = np.arange(len(labels))
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -309,5 +312,8 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     sums = exponentials.sum(axis=1, keepdims=True)
     loss = np.mean(np.log(sums[:, 0]) - shifted[rows, labels])
     gradient = exponentials / sums
+    if errors is not None:
+        loss = loss + errors.mean()
+        gradient = gradient * np.exp(-errors)
     gradient[rows, labels] -= 1
     return loss, gradient / len(labels)

@@ -17,9 +17,11 @@ class Optimizer:
         learning_rate: of the next step.
     """
 
-    def __init__(self, recipe: Any, parameters: Parameters) -> None:
+    def __init__(self, recipe: Any, parameters: Parameters, errors: Any = None) -> None:
+        """Begin; `errors.adam_rate()` is the share by which Adam's rate is off in a step."""
         self.learning_rate = recipe.learning_rate
         self._recipe = recipe
+        self._errors = errors
         self._count = 0
         self._first = {name: np.zeros_like(value) for name, value in parameters.items()}
         self._second = {name: np.zeros_like(value) for name, value in parameters.items()}
@@ -28,6 +30,7 @@ class Optimizer:
         """Take one step, in place."""
         self._count += 1
         recipe = self._recipe
+        self._rate = self.learning_rate * (1 if self._errors is None else 1 + self._errors.adam_rate())
         for name, gradient in gradients.items():
             weight = parameters[name]
             if recipe.coupled_decay:
@@ -53,4 +56,4 @@ class Optimizer:
         second *= recipe.beta2
         second += (1 - recipe.beta2) * gradient * gradient
         corrections = math.sqrt(1 - recipe.beta2**self._count) / (1 - recipe.beta1**self._count)
-        return self.learning_rate * corrections * first / (np.sqrt(second) + recipe.epsilon)
+        return self._rate * corrections * first / (np.sqrt(second) + recipe.epsilon)

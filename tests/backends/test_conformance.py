@@ -72,13 +72,13 @@ def reference(network: Network = LENET, **changes):
     return backend
 
 
-def assert_close(actual: np.ndarray, expected: np.ndarray, dtype: str, what: str, factor: float = 1.0) -> None:
-    """Compare by the largest error over the largest value: 1e-5 in float32 and 1e-12 in float64.
+def assert_close(actual: np.ndarray, expected: np.ndarray, dtype: str, what: str, *, more: float = 0.0) -> None:
+    """Compare by the largest error over the largest value: 1e-5 in float32 and 1e-12 in float64, and `more`.
 
     Rounding gives 1e-7 and 1e-16; a mistake in the mathematics gives 1e-3 at least.
     """
     error = np.abs(np.asarray(actual, np.float64) - expected).max() / np.abs(expected).max()
-    assert error < factor * {"float32": 1e-5, "float64": 1e-12}[dtype], f"{what}: relative error {error:.2e}"
+    assert error < {"float32": 1e-5, "float64": 1e-12}[dtype] + more, f"{what}: relative error {error:.2e}"
 
 
 @NETWORKS_
@@ -194,9 +194,10 @@ def test_optimizers_agree_with_the_reference(make, facts, optimizer, reduction):
         each.synchronize()
 
     weights = backend.dump_weights()
-    factor, _ = getattr(facts, "ROUNDING", {}).get((recipe.optimizer, dtype), (1.0, ""))
+    declared = getattr(facts, "INEXACT", {}).get(dtype, {}).get("adam_rate", 0.0)
     for name, value in expected.dump_weights().items():
-        assert_close(weights[name], value, dtype, name, factor)
+        # A step is off by that share of itself, and no weight here moves by more than its layer's largest.
+        assert_close(weights[name], value, dtype, name, more=declared if recipe.optimizer == "adam" else 0.0)
 
 
 def test_dropout_is_of_the_right_distribution(make, any_mode):

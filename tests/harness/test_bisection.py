@@ -145,3 +145,16 @@ def test_first_wrong_step_is_named(problems: Callable[[str], Problem]) -> None:
     found = problem.expected | IDEAL | {LOSSES: losses}
 
     assert "step 42 of 100" in " ".join(explain(problem, found, problem.check(found)))
+
+
+def test_one_wrong_loss_looks_like_nothing(problems: Callable[[str], Problem]) -> None:
+    """Where nearly all values are right, what would leave them as they are explains nothing: a ReLU behind losses, say."""
+    problem = problems("recipe")
+    losses = problem.expected[LOSSES].copy()
+    losses[2] *= 0.9
+    found = problem.expected | IDEAL | {LOSSES: losses}
+    sentences = " ".join(explain(problem, found, problem.check(found)))
+
+    assert "step 3 of 100" in sentences
+    assert "as if" not in sentences
+    assert "another order" not in sentences
