@@ -11,6 +11,7 @@ Loss: one value a sample; `Trainer.step(batch)` divides the gradients by the bat
     1/batch in float32: exact for powers of two, 1e-8 off in float64 for others.
 Threads: `OMP_NUM_THREADS` for operators, and `describe` asks the OpenMP runtime for the number.
     `MXNET_CPU_WORKER_NTHREADS` are engine threads.
+bfloat16: `mxnet.contrib.amp`, which exchanges MXNet's operators for some that cast; logits in float32 for the loss.
 Fast-math: none on the CPU. oneDNN (then MKL-DNN) computes convolutions and dense layers.
 Synchronisation: the engine is asynchronous on the CPU too: `mx.nd.waitall()`.
 GPU: the last CUDA wheels (11.x) predate current GPUs, and the pinned wheel is a CPU build: with --device gpu MXNet
@@ -22,7 +23,7 @@ MODES = {
     "hybrid": "hybridized Gluon with static memory, as the Gluon guides teach for speed",
     "imperative": "the same blocks, not hybridized, one operator at a time",
 }
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "gpu")
 # float32 `log_softmax` is oneDNN's, whose logarithm of the sum of exponentials is off by up to 3.5e-6, whatever the
 # logits (8 and 64 images, 10 normal values of spread 0.01 to 40); MXNet's own kernel is off by 2.8e-7, and with it

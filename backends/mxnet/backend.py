@@ -8,12 +8,14 @@ from typing import Any
 import mxnet as mx
 import numpy as np
 from mxnet import autograd, gluon
+from mxnet.contrib import amp
 from threadpoolctl import threadpool_info
 
 from backends.mxnet import weights as table
 from backends.mxnet.model import build
 from backends.mxnet.optimizer import make_optimizer
 from harness.network import Network
+from harness.precision import array_dtype
 
 Pair = tuple[mx.nd.NDArray, mx.nd.NDArray]
 HostBatch = tuple[np.ndarray, np.ndarray]
@@ -26,11 +28,15 @@ class Backend:
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
     ) -> None:
         self._context = mx.gpu() if device == "gpu" else mx.cpu()
-        self._dtype = np.dtype(dtype)
+        self._dtype = np.dtype(array_dtype(dtype))
+        self._mixed = dtype == "bfloat16"
+        if self._mixed:
+            # Once for a process, before there are blocks: it exchanges MXNet's operators.
+            amp.init(target_dtype="bfloat16")
         self._feed = feed
         self._recipe = recipe
         self._names = list(network.parameter_shapes())
-        self._model = build(network, dtype=dtype)
+        self._model = build(network, dtype=array_dtype(dtype))
         self._model.initialize(mx.init.Zero(), ctx=self._context)
         self._parameters = self._model.collect_params()
         self._losses = gluon.loss.SoftmaxCrossEntropyLoss()
@@ -82,11 +88,17 @@ class Backend:
                 host_images, host_labels = batch
                 yield self.put(images=host_images, labels=host_labels)
 
+    def _forward(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
+        return self._float(self._model(images))
+
+    def _float(self, value: mx.nd.NDArray) -> mx.nd.NDArray:
+        return mx.nd.amp_cast(value, dtype="float32") if self._mixed else value
+
     def train_steps(self, batches: Sequence[HostBatch] | np.ndarray) -> list[mx.nd.NDArray]:
         means = []
         for images, labels in self._batches(batches):
             with autograd.record():
-                losses = self._losses(self._model(images), labels)
+                losses = self._losses(self._forward(images), labels)
             losses.backward()
             # MXNet divides the gradients, which are of the summed loss.
             self._trainer.step(len(images) / self._recipe.loss_factor(len(images)))
@@ -100,22 +112,22 @@ class Backend:
     def gradients(self, batch: Pair) -> dict[str, np.ndarray]:
         images, labels = batch
         with autograd.record():
-            losses = self._losses(self._model(images), labels)
+            losses = self._losses(self._forward(images), labels)
         losses.backward()
         return table.gradients(self._parameters, self._names, scale=1 / len(images))
 
     def loss(self, batch: Pair) -> mx.nd.NDArray:
         images, labels = batch
-        return self._losses(self._model(images), labels).mean()
+        return self._losses(self._forward(images), labels).mean()
 
     def logits(self, images: mx.nd.NDArray) -> mx.nd.NDArray:
-        return self._model(images)
+        return self._forward(images)
 
     def activations(self, images: mx.nd.NDArray) -> dict[str, np.ndarray]:
         found = {}
         for block in self._model:
             images = block(images)
-            found[block.name] = images.asnumpy()
+            found[block.name] = self._float(images).asnumpy()
         return found
 
     def synchronize(self) -> None:
@@ -138,7 +150,7 @@ class Backend:
             "version": mx.__version__,
             "threads": str(max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")),
             "layout": "NCHW",
-            "fast_math": "none",
+            "fast_math": "amp bfloat16" if self._mixed else "none",
             "optimizer": f"gluon.Trainer {type(make_optimizer(self._recipe)).__name__}, kvstore=None",
             "compiler": f"oneDNN {features.is_enabled('MKLDNN')}, OpenMP {features.is_enabled('OPENMP')}",
         }

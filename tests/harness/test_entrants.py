@@ -78,7 +78,7 @@ def test_a_mode_may_be_for_one_backend_alone() -> None:
         ("torch", {"modes": "eager,foo"}, r"no mode of torch 'foo'"),
         ("torch", {"modes": "cuda-graph"}, r"torch 'cuda-graph' needs --device gpu\. On the CPU there are: eager"),
         ("jax", {"dtype": "tf32"}, r"precision of jax 'tf32' needs --device gpu\. On the CPU there are: float32"),
-        ("mxnet", {"dtype": "bfloat16"}, r"no precision of mxnet 'bfloat16'. There are: float32, float64"),
+        ("paddle", {"dtype": "bfloat16"}, r"no precision of paddle 'bfloat16'. There are: float32, float64"),
         ("numpy", {"device": "gpu"}, r"no device of numpy 'gpu'"),
         ("torch", {"feeds": ["host", "disk"]}, r"no feed 'disk'"),
     ],
