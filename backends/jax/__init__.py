@@ -19,6 +19,7 @@ DISTRIBUTIONS = ("jax",)
 MODES = {
     "jit": "one jitted step on the split state, arguments donated, as the Flax guides teach",
     "reshape-pool": "the same step with max pooling as a maximum over axes of a reshaped array",
+    "stencil": "the same, and convolutions in the forms that XLA compiles well on a CPU",
     "epoch": "lax.scan over the steps of a block inside one jit: no Python between steps",
     "eager": "the same step without jit, one operation at a time",
 }

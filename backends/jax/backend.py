@@ -40,7 +40,7 @@ class Backend:
         self._optimizer = make_optimizer(recipe, self._dtype)
         # Shapes only: initial values would be computed, a compilation each, to be thrown away by load_weights.
         compute = jnp.dtype("bfloat16") if dtype == "bfloat16" else self._dtype
-        options = {"reshape_pool": mode == "reshape-pool", "dtype": compute, "param_dtype": self._dtype}
+        options = {"mode": mode, "dtype": compute, "param_dtype": self._dtype}
         graph, _ = nnx.split(nnx.eval_shape(lambda: Model(network, **options)))
         self._compile(graph)
         self._pending: list[jax.Array] = []

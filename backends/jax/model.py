@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from backends.jax import stencil
 from harness.connections import connection_mask
 from harness.network import (
     AveragePool,
@@ -29,11 +30,12 @@ from harness.network import (
 class Model(nnx.Module):
     """The layers as attributes with the names of the layer table, called in its order."""
 
-    def __init__(self, network: Network, *, reshape_pool: bool, dtype: jnp.dtype, param_dtype: jnp.dtype) -> None:
+    def __init__(self, network: Network, *, mode: str, dtype: jnp.dtype, param_dtype: jnp.dtype) -> None:
         self.order = tuple(layer.name for layer in network.layers)
-        pool = reshaped_max_pool if reshape_pool else max_pool
+        pool = reshaped_max_pool if mode in ("reshape-pool", "stencil") else max_pool
+        convolve = stencil.conv_general_dilated if mode == "stencil" else jax.lax.conv_general_dilated
         for row in network.summary():
-            setattr(self, row.layer.name, _module(row, pool, dtype=dtype, param_dtype=param_dtype))
+            setattr(self, row.layer.name, _module(row, pool, convolve, dtype=dtype, param_dtype=param_dtype))
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """(n, h, w, c) -> logits (n, classes); with a key, dropout drops."""
@@ -61,9 +63,7 @@ class ConnectedConv(nnx.Conv):
         kernel = self.kernel[...].astype(self.dtype)
         kernel *= connection_mask(self.layer, kernel.shape[2]).transpose(2, 3, 1, 0).astype(kernel.dtype)
         padding = [(self.layer.padding, self.layer.padding)] * 2
-        y = jax.lax.conv_general_dilated(
-            x.astype(self.dtype), kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        y = self.conv_general_dilated(x.astype(self.dtype), kernel, (1, 1), padding, dimension_numbers=stencil.LAYOUT)
         return y + self.bias[...].astype(self.dtype)
 
 
@@ -95,15 +95,19 @@ def reshaped_max_pool(x: jax.Array, size: int) -> jax.Array:
 
 
 def _module(
-    row: LayerSummary, pool: Callable[[jax.Array, int], jax.Array], **dtypes: jnp.dtype
+    row: LayerSummary,
+    pool: Callable[[jax.Array, int], jax.Array],
+    convolve: Callable[..., jax.Array],
+    **dtypes: jnp.dtype,
 ) -> Callable[[jax.Array], jax.Array]:
     # NNX wants a key for its own initial values; `load_weights` replaces all of them.
     options = dtypes | {"rngs": nnx.Rngs(0)}
     match row.layer:
         case Conv(connections=connections) if connections:
-            return ConnectedConv(row.input_shape[0], row.layer, **options)
+            return ConnectedConv(row.input_shape[0], row.layer, conv_general_dilated=convolve, **options)
         case Conv(channels=channels, kernel=kernel, padding=padding):
-            return nnx.Conv(row.input_shape[0], channels, (kernel, kernel), padding=padding, **options)
+            options |= {"padding": padding, "conv_general_dilated": convolve}
+            return nnx.Conv(row.input_shape[0], channels, (kernel, kernel), **options)
         case Relu():
             return nnx.relu
         case Sigmoid():

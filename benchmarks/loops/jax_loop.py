@@ -15,6 +15,35 @@ def convolve(x, kernel, bias):
     return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")) + bias
 
 
+@jax.custom_vjp
+def stencil(x, kernel):
+    return convolve(x, kernel, 0)
+
+
+def stencil_forward(x, kernel):
+    if x.shape[-1] > 1:
+        return convolve(x, kernel, 0), (x, kernel)
+    h, w = x.shape[1] - 4, x.shape[2] - 4
+    return sum(x[:, i : i + h, j : j + w] * kernel[i, j] for i in range(5) for j in range(5)), (x, kernel)
+
+
+def stencil_backward(saved, dy):
+    x, kernel = saved
+    n, h, w, out = dy.shape
+    parts = (dy.reshape(-1, out) @ kernel.reshape(-1, out).T).reshape(n, h, w, 5, -1)
+    rows = sum(jnp.pad(parts[:, :, :, i], ((0, 0), (i, 4 - i), (0, 0), (0, 0))) for i in range(5))
+    rows = rows.reshape(n, h + 4, w, 5, -1)
+    dx = sum(jnp.pad(rows[:, :, :, j], ((0, 0), (0, 0), (j, 4 - j), (0, 0))) for j in range(5))
+    return dx, jax.linear_transpose(lambda kernel: convolve(x, kernel, 0), kernel)(dy)[0]
+
+
+stencil.defvjp(stencil_forward, stencil_backward)
+
+
+def stencil_convolve(x, kernel, bias):
+    return stencil(x, kernel) + bias
+
+
 def pool(x):
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
@@ -24,7 +53,7 @@ def reshape_pool(x):
     return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
 
 
-def forward(weights, x, pool):
+def forward(weights, x, convolve, pool):
     k1, b1, k2, b2, w3, b3, w4, b4, w5, b5 = weights
     x = pool(jax.nn.relu(convolve(x, k1, b1)))
     x = pool(jax.nn.relu(convolve(x, k2, b2)))
@@ -34,13 +63,13 @@ def forward(weights, x, pool):
     return x @ w5 + b5
 
 
-def mean_loss(weights, x, y, pool):
-    logits = jax.nn.log_softmax(forward(weights, x, pool))
+def mean_loss(weights, x, y, *layers):
+    logits = jax.nn.log_softmax(forward(weights, x, *layers))
     return -jnp.take_along_axis(logits, y[:, None], axis=1).mean()
 
 
-def step(weights, moments, x, y, pool=pool):
-    loss, gradients = jax.value_and_grad(mean_loss)(weights, x, y, pool)
+def step(weights, moments, x, y, convolve=convolve, pool=pool):
+    loss, gradients = jax.value_and_grad(mean_loss)(weights, x, y, convolve, pool)
     moments = jax.tree.map(lambda v, g: 0.9 * v + g, moments, gradients)
     return jax.tree.map(lambda w, v: w - 0.05 * v, weights, moments), moments, loss
 
@@ -94,8 +123,11 @@ def setup(mode, threads):
     weights = [jnp.asarray(random.uniform(-0.1, 0.1, shape), jnp.float32) for shape in shapes]
     state = [weights, [jnp.zeros_like(w) for w in weights]]
 
-    one = functools.partial(step, pool=reshape_pool) if mode == "reshape-pool" else step
-    one = jax.jit(one, donate_argnums=(0, 1))
+    layers = {
+        "reshape-pool": {"pool": reshape_pool},
+        "stencil": {"convolve": stencil_convolve, "pool": reshape_pool},
+    }
+    one = jax.jit(functools.partial(step, **layers.get(mode, {})), donate_argnums=(0, 1))
     block = jax.jit(scan, donate_argnums=(0, 1))
 
     def train(batches):
