@@ -34,9 +34,8 @@ CANDIDATES = 4
 # Pooling windows of a constant background tie exactly, in every order of summation, and harmlessly: their
 # inputs are equal, so it does not matter which one receives the gradient.
 EXACT_TIE = 1e-12
-# PaddlePaddle takes a logit that is more than 64 below the largest for one that is 64 below (`ValueClip` in
-# https://github.com/PaddlePaddle/Paddle/blob/develop/paddle/phi/kernels/funcs/softmax_impl.h): a loss per image is no
-# larger there, its gradient is the same. Images whose losses come near that are not chosen.
+# PaddlePaddle takes a logit that is more than 64 below the largest for one that is 64 below (docs/frameworks.md): the
+# loss of an image is no larger there, while its gradient is right. Images whose losses come near that are not chosen.
 LARGEST_LOSS = 60.0
 
 

@@ -148,7 +148,7 @@ def test_first_wrong_step_is_named(problems: Callable[[str], Problem]) -> None:
 
 
 def test_one_wrong_loss_looks_like_nothing(problems: Callable[[str], Problem]) -> None:
-    """Where nearly all values are right, what would leave them as they are explains nothing: a ReLU behind losses, say."""
+    """Where nearly all values are right, what would leave them as they are explains nothing."""
     problem = problems("recipe")
     losses = problem.expected[LOSSES].copy()
     losses[2] *= 0.9
