@@ -34,11 +34,8 @@ PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
 # Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
 GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
-# Tests of what pandas is used for.
-OF_TABLES = (
-    "compare", "export", "formats", "migrations", "results", "scaling", "standings", "summary", "synthetic_run",
-    "tables", "validation",
-)  # fmt: skip
+# Rooms of what pandas is used for.
+OF_TABLES = ("results", "analysis", "tables")
 # Of the workers that are tested.
 QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"}
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
@@ -144,7 +141,7 @@ def backend_python(session: nox.Session, backend: str, version: str = "") -> Pat
     if version:
         name = f"{name}=={version}"
     python = environment(session, name, *asked)
-    code = "import sys; from harness import interpreters; interpreters.record(*sys.argv[1:])"
+    code = "import sys; from harness.runs import interpreters; interpreters.record(*sys.argv[1:])"
     session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
     return python
 
@@ -275,7 +272,7 @@ def tests_pandas2(session: nox.Session) -> None:
     """Test all that reads and writes tables with pandas 2.3; everything else runs with pandas 3."""
     asked = ROOT / "requirements" / "pandas2.in"
     python = environment(session, "pandas2", "-e", f"{ROOT}[parquet]", "-r", str(asked))
-    session.run(str(python), "-m", "pytest", *(f"tests/harness/test_{name}.py" for name in OF_TABLES), *session.posargs)
+    session.run(str(python), "-m", "pytest", *(f"tests/harness/{room}" for room in OF_TABLES), *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
@@ -363,6 +360,7 @@ def lint(session: nox.Session) -> None:
     session.run(str(python), "-m", "ruff", "format", "--check", ".")
     session.run(str(python), "-m", "ruff", "check", ".")
     session.run(str(python), "-m", "mypy")
+    session.run(str(python.parent / "lint-imports"))
 
 
 @nox.session(venv_backend="none", default=False)

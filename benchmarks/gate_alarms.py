@@ -18,14 +18,17 @@ import pandas as pd
 import typer
 from rich.text import Text
 
-from harness import checks, commands, gate, tables
-from harness.baseline import KEY, read_baseline
-from harness.entrants import make_entrants, parse_backends
+from harness.commands.gate import BASELINE_FILE, EPOCHS, SEEDS
 from harness.errors import InputError, LenetBenchError, WorkerFailed
-from harness.gate import Accuracy
-from harness.gate_command import BASELINE_FILE, EPOCHS, SEEDS
-from harness.recipes import LENET5
-from harness.results import RunFolder
+from harness.gate import verdicts
+from harness.gate.baseline import KEY, read_baseline
+from harness.gate.verdicts import Accuracy
+from harness.results.folder import RunFolder
+from harness.runs.entrants import make_entrants, parse_backends
+from harness.runs.plan import default_plan
+from harness.runs.training_run import train
+from harness.spec.recipes import LENET5
+from harness.tables import layout
 
 
 def main(
@@ -41,7 +44,7 @@ def main(
 ) -> None:
     """Train, or take trainings; count the gates that fail."""
     known = read_baseline(baseline)
-    trainings = read_runs(from_run) if from_run else train(backend, gates * seeds, epochs, seed, results_dir)
+    trainings = read_runs(from_run) if from_run else train_all(backend, gates * seeds, epochs, seed, results_dir)
     last = trainings[trainings["epoch"] == epochs]
     if not len(last):
         raise InputError(f"These trainings have no epoch {epochs}.")
@@ -51,18 +54,18 @@ def main(
     show(honest, lossy, loss)
 
 
-def train(backend: list[str], count: int, epochs: int, seed: int, results: Path) -> pd.DataFrame:
+def train_all(backend: list[str], count: int, epochs: int, seed: int, results: Path) -> pd.DataFrame:
     """Train every backend from `count` seeds; rows of epochs.csv."""
     entrants = make_entrants(parse_backends(backend), network="lenet5", device="cpu", dtype="float32")
-    plan = commands.default_plan(
+    plan = default_plan(
         entrants, recipe=LENET5, data_set="", data_dir=None, rounds=count, most_rounds=count, seeds=count, seed=seed,
         epochs=epochs, timing=False,
     )  # fmt: skip
-    trained = checks.train(plan, results=results, pythons={}, suffix="alarms")
+    trained = train(plan, results=results, pythons={}, suffix="alarms")
     if trained.errors:
         raise WorkerFailed(f"Not all trainings succeeded: {trained.errors}")
-    print(f"Trainings: {trained.folder.path}")
-    return trained.folder.read("epochs")
+    print(f"Trainings: {trained.run.folder.path}")
+    return trained.run.folder.read("epochs")
 
 
 def read_runs(folders: list[Path]) -> pd.DataFrame:
@@ -77,16 +80,16 @@ def form_gates(epochs: pd.DataFrame, known: pd.DataFrame, seeds: int) -> list[Ac
     wanted = {name: first[name] for name in KEY}
     found: list[Accuracy] = []
     for start in range(0, len(rows) - seeds + 1, seeds):
-        found += gate.judge(rows[start : start + seeds], known, wanted=wanted, backends=[str(first["backend"])])
+        found += verdicts.judge(rows[start : start + seeds], known, wanted=wanted, backends=[str(first["backend"])])
     return found
 
 
 def show(honest: dict[str, list[Accuracy]], lossy: dict[str, list[Accuracy]], loss: float) -> None:
     """Print alarms of honest gates with the nearest miss, and how many are caught that lost points."""
-    console = tables.stdout()
-    table = tables.make_table()
+    console = layout.stdout()
+    table = layout.make_table()
     headers = ["gates", "alarms", "mean %", "bound %", "least %", "floor %", "nearest", f"-{loss:g}: caught"]
-    tables.make_columns(table, ["backend"], headers, None)
+    layout.make_columns(table, ["backend"], headers, None)
     for name, found in honest.items():
         table.add_row(
             name,

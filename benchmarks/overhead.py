@@ -20,20 +20,23 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from harness import catalogue, controls, rounds, tables
-from harness.batches import Data
-from harness.data import load_dataset
-from harness.display import Display
-from harness.entrants import make_entrants, parse_backends
+from harness.analysis.statistics import mean_of_logs
+from harness.data.sources import load_dataset
 from harness.errors import LenetBenchError
-from harness.interpreters import find
-from harness.job import Entrant, Job
-from harness.launch import Worker
-from harness.measure import DISTINCT_BLOCKS, RETURN_STEPS, timed
-from harness.networks import get_network
-from harness.recipes import LENET5
-from harness.start import initial_weights
-from harness.statistics import mean_of_logs
+from harness.runs import rounds
+from harness.runs.display import Display
+from harness.runs.entrants import make_entrants, parse_backends
+from harness.runs.interpreters import find
+from harness.runs.worker_process import WorkerProcess
+from harness.spec.networks import get_network
+from harness.spec.recipes import LENET5
+from harness.spec.start import initial_weights
+from harness.tables import layout
+from harness.worker import catalogue, controls
+from harness.worker.batches import Data
+from harness.worker.job import Entrant, Job
+from harness.worker.measure import DISTINCT_BLOCKS, RETURN_STEPS
+from harness.worker.stopwatch import timed
 
 LOOPS = Path(__file__).parent / "loops"
 TURNS = 24
@@ -48,7 +51,7 @@ class Harness:
             weights=str(scratch / "weights.npz"), asked=rounds.asked_controls(entrant, folder), steady_s=0.01,
             turns=TURNS, inference_sizes=(),
         )  # fmt: skip
-        self._worker = Worker(job, interpreter=interpreter, folder=folder, timeout_s=300)
+        self._worker = WorkerProcess(job, interpreter=interpreter, folder=folder, timeout_s=300)
         self._worker.ready(lambda message: None)
 
     def turn(self) -> None:
@@ -200,7 +203,7 @@ def show(entrants: list[Entrant], found: dict[str, list[tuple[np.ndarray, np.nda
             f"{ratio.low:.3f}..{ratio.high:.3f}",
             f"{added * 1e6 / (catalogue.steps_of(entrant) * ours):.5%}",
         )
-    console = tables.stdout()
+    console = layout.stdout()
     console.print("Training images/s: harness, hand-written loop, their ratio by turn and round")
     console.print(table)
     steps = catalogue.steps_of(entrants[0])

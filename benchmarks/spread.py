@@ -23,16 +23,17 @@ import typer
 from rich.text import Text
 
 from benchmarks.overhead import prepare
-from harness import rounds, tables
-from harness.controls import ALLOCATOR
-from harness.display import Display
-from harness.entrants import make_entrants, parse_backends
+from harness.analysis.comparison import paired_spread, ratio_of
 from harness.errors import InputError, LenetBenchError, WorkerFailed, unknown
-from harness.interpreters import find
-from harness.job import Entrant, Job
-from harness.launch import Worker
-from harness.recipes import LENET5
-from harness.standings import paired_spread, ratio_of
+from harness.runs import rounds
+from harness.runs.display import Display
+from harness.runs.entrants import make_entrants, parse_backends
+from harness.runs.interpreters import find
+from harness.runs.worker_process import WorkerProcess
+from harness.spec.recipes import LENET5
+from harness.tables import layout
+from harness.worker.controls import ALLOCATOR
+from harness.worker.job import Entrant, Job
 
 Asked = dict[str, Any]
 Row = dict[str, Any]
@@ -94,7 +95,7 @@ class Launch:
             turns=TURNS, inference_sizes=(),
         )  # fmt: skip
         self.error = ""
-        self._worker = Worker(job, interpreter=interpreter, folder=folder, timeout_s=300)
+        self._worker = WorkerProcess(job, interpreter=interpreter, folder=folder, timeout_s=300)
         self._attempt(lambda: self._worker.ready(lambda message: None))
 
     def turn(self) -> None:
@@ -176,10 +177,10 @@ def _variants(names: list[str], settings: list[str]) -> dict[str, Variant]:
 
 def show(frame: pd.DataFrame, variants: list[str]) -> None:
     """Print a line for each backend and variant; ratios are to the first variant."""
-    console = tables.stdout()
-    table = tables.make_table()
+    console = layout.stdout()
+    table = layout.make_table()
     headers = ["images/s", "spread", "ratio", "interval", "paired", "faults a step", "n"]
-    tables.make_columns(table, ["backend", "variant"], headers, None)
+    layout.make_columns(table, ["backend", "variant"], headers, None)
     for backend, of_backend in frame.groupby("backend", sort=False):
         good = of_backend[of_backend["train_images_per_s"].notna()]
         groups = {name: good[good["variant"] == name] for name in variants}

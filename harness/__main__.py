@@ -1,6 +1,6 @@
 """`python -m harness` is the command line."""
 
-from harness.cli import main
+from harness.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 import typer
 
-from harness import published
-from harness.cli import app
-from harness.networks import NETWORKS
-from harness.recipes import RECIPES
+from harness.commands.cli import app
+from harness.spec import published
+from harness.spec.networks import NETWORKS
+from harness.spec.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 # Files of the repository that are pages of the site.
@@ -43,7 +43,7 @@ PUBLISHED_INTRO = f"""# Published figures beside ours
 
 The five source documents describe LeNets. Of three trainings they say enough to repeat them, and of two they print
 figures. `lenet-bench reproduce RECIPE` trains them, with the same initialiser, optimizer, loss and batches in every
-framework. This page is made at build time from `harness/published.py` and
+framework. This page is made at build time from `harness/spec/published.py` and
 [results/documents.csv]({REPOSITORY}/results/documents.csv) (float32, one thread).
 
 The documents also print seconds an epoch (folk 17.87 to 23.81, gluon 21.50), and not the machine that took them; ours

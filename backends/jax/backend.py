@@ -1,4 +1,4 @@
-"""The protocol in JAX. See harness/protocol.py for what each method promises."""
+"""The protocol in JAX. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flax import nnx
 from backends.jax import weights as table
 from backends.jax.model import Model
 from backends.jax.optimizer import make_optimizer
-from harness.network import Flatten, Network
-from harness.precision import array_dtype
+from harness.spec.network import Flatten, Network
+from harness.spec.precision import array_dtype
 
 Pair = tuple[jax.Array, jax.Array]
 HostBatch = tuple[np.ndarray, np.ndarray]

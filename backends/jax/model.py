@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from backends.jax import stencil
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,

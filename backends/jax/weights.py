@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.network import Network
+from harness.spec.network import Network
 
 Nested = dict[str, dict[str, np.ndarray]]
 

@@ -1,4 +1,4 @@
-"""The protocol in MXNet Gluon. See harness/protocol.py for what each method promises."""
+"""The protocol in MXNet Gluon. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_info
 from backends.mxnet import weights as table
 from backends.mxnet.model import build
 from backends.mxnet.optimizer import make_optimizer
-from harness.network import Network
-from harness.precision import array_dtype
+from harness.spec.network import Network
+from harness.spec.precision import array_dtype
 
 Pair = tuple[mx.nd.NDArray, mx.nd.NDArray]
 HostBatch = tuple[np.ndarray, np.ndarray]

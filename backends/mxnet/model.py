@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mxnet.gluon import nn
 
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,

@@ -1,4 +1,4 @@
-"""The protocol in NumPy. See harness/protocol.py for what each method promises."""
+"""The protocol in NumPy. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from backends.numpy import weights as table
 from backends.numpy.model import Model, cross_entropy
 from backends.numpy.optimizer import Optimizer
-from harness.network import Network
-from harness.precision import array_dtype
+from harness.spec.network import Network
+from harness.spec.precision import array_dtype
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -29,7 +29,7 @@ class Backend:
         self._feed = feed
         self._recipe = recipe
         self._model = Model(network, dtype)
-        # Verification's: errors that another framework is known to make (harness/rounding.py).
+        # Verification's: errors that another framework is known to make (harness/proof/rounding.py).
         self.errors: Any = None
 
     @staticmethod

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,
@@ -21,7 +21,7 @@ from harness.network import (
     Subsample,
     Tanh,
 )
-from harness.precision import rounded
+from harness.spec.precision import rounded
 
 Parameters = dict[str, np.ndarray]
 

@@ -1,4 +1,4 @@
-"""The protocol in PaddlePaddle. See harness/protocol.py for what each method promises."""
+"""The protocol in PaddlePaddle. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 from backends.paddle import weights as table
 from backends.paddle.model import build, make_functions
 from backends.paddle.optimizer import make_optimizer, name_of
-from harness.network import Network
+from harness.spec.network import Network
 
 Pair = tuple[paddle.Tensor, paddle.Tensor]
 HostBatch = tuple[np.ndarray, np.ndarray]

@@ -8,8 +8,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,

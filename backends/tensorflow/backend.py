@@ -1,4 +1,4 @@
-"""The protocol in TensorFlow and Keras. See harness/protocol.py for what each method promises."""
+"""The protocol in TensorFlow and Keras. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backends.tensorflow import weights as table
 from backends.tensorflow.model import build, layer_outputs
 from backends.tensorflow.optimizer import Kernels, keras_optimizer
 from backends.tensorflow.steps import COMPILED, FUSED, Fit, make_loop, make_step
-from harness.network import Flatten, Network
-from harness.precision import array_dtype
+from harness.spec.network import Flatten, Network
+from harness.spec.precision import array_dtype
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 HostBatch = tuple[np.ndarray, np.ndarray]

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.network import Network
+from harness.spec.network import Network
 
 
 def to_native(weights: dict[str, np.ndarray], network: Network) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The protocol in PyTorch. See harness/protocol.py for what each method promises."""
+"""The protocol in PyTorch. See harness/spec/protocol.py for what each method promises."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from backends.torch import weights as table
 from backends.torch.model import build, mixed
 from backends.torch.optimizer import make_optimizer, name_of
 from backends.torch.steps import Pair, make_step
-from harness.network import Network
-from harness.precision import array_dtype
+from harness.spec.network import Network
+from harness.spec.precision import array_dtype
 
 HostBatch = tuple[np.ndarray, np.ndarray]
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from harness.connections import connection_mask
-from harness.network import (
+from harness.spec.connections import connection_mask
+from harness.spec.network import (
     AveragePool,
     Conv,
     Dense,

@@ -1,1 +1,6 @@
-"""A run as one HTML file: tables, figures, proof, machine and the command that makes it again. Needs no network."""
+"""A run as a page: one HTML file with tables, figures, proof, machine, and the command that makes it again.
+
+`reading.py` gathers a run, the `*_figures.py` draw it, `sections.py` puts it in order, `page.py` renders it.
+Never imports a command, and nothing from the network: the file must open anywhere.
+Start with `sections.py`.
+"""

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.job import installation
+from harness.analysis.comparison import SPEED
+from harness.analysis.summary import accuracy_spread
 from harness.report.parts import MISSING, Cell, Row, Table, interval, number, text
 from harness.report.reading import Entrant, Report
-from harness.standings import SPEED
-from harness.summary import accuracy_spread
+from harness.worker.job import installation
 
 HEADLINE = ["entrant", "images/s", "95 % interval", "ratio", "interval", "verdict", "first epoch s", "accuracy %",
             "latency ms", "peak MiB", "launches"]  # fmt: skip

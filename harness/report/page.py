@@ -14,11 +14,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 import harness
+from harness.analysis.comparison import KEY
 from harness.report import facts
 from harness.report.parts import ROW, Figure
 from harness.report.reading import Entrant, Report
 from harness.report.sections import sections
-from harness.standings import KEY
 
 FOLDER = Path(__file__).parent
 # Stands in the head of every report, and tells one from any other file.

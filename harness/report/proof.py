@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness import certificates
-from harness.certify import Subject
 from harness.errors import LenetBenchError
-from harness.job import Entrant as Job
+from harness.proof import register
+from harness.proof.proving import Subject
 from harness.report.parts import Row, Table, number, text
 from harness.report.reading import Report
-from harness.results import RunFolder
+from harness.results.folder import RunFolder
+from harness.worker.job import Entrant as Job
 
 # Columns of verification.csv and of launches.csv that must agree. Feed and batch size change no formula.
 SAME = ("backend", "framework_version", "network", "mode", "device", "dtype", "recipe")
@@ -77,10 +77,10 @@ def _from_cache(report: Report, launch: pd.Series) -> tuple[str, float | None, N
     entrant = _job_of(report, launch)
     if report.plan is None or entrant is None:
         return missing, None, None
-    path = certificates.path_of(Subject(entrant, report.plan.recipe), str(launch["framework_version"]))
+    path = register.path_of(Subject(entrant, report.plan.recipe), str(launch["framework_version"]))
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        worst = float(values[certificates.WORST])
+        worst = float(values[register.WORST])
     except (OSError, ValueError, KeyError, TypeError):
         return missing, None, None
     return f"passed, for code {str(values.get('code', ''))[:12]}", worst, None

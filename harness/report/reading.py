@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from harness.compare import check_comparable
+from harness.analysis.comparison import KEY, SPEED, label_of
+from harness.analysis.joining import check_comparable
+from harness.analysis.scaling import scaling
+from harness.analysis.summary import inference_sweep, summarise
+from harness.analysis.target import LAUNCH
 from harness.errors import InputError
-from harness.plan import Plan
 from harness.report.marks import Mark, marks_of
-from harness.results import RunFolder
-from harness.scaling import scaling
-from harness.standings import KEY, SPEED, label_of
-from harness.summary import inference_sweep, summarise
-from harness.target import LAUNCH
+from harness.results.folder import RunFolder
+from harness.runs.plan import Plan
 
 TABLES = ("launches", "epochs", "inference", "latency")
 
@@ -27,7 +27,7 @@ class Entrant:
 
     Attributes:
         number: place in the headline table, counted from 0; tables and figures are filtered by it.
-        label: as `harness.job.label_of`, with the framework's version where that alone tells two apart.
+        label: as `harness.worker.job.label_of`, with the framework's version where that alone tells two apart.
         fields: its key, text; what the page filters by.
     """
 
@@ -47,7 +47,7 @@ class Report:
         launches: every row of launches.csv, as `timed` and `epochs` with a column `entrant`, the number.
         timed: launches that succeeded and were timed.
         epochs: of launches that succeeded; with `seconds`, of training, from the first epoch's start.
-        summary: as `harness.summary.summarise`; empty where nothing was timed.
+        summary: as `harness.analysis.summary.summarise`; empty where nothing was timed.
         sweep: median inference images/s, rows as in `summary`, a column a batch size.
         latency: ms for one image, medians of the launches: a row an entrant (its number), a column a percentile; empty
             for runs of before there was a latency.csv.

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from harness import catalogue, commands
-from harness.entrants import make_entrants, parse_versions, precision_of
 from harness.errors import LenetBenchError
-from harness.plan import PRESETS, Plan, Preset
-from harness.recipes import RECIPES, choose, recipe_for
+from harness.runs.entrants import make_entrants, parse_versions, precision_of
+from harness.runs.plan import PRESETS, TARGET_EPOCHS, TARGET_SEEDS, Plan, Preset, default_plan, pace_fields
+from harness.spec.recipes import RECIPES, choose, recipe_for
+from harness.worker import catalogue
 
 # Options that take several values, which every entrant has one of; of the others a run has one for all.
 EACH = ("feed", "threads", "batch_size")
@@ -86,7 +86,7 @@ def _default(name: str, plan: Plan, preset: Preset, fixed: bool) -> Any:
     """What an option is where it is not given, as text where `_options` has text."""
     usual = PRESETS["standard"] if fixed else preset
     until = plan.until > 0
-    seeds = min(commands.TARGET_SEEDS if until else 1, plan.rounds if fixed else commands.TARGET_SEEDS)
+    seeds = min(TARGET_SEEDS if until else 1, plan.rounds if fixed else TARGET_SEEDS)
     own = recipe_for(plan.entrants[0].network)
     # A recipe that is asked for brings its own network.
     network = "lenet5" if own.name == plan.recipe.name else RECIPES[plan.recipe.name].network
@@ -95,7 +95,7 @@ def _default(name: str, plan: Plan, preset: Preset, fixed: bool) -> Any:
         "recipe": own.name, "device": "cpu", "dtype": "float32", "environment": "controlled", "data-set": "",
         "data-dir": None, "preset": "standard", "precision": _percent(usual.precision),
         "budget": _shown(usual.budget_s), "base": "", "seeds": seeds, "seed": 0, "until": _percent(0),
-        "epochs": commands.TARGET_EPOCHS if until else usual.epochs, "steady-s": _shown(usual.steady_s),
+        "epochs": TARGET_EPOCHS if until else usual.epochs, "steady-s": _shown(usual.steady_s),
         "inference-sizes": "1,8,64,500", "launch-timeout": "900", "audit-batches": False, "unverified": False,
     }.get(name)  # fmt: skip
 
@@ -129,12 +129,12 @@ def _plan_of(options: dict[str, Any], plan: Plan) -> Plan:
         environment=options.get("environment", "controlled"),
         versions=parse_versions(options.get("framework-version", []), options["backend"].split(",")),
     )  # fmt: skip
-    pace = commands.pace_fields(
+    pace = pace_fields(
         preset, precision=_real(options.get("precision")), budget_s=_real(options.get("budget")),
         rounds=options.get("rounds"), epochs=options.get("epochs"), seeds=options.get("seeds"), until=until or None,
         steady_s=_real(options.get("steady-s")), inference_sizes=() if sizes == "none" else tuple(_numbers(sizes)),
     )  # fmt: skip
-    return commands.default_plan(
+    return default_plan(
         entrants, recipe=chosen, base=options.get("base", ""), data_set=options.get("data-set", ""),
         data_dir=options.get("data-dir"), seed=options.get("seed", 0), until=until / 100,
         launch_timeout_s=float(options.get("launch-timeout", "900")), verified=not options.get("unverified", False),

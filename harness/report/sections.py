@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.causes import likely_cause
+from harness.doctor.causes import likely_cause
 from harness.report import facts, launch_figures, proof, reproduction, speed_figures, training_figures
 from harness.report.parts import Figure, Table
 from harness.report.reading import Report

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.job import label_of
+from harness.analysis.comparison import SPEED
+from harness.analysis.statistics import MARGIN
 from harness.report.parts import (
     Figure,
     Key,
@@ -26,8 +27,7 @@ from harness.report.parts import (
     text,
 )
 from harness.report.reading import Entrant, Report
-from harness.standings import SPEED
-from harness.statistics import MARGIN
+from harness.worker.job import label_of
 
 NAMES = {"batch_size": "batch size", "threads": "threads"}
 SPEED_TITLE = "training, images/s"

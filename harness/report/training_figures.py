@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.target import LAUNCH
 from harness.report.parts import (
     Figure,
     Row,
@@ -22,7 +23,6 @@ from harness.report.parts import (
 )
 from harness.report.reading import Entrant, Report
 from harness.report.speed_figures import line
-from harness.target import LAUNCH
 
 ACCURACY = {"title": {"text": "test accuracy, %"}, "tickformat": ".4~g"}
 # How far apart entrants stand within an epoch: they often have the same accuracy, and would hide each other.

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness import catalogue
-from harness.networks import get_network
-from harness.recipes import LENET5
+from harness.spec.networks import get_network
+from harness.spec.recipes import LENET5
+from harness.worker import catalogue
 
 
 def pytest_configure() -> None:

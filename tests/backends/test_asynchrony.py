@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import asynchrony
-from harness.asynchrony import IDEAL, INFERENCE_LEFT, TOLERANCES, TRAINING_LEFT
-from harness.networks import get_network
-from harness.start import initial_weights
+from harness.spec.networks import get_network
+from harness.spec.start import initial_weights
+from harness.worker import asynchrony
+from harness.worker.asynchrony import IDEAL, INFERENCE_LEFT, TOLERANCES, TRAINING_LEFT
 
 LENET = get_network("lenet5")
 # On a CPU. The others return when they are done (backends/<name>/__init__.py, Synchronisation).

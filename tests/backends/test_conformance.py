@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from backends.numpy.backend import Backend as Reference
-from harness import dropout
-from harness.network import Conv, Dense, Flatten, MaxPool, Network, Relu, Subsample, Tanh
-from harness.networks import NETWORKS, get_network
-from harness.recipes import LENET5, OPTIMIZERS, with_optimizer
-from harness.start import initial_weights
+from harness.spec.network import Conv, Dense, Flatten, MaxPool, Network, Relu, Subsample, Tanh
+from harness.spec.networks import NETWORKS, get_network
+from harness.spec.recipes import LENET5, OPTIMIZERS, with_optimizer
+from harness.spec.start import initial_weights
+from harness.worker import dropout
 
 LENET = get_network("lenet5")
 # Padding, odd sizes that pooling cuts, and several input channels: what lenet5 does not have.

@@ -21,18 +21,20 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness import checks, commands, drawn_digits, launched, rounds
-from harness.cli import main as command_line
-from harness.controls import THREAD_VARIABLES
-from harness.data import Dataset, load_dataset
-from harness.job import Entrant, Job
-from harness.launch import launch
-from harness.networks import get_network
-from harness.pace import Pace
-from harness.plan import Plan
-from harness.recipes import LENET5
-from harness.rounds import write_dataset
-from harness.start import initial_weights
+from harness.commands import run as run_command
+from harness.commands.cli import main as command_line
+from harness.data import drawn_digits
+from harness.data.sources import Dataset, load_dataset
+from harness.runs import launch, preparation, rounds
+from harness.runs.pace import Pace
+from harness.runs.plan import Plan, default_plan
+from harness.runs.scratch import write_dataset
+from harness.runs.worker_process import run_job
+from harness.spec.networks import get_network
+from harness.spec.recipes import LENET5
+from harness.spec.start import initial_weights
+from harness.worker.controls import THREAD_VARIABLES
+from harness.worker.job import Entrant, Job
 from tests.harness.made_up_launches import MadeUpLaunches
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +140,7 @@ def mutants(monkeypatch: pytest.MonkeyPatch, session_environment: dict[str, str]
 @pytest.fixture
 def mutant_class(mutants: Path) -> Callable[[str], Any]:
     """Return a function that imports a mutant's class Backend."""
-    from harness import catalogue
+    from harness.worker import catalogue
 
     catalogue.names()
     return lambda name: importlib.import_module(f"backends.{name}.backend").Backend
@@ -235,7 +237,7 @@ def launch_one(mutants: Path, tiny_dataset: Dataset, tmp_path: Path) -> Callable
             "weights": str(tmp_path / "weights.npz"),
         }  # fmt: skip
         messages: list[dict[str, Any]] = []
-        result = launch(
+        result = run_job(
             Job(entrant=make_entrant("misbehaving", mode=mode, feed=feed, device=device), **(options | changes)),
             interpreter=sys.executable,
             folder=tmp_path / "launch",
@@ -250,8 +252,7 @@ def launch_one(mutants: Path, tiny_dataset: Dataset, tmp_path: Path) -> Callable
 @pytest.fixture
 def tiny_commands(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands called in this process load the tiny data, and give up early on steadiness."""
-    for module in (commands, checks):
-        monkeypatch.setattr(module, "load", lambda name, data_dir, display: tiny_dataset)
+    monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
 
 
@@ -259,10 +260,10 @@ def tiny_commands(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.Monk
 def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> MadeUpLaunches:
     """Runs launch no worker, their clock goes on by itself, and commands load the tiny data."""
     launches = MadeUpLaunches()
-    monkeypatch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
-    monkeypatch.setattr(rounds, "launch", launches.launch)
-    monkeypatch.setattr(launched, "Worker", launches.worker)
-    monkeypatch.setattr(launched, "time", SimpleNamespace(monotonic=lambda: launches.now))
+    monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
+    monkeypatch.setattr(rounds, "run_job", launches.launch)
+    monkeypatch.setattr(launch, "WorkerProcess", launches.worker)
+    monkeypatch.setattr(launch, "time", SimpleNamespace(monotonic=lambda: launches.now))
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
     return launches
 
@@ -277,14 +278,14 @@ def finished_run(
         for name, value in session_environment.items():
             if name.startswith("LENET_BENCH_"):
                 patch.setenv(name, value)
-        patch.setattr(commands, "load", lambda name, data_dir, display: tiny_dataset)
+        patch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
         patch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
         entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
-        plan = commands.default_plan(
+        plan = default_plan(
             entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
             inference_sizes=(1, 8), steady_s=0.1,
         )  # fmt: skip
-        code = commands.new_run(plan, results=results, name="first", pythons={})
+        code = run_command.new_run(plan, results=results, name="first", pythons={})
     assert code == 0
     return results / "first"
 

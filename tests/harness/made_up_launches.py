@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import WorkerFailed
-from harness.job import Job
-from harness.start import weights_digest
+from harness.spec.start import weights_digest
+from harness.worker.job import Job
 
 
 class MadeUpLaunches:
@@ -51,7 +51,7 @@ class MadeUpLaunches:
         return [(job.entrant.threads, job.entrant.dtype) for job in self.jobs if job.kind == "peak"]
 
     def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
-        """Answer as `harness.launch.Worker` does."""
+        """Answer as `harness.runs.worker_process.Worker` does."""
         return SimpleNamespace(
             ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
             turn=lambda listen: self.steps.append(("turn", job.entrant.label)),
@@ -60,7 +60,7 @@ class MadeUpLaunches:
         )
 
     def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:
-        """Answer as `harness.launch.launch` does."""
+        """Answer as `harness.runs.worker_process.launch` does."""
         self.jobs.append(job)
         self.interpreters.append(interpreter)
         if job.kind == "peak":

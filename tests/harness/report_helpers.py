@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness import cli
-from harness.results import write_table
+from harness.commands import cli
+from harness.results.folder import write_table
 
 Call = Callable[..., tuple[int, str, str]]
 

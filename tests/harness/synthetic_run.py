@@ -16,15 +16,15 @@ import numpy as np
 import pandas as pd
 
 import harness
-from harness import catalogue, commands
-from harness.entrants import make_entrants
-from harness.job import Entrant, block_steps
-from harness.measure import PERCENTILES
-from harness.plan import Plan
-from harness.results import RunFolder, frame_of, write_table
-from harness.scaling import scaling
-from harness.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
-from harness.summary import summarise
+from harness.analysis.scaling import scaling
+from harness.analysis.summary import summarise
+from harness.results.folder import RunFolder, frame_of, write_table
+from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
+from harness.runs.entrants import make_entrants
+from harness.runs.plan import Plan, default_plan
+from harness.worker import catalogue
+from harness.worker.job import Entrant, block_steps
+from harness.worker.measure import PERCENTILES
 
 # Images per second at batch 64, by backend: of the README's table, in round numbers.
 SPEEDS = {"torch": 16000.0, "tensorflow": 19000.0, "jax": 8000.0, "mxnet": 12000.0, "paddle": 5600.0}
@@ -117,7 +117,7 @@ def _entrants(count: int, threads: tuple[int, ...]) -> list[Entrant]:
 
 
 def _plan(entrants: list[Entrant], rounds: int, seeds: int, epochs: int, until: float, timing: bool) -> Plan:
-    return commands.default_plan(
+    return default_plan(
         entrants, data_set="mnist", data_dir=None, rounds=rounds, most_rounds=rounds, seeds=min(seeds, rounds), seed=0,
         epochs=epochs, until=until, timing=timing, verified=True,
     )  # fmt: skip

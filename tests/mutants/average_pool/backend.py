@@ -6,7 +6,7 @@ from typing import Any
 
 from backends.numpy.backend import Backend as Right
 from backends.numpy.model import AveragePoolLayer
-from harness.network import AveragePool, MaxPool
+from harness.spec.network import AveragePool, MaxPool
 
 
 class Backend(Right):

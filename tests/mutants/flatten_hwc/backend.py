@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.numpy.backend import Backend as Right
 from backends.numpy.model import FlattenLayer, Parameters
-from harness.network import Flatten
+from harness.spec.network import Flatten
 
 
 class ChannelsLast(FlattenLayer):

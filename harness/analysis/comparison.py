@@ -1,0 +1,145 @@
+"""Entrants held against the base: speeds, ratios, verdicts. What `run` goes on or stops by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.statistics import (
+    LEVEL,
+    Interval,
+    family_level,
+    mean_of_logs,
+    pairs,
+    unpaired_ratio,
+    verdict,
+)
+from harness.errors import InputError, unknown
+from harness.results.schema import ENTRANT
+from harness.worker import job
+
+KEY = list(ENTRANT)
+SPEED = "train_images_per_s"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One entrant of a table, held against the base.
+
+    Attributes:
+        label: as `Entrant.label`.
+        launches: its rows.
+        speed: geometric mean of its launches, with an interval of its own.
+        ratio: of its speed to the base's; all ratios of the table hold together. None for the base.
+        verdict: what the ratio allows to say; empty for the base.
+    """
+
+    label: str
+    launches: pd.DataFrame
+    speed: Interval
+    ratio: Interval | None
+    verdict: str
+
+
+def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparison]:
+    """Compare every entrant with the base, fastest first; ratios are paired by round within a run.
+
+    Args:
+        launches: rows of launches.csv of one or more comparable runs; those that failed or were not timed are
+            passed over.
+        base: label (or backend, where it has one entrant) of the base, chosen beforehand. Without one the
+            fastest is the base, which is a choice made from the data: the intervals then allow for all pairs.
+
+    Raises:
+        InputError: no entrant has that label.
+    """
+    good = launches[(launches["status"] == "ok") & launches[SPEED].notna()]
+    groups = [group for _, group in good.groupby(["run", *KEY], dropna=False, sort=False)]
+    speeds = [(group, mean_of_logs(group[SPEED].to_numpy(float))) for group in groups]
+    speeds.sort(key=lambda pair: -pair[1].estimate)
+    if not speeds:
+        return []
+    several = launches["run"].nunique() > 1
+    labels = [label_of(group, with_run=several) for group, _ in speeds]
+    place = find(base, labels) if base else 0
+    level = family_level(pairs(len(speeds), base_chosen=not base))
+    found = []
+    for number, (group, speed) in enumerate(speeds):
+        ratio = None if number == place else ratio_of(group, speeds[place][0], level=level)
+        found.append(Comparison(labels[number], group, speed, ratio, verdict(ratio) if ratio else ""))
+    return found
+
+
+def label_of(group: pd.DataFrame, *, with_run: bool = False) -> str:
+    """The label of the entrant that these rows are of; where there are several runs, with the run that it is in."""
+    first = group.iloc[0]
+    label = job.label_of({name: first[name] for name in KEY})
+    return f"{label} in {first['run']}" if with_run else label
+
+
+def find(base: str, labels: list[str], *, option: str = "--base") -> int:
+    """Place of the entrant that `base` names: its whole label, or as much of it as one entrant alone begins with.
+
+    Args:
+        option: that it was given with, for the message.
+
+    Raises:
+        InputError: none, or more than one.
+    """
+    exact = [number for number, label in enumerate(labels) if label == base]
+    begun = [number for number, label in enumerate(labels) if label.split()[: len(base.split())] == base.split()]
+    found = exact or begun
+    if len(found) > 1:
+        raise InputError(f"{option} {base!r} could be any of {len(found)} entrants: {', '.join(labels)}.")
+    if not found:
+        raise unknown(option.removeprefix("--"), base, labels)
+    return found[0]
+
+
+def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -> Interval:
+    """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
+    if group["run"].iloc[0] != base["run"].iloc[0]:
+        return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float), level=level)
+    ratios = round_ratios(group, base)
+    if not ratios:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    return mean_of_logs(ratios, level=level)
+
+
+def round_ratios(group: pd.DataFrame, base: pd.DataFrame) -> list[float]:
+    """Ratio of training speeds of two entrants of one run, for each round that both were timed in."""
+    columns = ["round", SPEED, "turn_step_us", "batch_size"]
+    both = group[columns].merge(base[columns], on="round", suffixes=("", "_base"))
+    return [round_ratio(row) for _, row in both.iterrows()]
+
+
+def paired_spread(group: pd.DataFrame, base: pd.DataFrame) -> float | None:
+    """Standard deviation over rounds of the logarithm of the ratio; None under two rounds, or across runs.
+
+    What launches of the two differ by, the machine's drift taken out: launches that stand next to each other turn by
+    turn share that. It holds the spread of both sides, so neither spreads by more.
+    """
+    if group["run"].iloc[0] != base["run"].iloc[0]:
+        return None
+    ratios = round_ratios(group, base)
+    return float(np.log(ratios).std(ddof=1)) if len(ratios) > 1 else None
+
+
+def round_ratio(row: pd.Series) -> float:
+    """Ratio of training speeds of a round: of the turns, where both sides took the same number, else of the launches.
+
+    A neighbour on the machine comes and goes within seconds. Turns of a fraction of a second, one entrant after the
+    other, meet the same neighbours; so each turn is a pair, and the median of their ratios is the round's.
+    """
+    turns, base = (_turns(row[name]) for name in ("turn_step_us", "turn_step_us_base"))
+    if len(turns) != len(base) or len(turns) < 2:
+        return float(row[SPEED] / row[f"{SPEED}_base"])
+    batches = row["batch_size"] / row["batch_size_base"]
+    return float(batches * np.exp(np.median(np.log(base / turns))))
+
+
+def _turns(text: Any) -> np.ndarray:
+    return np.array([] if pd.isna(text) else str(text).split(), dtype=float)

@@ -1,0 +1,153 @@
+"""Joining runs: what may be compared, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from harness.analysis.comparison import KEY, find, label_of
+from harness.errors import InputError
+from harness.results.folder import RunFolder
+
+# Rows that differ in one of these measure different things.
+MUST_AGREE = {
+    "machine_sha256": "machine",
+    "network": "network",
+    "data_sha256": "data set",
+    "recipe": "recipe",
+    "device": "device",
+    "dtype": "precision",
+    "environment": "environment",
+    "controls_sha256": "set of controls",
+}
+# What people read in place of a digest.
+SHOWN = {"machine_sha256": "machine", "data_sha256": "data_set"}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Rows of several runs: launches that succeeded and were timed, all epochs, all sweeps.
+
+    Attributes:
+        unended: runs that are still being written, or were killed.
+    """
+
+    timed: pd.DataFrame
+    epochs: pd.DataFrame
+    inference: pd.DataFrame
+    unended: tuple[str, ...] = ()
+
+    def of(self, launches: pd.DataFrame) -> Runs:
+        """The part that belongs to some of the launches."""
+        places = set(_places(launches))
+        epochs, inference = (
+            table[[place in places for place in _places(table)]] for table in (self.epochs, self.inference)
+        )
+        return Runs(launches, epochs, inference, tuple(name for name in self.unended if name in set(launches["run"])))
+
+
+def _places(rows: pd.DataFrame) -> list[tuple[object, ...]]:
+    return list(zip(rows["run"], rows["round"], rows["position"]))
+
+
+def load_runs(folders: list[Path]) -> Runs:
+    """Read several runs that may be compared.
+
+    Raises:
+        InputError: as `read_runs` and `check_comparable`.
+    """
+    runs, good = _read(folders)
+    check_comparable(good)
+    return runs
+
+
+def read_runs(folders: list[Path]) -> Runs:
+    """Read several runs, whether or not they may be compared.
+
+    Raises:
+        InputError: a folder is no run, two have the same name, or nothing in them can be compared.
+    """
+    return _read(folders)[0]
+
+
+def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
+    for folder in folders:
+        if not (folder / "launches.csv").exists():
+            raise InputError(f"{folder} is not a run: it has no launches.csv. Give folders under results/.")
+    launches = [RunFolder(folder).read("launches") for folder in folders]
+    names = [name for frame in launches for name in frame["run"].unique()]
+    if len(set(names)) < len(names):
+        raise InputError(f"Two of the runs have the same name ({', '.join(names)}): give each run once.")
+    good = pd.concat(launches, ignore_index=True)
+    good = good[good["status"] == "ok"]
+    if good.empty:
+        raise InputError("None of the runs has a launch that succeeded: there is nothing to compare.")
+    epochs, inference = (
+        pd.concat([RunFolder(folder).read(table) for folder in folders], ignore_index=True)
+        for table in ("epochs", "inference")
+    )
+    timed = good[good["train_images_per_s"].notna()]
+    counts = [int((frame["train_images_per_s"].notna() & (frame["status"] == "ok")).sum()) for frame in launches]
+    unended = [
+        folder.resolve().name for folder, count in zip(folders, counts) if not RunFolder(folder).has_ended(count)
+    ]
+    return Runs(timed, epochs, inference, tuple(unended)), good
+
+
+def check_comparable(launches: pd.DataFrame) -> None:
+    """Refuse rows that measure different things. What an older lenet-bench did not note down counts as equal.
+
+    Raises:
+        InputError: with what differs, and both values.
+    """
+    reason = difference(launches)
+    if reason:
+        raise InputError(f"These runs cannot be compared: {reason} See each by itself: --apart.")
+
+
+def difference(launches: pd.DataFrame) -> str:
+    """What of MUST_AGREE is not the same in all rows, a sentence; empty where they may be compared."""
+    for column, what in MUST_AGREE.items():
+        if launches[column].nunique() > 1:
+            shown = SHOWN.get(column, column)
+            values = [
+                f"{name}: {', '.join(sorted({str(value)[:60] for value in rows[shown]}))}"
+                for name, rows in launches.groupby("run", sort=False)
+            ]
+            digest = " (host name and all)" if column == "machine_sha256" else ""
+            return f"the {what}{digest} is not the same. {'; '.join(values)}."
+    return ""
+
+
+def comparable_sets(runs: Runs) -> list[Runs]:
+    """The largest sets of rows that may be compared with each other, in the order of their first rows."""
+    key = runs.timed[list(MUST_AGREE)].astype("string").fillna("")
+    return [runs.of(group) for _, group in runs.timed.groupby([key[name] for name in key], sort=False)]
+
+
+def choose_entrants(runs: Runs, names: list[str]) -> Runs:
+    """Only those entrants that are named, by label or by as much of it as one entrant alone begins with.
+
+    Raises:
+        InputError: no entrant, or more than one, is called so.
+    """
+    if not names:
+        return runs
+    labels = _labels(runs)
+    known = list(dict.fromkeys(labels))
+    chosen = {known[find(name, known, option="--entrant")] for name in names}
+    return runs.of(runs.timed[labels.isin(chosen)])
+
+
+def has_entrant(runs: Runs, name: str) -> bool:
+    """Whether one of the entrants is called so."""
+    return any(label.split()[: len(name.split())] == name.split() for label in _labels(runs))
+
+
+def _labels(runs: Runs) -> pd.Series:
+    labels = pd.Series("", index=runs.timed.index, dtype="string")
+    for _, group in runs.timed.groupby(KEY, dropna=False, sort=False):
+        labels[group.index] = label_of(group)
+    return labels

@@ -1,0 +1,109 @@
+"""`lenet-bench compare`: runs, or entrants of a run, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from harness.analysis import joining as joining
+from harness.analysis.summary import accuracy_spread, inference_sweep, summarise
+from harness.commands.options import Base
+from harness.doctor.causes import likely_cause
+from harness.errors import InputError
+from harness.tables import layout, run_tables
+from harness.tables.formats import FORMATS, WRITERS, check_format
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
+    base: Base = "",
+    entrant: Annotated[
+        list[str] | None, typer.Option("--entrant", metavar="NAME", help="Only these: 'torch eager'; repeat it.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "table",
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Where rows cannot be compared, a table for each set of those that can.")
+    ] = False,
+) -> None:
+    """Join runs into one table, fastest first; refuse what cannot be compared, with the reason.
+
+    Entrants of one run are paired, turn by turn. Between runs nothing is paired: those intervals are wider, and the
+    verdicts marked, because the machine may have changed in between. Rows of another machine, network, data set,
+    recipe, device, precision, environment or controls are refused, or set apart with --apart.
+
+    Examples:
+
+    - `lenet-bench compare results/A`
+    - `lenet-bench compare results/A results/B --base torch`
+    - `lenet-bench compare results/A --entrant "torch eager" --entrant "mxnet hybrid"`
+    - `lenet-bench compare results/A --format latex > table.tex`
+    - `lenet-bench compare results/here results/there --apart`
+    """
+    check_format(format_)
+    if not apart:
+        show(joining.choose_entrants(joining.load_runs(runs), entrant or []), base=base, format_=format_)
+        return
+    if format_ == "json":
+        raise InputError("--apart makes several tables, and JSON holds one. Give --format csv, or one run at a time.")
+    found = joining.choose_entrants(joining.read_runs(runs), entrant or [])
+    reason = joining.difference(found.timed)
+    if reason:
+        warn(f"set apart: {reason}")
+    for number, part in enumerate(joining.comparable_sets(found)):
+        if number:
+            print()
+        there = base if joining.has_entrant(part, base) else ""
+        show(part, base=there, format_=format_)
+
+
+def show(runs: joining.Runs, *, base: str, format_: str) -> None:
+    """Print rows that may be compared.
+
+    Raises:
+        InputError: none was timed, and the format has room for timings alone.
+    """
+    for name in runs.unended:
+        warn(f"{name} has not ended, or was killed: its finished launches are shown. Go on with it: run --resume.")
+    summary = summarise(runs.timed, runs.epochs, base=base)
+    if format_ != "table":
+        if summary.empty:
+            raise InputError(f"No launch was timed in these runs: there is nothing for --format {format_}.")
+        print(WRITERS[format_](summary), end="")
+        return
+    console = layout.stdout()
+    if len(summary):
+        run_tables.show_summary(console, summary, inference_sweep(summary, runs.timed, runs.inference))
+        if (summary["verdict"] == "cannot tell").any():
+            show_cause(console, runs.timed)
+    show_accuracy(console, runs.epochs)
+
+
+def show_cause(console: Console, timed: pd.DataFrame) -> None:
+    """Print what most likely keeps verdicts from being found.
+
+    Args:
+        timed: rows of launches.csv.
+    """
+    cause = likely_cause(timed)
+    console.print(f"Cannot tell everything. {cause[0].upper()}{cause[1:]}", soft_wrap=True)
+
+
+def show_accuracy(console: Console, epochs: pd.DataFrame) -> None:
+    """Print final accuracies by seed, where several seeds were trained.
+
+    Args:
+        epochs: rows of epochs.csv.
+    """
+    spread = accuracy_spread(epochs) if len(epochs) else None
+    if spread:
+        run_tables.show_accuracy(console, spread)
+
+
+def warn(text: str) -> None:
+    """A sentence on standard error, so that what is piped on stays a table."""
+    Console(stderr=True, highlight=False).print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)

@@ -1,0 +1,78 @@
+"""`lenet-bench doctor`: examines the machine, and starts every backend once for its threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from harness.commands.options import Backends, Pythons, Threads, parse_pythons
+from harness.doctor.checks import Finding
+from harness.doctor.examine import effective_threads, show
+from harness.doctor.examine import examine as examine_machine
+from harness.runs import interpreters
+from harness.runs.asked_controls import asked_controls
+from harness.runs.display import Display
+from harness.runs.entrants import parse_backends
+from harness.runs.interpreters import Interpreter
+from harness.runs.scratch import scratch_folder
+from harness.runs.worker_process import run_job
+from harness.spec.networks import get_network
+from harness.spec.recipes import LENET5
+from harness.spec.start import initial_weights
+from harness.tables import layout
+from harness.worker import catalogue
+from harness.worker.job import Entrant, Job
+
+
+def doctor(
+    backend: Backends = None,  # type: ignore[assignment]
+    threads: Threads = 1,
+    python: Pythons = None,
+) -> None:
+    """Examine this machine before a run: what would blur the timing, what to change, what that would do.
+
+    Also starts every installed backend once and asks how many threads it really has.
+
+    Examples:
+
+    - `lenet-bench doctor`
+    - `lenet-bench doctor --threads 2 -b torch,jax`
+    """
+    pythons = parse_pythons(python or [])
+    names = parse_backends(backend) if backend else interpreters.installed(pythons)
+    findings = examine(names, threads=threads, pythons=pythons)
+    show(layout.stdout(), findings)
+
+
+def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:
+    """Examine the machine, and start every backend once for its threads."""
+    found = {name: interpreters.find(name, given=pythons) for name in backends}
+    with Display() as display, scratch_folder() as scratch:
+        display.start(1 + len(backends), "examining the machine")
+        findings = examine_machine(threads=threads)
+        display.advance()
+
+        def describe(name: str) -> dict[str, str]:
+            display.launch_started(name)
+            result = _launch_description(name, found[name], threads, scratch)
+            display.advance()
+            return result
+
+        return findings + effective_threads(backends, launch_describe=describe)
+
+
+def _launch_description(name: str, interpreter: Interpreter, threads: int, scratch: Path) -> dict[str, str]:
+    facts = catalogue.facts(name)
+    entrant = Entrant(
+        backend=name, network="lenet5", mode=next(iter(facts.MODES)), feed="host", device="cpu", dtype="float32",
+        threads=threads, batch_size=LENET5.batch_size, environment="controlled",
+    )  # fmt: skip
+    weights = scratch / "weights.npz"
+    np.savez(weights, **initial_weights(get_network("lenet5"), seed=0))  # type: ignore[arg-type]
+    folder = scratch / name
+    job = Job(
+        kind="describe", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data="", weights=str(weights),
+        asked=asked_controls(entrant, folder),
+    )  # fmt: skip
+    return run_job(job, interpreter=interpreter.path, folder=folder, timeout_s=120, listen=lambda message: None)

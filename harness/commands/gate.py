@@ -1,0 +1,125 @@
+"""`lenet-bench gate`: accuracy, and on request verification and speed; verdicts, reports, exit code."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.commands.options import (
+    Backends,
+    DataDir,
+    DataSet,
+    NetworkName,
+    Pythons,
+    RecipeName,
+    Results,
+    Seed,
+    Threads,
+    Timeout,
+    parse_pythons,
+    positive,
+    seconds,
+    whole,
+)
+from harness.errors import InputError
+from harness.gate.parts import run_gate
+from harness.gate.report import append_markdown, check_reports, write_junit
+from harness.gate.speed import BUDGET_S, SpeedTest
+from harness.gate.verdicts import PASSED, lines, stop_if_bad
+from harness.runs.entrants import make_entrants, parse_backends
+from harness.runs.plan import default_plan
+from harness.spec.recipes import choose
+
+BASELINE_FILE = Path("results/baselines/accuracy.csv")
+EPOCHS, SEEDS = 2, 2
+percent = positive("percentage", below=100)
+BaselineFile = Annotated[Path, typer.Option("--baseline", metavar="FILE", help="What accuracies are held against.")]
+
+
+def gate(
+    backend: Backends,
+    network: NetworkName = "",
+    recipe: RecipeName = "",
+    data_set: DataSet = "",
+    data_dir: DataDir = None,
+    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = EPOCHS,
+    seeds: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each its own seed.")
+    ] = SEEDS,
+    seed: Seed = 1000,
+    threads: Threads = 1,
+    baseline: BaselineFile = BASELINE_FILE,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Also verify what has no certificate for this code and version yet.")
+    ] = False,
+    speed: Annotated[bool, typer.Option("--speed", help="Also time this code and --against's, in turns.")] = False,
+    against: Annotated[
+        str, typer.Option(metavar="REF", help="Commit, tag or branch of this repository that --speed is against.")
+    ] = "",
+    margin: Annotated[
+        float, typer.Option(parser=percent, metavar="PERCENT", help="So much slower is still as fast.")
+    ] = 5.0,
+    rounds: Annotated[
+        int | None, typer.Option(parser=whole(1), metavar="N", help="Of --speed. [default: as many as --margin needs]")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(parser=seconds, metavar="S", help="Begin no round of --speed later, for each backend.")
+    ] = BUDGET_S,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="`cannot tell` fails (exit code 1), not only warns.")
+    ] = False,
+    summary: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append the verdicts as Markdown, to $GITHUB_STEP_SUMMARY say."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
+    results_dir: Results = Path("results"),
+    launch_timeout: Timeout = 900,
+    python: Pythons = None,
+) -> None:
+    """Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.
+
+    Accuracy: the mean of the seeds has a one-sided prediction bound from the baseline's seeds, and each single seed a
+    floor; an honest backend, its seeds normally distributed, falls below either in one gate of a thousand at most.
+    --verify: as `lenet-bench verify`, for what has not passed yet. --speed: the present code and a commit are timed in
+    the same rounds, in turns, on this machine; the ratio's interval must lie above 1 - margin. Where it holds the
+    limit, the gate cannot tell, says how many rounds more would, and passes with a warning.
+
+    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed.
+    --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
+
+    Examples:
+
+    - `lenet-bench gate -b all`
+    - `lenet-bench gate -b torch --epochs 2 --seeds 4`
+    - `lenet-bench gate -b torch --verify --speed --against main --margin 3`
+    - `lenet-bench gate -b all --summary "$GITHUB_STEP_SUMMARY" --junit gate.xml`
+    """
+    start = time.monotonic()
+    if speed != bool(against):
+        raise InputError("--speed and --against REF go together: which commit are speeds held against?")
+    check_reports(summary, junit)
+    chosen = choose(network, recipe)
+    entrants = make_entrants(
+        parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+        device="cpu", dtype="float32",
+    )  # fmt: skip
+    plan = default_plan(
+        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
+        seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
+    )  # fmt: skip
+    test = SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
+    verdicts, notes = run_gate(
+        plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
+    )
+    reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
+    for line in [*lines(verdicts), *reasons, *notes]:
+        print(line)
+    if summary:
+        append_markdown(summary, verdicts, notes)
+    if junit:
+        write_junit(junit, verdicts, notes, strict=strict, seconds=time.monotonic() - start)
+    stop_if_bad(verdicts, strict=strict)

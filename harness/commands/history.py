@@ -1,0 +1,128 @@
+"""The command that shows how each entrant moved over the runs of one machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+
+from harness.analysis.timeline import Record, find_runs, read_runs, rows_of, series
+from harness.errors import InputError, unknown
+from harness.results.folder import csv_of, frame_of
+from harness.results.schema import HISTORY
+from harness.runs.entrants import parse_backends
+from harness.runs.machine import this_machine
+from harness.tables import history_table, layout
+
+
+def history(
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of runs, or runs. [default: results]", metavar="[RESULTS]...", show_default=False),
+    ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option("--backend", "-b", help="Only these: names with commas, or all five.")
+    ] = None,
+    machine: Annotated[
+        str, typer.Option(help="Part of its name, or how its digest begins. [default: this one, or the only one]")
+    ] = "",
+    format_: Annotated[str, typer.Option("--format", help="table, csv, json or markdown.")] = "table",
+) -> None:
+    """Show how each entrant moved over the runs of one machine, and what changed beside it.
+
+    An entrant is followed over all its versions. Each run is compared with the one before. Runs are not paired and the
+    machine drifts from hour to hour, so the same comparison is made once more against the entrants that both runs have
+    with the same packages. What the records differ in is listed; that it is the cause is not claimed. A folder that
+    cannot be read is named and left out.
+
+    Examples:
+
+    - `lenet-bench history`
+    - `lenet-bench history results --backend torch,jax`
+    - `lenet-bench history results --format csv > history.csv`
+    - `lenet-bench history results --machine "AMD EPYC" --format markdown`
+    """
+    if format_ not in FORMATS:
+        raise unknown("format", format_, FORMATS)
+    notes = Console(stderr=True, highlight=False)
+    records, problems = read_runs(find_runs(places or [Path("results")]))
+    for problem in problems:
+        notes.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
+    if not records:
+        raise InputError(f"None of the {len(problems)} runs can be read. What is wrong with each stands above.")
+    chosen = choose_machine(records, machine)
+    _name_others(notes, records, chosen)
+    history_of = [record for record in records if record.machine_sha256 == chosen]
+    found = series(history_of)
+    wanted = parse_backends(backend) if backend else []
+    # Entrants that are not shown still tell how the machine drifted.
+    frames = [
+        frame_of(rows_of(points, found), HISTORY)
+        for points in found
+        if not wanted or points[0].first["backend"] in wanted
+    ]
+    if not frames:
+        known = ", ".join(sorted({str(points[0].first["backend"]) for points in found}))
+        raise InputError(f"No run has {', '.join(wanted)}. There are: {known}.")
+    FORMATS[format_](frames)
+
+
+def choose_machine(records: list[Record], asked: str) -> str:
+    """Digest of the machine whose runs are shown.
+
+    Raises:
+        InputError: none or several have that name; or none was asked for, there are several, and this is none of them.
+    """
+    machines = {record.machine_sha256: record.machine for record in records}
+    if asked:
+        fits = {
+            digest: name
+            for digest, name in machines.items()
+            if digest.startswith(asked) or asked.casefold() in name.casefold()
+        }
+    else:
+        fits = (
+            machines if len(machines) == 1 else {key: machines[key] for key in machines if key == this_machine().sha256}
+        )
+    if len(fits) == 1:
+        return next(iter(fits))
+    listed = "; ".join(f"{digest[:12]} {name}" for digest, name in (fits or machines).items())
+    if asked:
+        what = "could be any of these machines" if fits else "is none of the machines that the runs are of"
+        raise InputError(f"--machine {asked!r} {what}: {listed}. Give the beginning of a digest.")
+    raise InputError(
+        f"The runs are of several machines, and this is none of them: {listed}. Choose one with --machine."
+    )
+
+
+def _name_others(notes: Console, records: list[Record], chosen: str) -> None:
+    others: dict[str, list[Record]] = {}
+    for record in records:
+        if record.machine_sha256 != chosen:
+            others.setdefault(record.machine_sha256, []).append(record)
+    for digest, group in others.items():
+        names = ", ".join(record.name for record in group)
+        text = f"Not shown: {len(group)} run(s) of another machine, {group[0].machine} ({digest[:12]}): {names}"
+        notes.print(text, style="yellow", markup=False, soft_wrap=True)
+
+
+def _as_csv(frames: list[pd.DataFrame]) -> None:
+    print(csv_of(pd.concat(frames, ignore_index=True)), end="")
+
+
+def _as_json(frames: list[pd.DataFrame]) -> None:
+    rows = pd.concat(frames, ignore_index=True).astype(object)
+    print(json.dumps(rows.where(rows.notna(), None).to_dict("records"), indent=1, ensure_ascii=False))
+
+
+FORMATS: dict[str, Callable[[list[pd.DataFrame]], None]] = {
+    "table": lambda frames: history_table.show(layout.stdout(), frames),
+    "csv": _as_csv,
+    "json": _as_json,
+    "markdown": lambda frames: print(history_table.as_markdown(frames), end=""),
+}

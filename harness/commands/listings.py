@@ -1,0 +1,109 @@
+"""The commands that show what there is: data sets, backends, networks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.commands.options import DataDir
+from harness.data.sources import describe_datasets, load_dataset
+from harness.errors import InputError
+from harness.runs import interpreters
+from harness.spec import operations
+from harness.spec.networks import NETWORKS, get_network
+from harness.spec.recipes import recipe_for
+from harness.tables import layout
+from harness.tables.network_table import show_network
+from harness.worker import catalogue
+
+
+def data(
+    get: Annotated[str | None, typer.Option("--get", metavar="NAME", help="Find or download, verify, cache.")] = None,
+    data_dir: DataDir = None,
+    contact_sheet: Annotated[Path | None, typer.Option(help="Write a PNG of 100 drawn digits here.")] = None,
+) -> None:
+    """Show which data sets are here; get one; draw the embedded digits' contact sheet.
+
+    Examples:
+
+    - `lenet-bench data`
+    - `lenet-bench data --get mnist`
+    - `lenet-bench data --contact-sheet digits.png`
+    """
+    folder = Path(data_dir) if data_dir else None
+    console = layout.stdout()
+    if get:
+        dataset = load_dataset(get, data_dir=folder)
+        console.print(f"{dataset.name}: {len(dataset.train_labels):,} + {len(dataset.test_labels):,} images, verified")
+        console.print(f"from {dataset.source}", soft_wrap=True, markup=False)
+    elif contact_sheet:
+        from harness.data.contact_sheet import contact_sheet as draw
+
+        dataset = load_dataset("drawn-digits")
+        draw(contact_sheet, images=dataset.train_images, labels=dataset.train_labels)
+        console.print(f"Wrote {contact_sheet}", markup=False, soft_wrap=True)
+    else:
+        table = Table("name", "here", "train", "test", "where", box=None, pad_edge=False, header_style="bold")
+        for row in describe_datasets(folder):
+            place = Text(row.place)
+            table.add_row(row.name, "yes" if row.present else "no", f"{row.train:,}", f"{row.test:,}", place)
+        console.print(table)
+
+
+def list_(
+    network: Annotated[str | None, typer.Option("--network", help="Print this network's layer table.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The map of interpreters, as JSON.")] = False,
+) -> None:
+    """Show backends with versions and modes, networks and data sets.
+
+    Examples:
+
+    - `lenet-bench list`
+    - `lenet-bench list --network lenet5`
+    """
+    console = layout.stdout()
+    if network:
+        show_network(console, get_network(network))
+    elif as_json:
+        print(json.dumps(interpreters.read_map(), indent=1, sort_keys=True))
+    else:
+        _list_backends(console)
+        console.print()
+        _list_networks(console)
+        console.print("\nMflop: training, for an image. Layer by layer: lenet-bench list --network NAME.")
+        console.print("Recipes: docs/recipes.md. Data sets: lenet-bench data.")
+        console.print(f"interpreters: {interpreters.map_path()}", markup=False, soft_wrap=True)
+
+
+def _list_networks(console: Console) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for header in ("network", "parameters", "Mflop", "recipe", "data set", "optimizer"):
+        figure = header in ("parameters", "Mflop")
+        table.add_column(header, justify="right" if figure else "left", no_wrap=True)
+    for network in NETWORKS.values():
+        recipe = recipe_for(network.name)
+        table.add_row(
+            network.name, f"{network.parameters:,}", f"{operations.training(network).total / 1e6:,.2f}",
+            recipe.name, recipe.data_set, recipe.optimizer,
+        )  # fmt: skip
+    console.print(table)
+
+
+def _list_backends(console: Console) -> None:
+    table = Table("backend", "version", "devices", "mode", "", box=None, pad_edge=False, header_style="bold")
+    for name in catalogue.names():
+        facts = catalogue.facts(name)
+        try:
+            version = interpreters.find(name).version
+        except InputError:
+            version = f"no: nox -s bench-{name}"
+        for number, (mode, sentence) in enumerate(facts.MODES.items()):
+            first = [name, version, ", ".join(facts.DEVICES)] if number == 0 else ["", "", ""]
+            table.add_row(*first, mode, sentence)
+    console.print(table)

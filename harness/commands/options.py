@@ -1,0 +1,138 @@
+"""Options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import InputError
+from harness.worker import catalogue
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` up, whose errors say what came in."""
+
+    def read(value: str) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            raise typer.BadParameter(f"a whole number is wanted, got {str(value)!r}.") from None
+        if number < least:
+            raise typer.BadParameter(f"a whole number from {least} up is wanted, got {number}.")
+        return number
+
+    return read
+
+
+def positive(what: str, *, below: float = float("inf")) -> Callable[[str], float]:
+    """Return a reader of positive numbers under a limit, whose errors say what was wanted and what came in."""
+
+    def read(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not 0 < number < below:
+            limit = f" under {below:g}" if below < float("inf") else ""
+            raise typer.BadParameter(f"a positive {what}{limit} is wanted, got {str(value)!r}.")
+        return number
+
+    return read
+
+
+seconds = positive("number of seconds")
+
+
+class Sizes(tuple[int, ...]):
+    """Batch sizes. A class of its own, because typer takes a plain tuple for an option of several values."""
+
+
+def sizes(value: str) -> Sizes:
+    """Read `1,8,64`, or `none`."""
+    return Sizes() if value == "none" else several(value)
+
+
+def several(value: str) -> Sizes:
+    """Read `64` or `32,64,256`."""
+    read = whole(1)
+    return Sizes(sorted({read(part.strip()) for part in str(value).split(",")}))
+
+
+def parse_pythons(values: list[str]) -> dict[str, str]:
+    """Read `--python torch=/path/to/python`.
+
+    Raises:
+        InputError: no such form, or no such backend.
+    """
+    found = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals:
+            raise InputError(f"--python takes BACKEND=INTERPRETER, got {value!r}.")
+        catalogue.facts(name)
+        found[name] = path
+    return found
+
+
+Backends = Annotated[
+    list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
+]
+NetworkName = Annotated[
+    str, typer.Option("--network", help="Layer table; see `lenet-bench list`. [default: the recipe's, or lenet5]")
+]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="What trains it; see `lenet-bench list`. [default: the network's own]")
+]
+DataSet = Annotated[
+    str,
+    typer.Option("--data-set", help="mnist, fashion-mnist, cifar-10 or drawn-digits. [default: mnist, if it is there]"),
+]
+DataDir = Annotated[
+    str | None,
+    typer.Option("--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/ and so on."),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", help="Of each backend: a,b or torch:a,jax:b or all. [default: each backend's first]"),
+]
+Feed = Annotated[
+    str,
+    typer.Option("--feed", help="host: hand over each batch; device: keep the data set there; or both: host,device."),
+]
+Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (mixed).")]
+Tf32 = Annotated[
+    bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32; its rows have dtype tf32.")
+]
+Threads = Annotated[
+    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
+]
+ThreadsSweep = Annotated[
+    Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Threads, and CPUs to be pinned to.")
+]
+BatchSizeSweep = Annotated[
+    Sizes | None,
+    typer.Option("--batch-size", parser=several, metavar="N,N", help="Images a training step. [default: the recipe's]"),
+]
+Environment = Annotated[
+    str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
+]
+Seed = Annotated[int, typer.Option("--seed", parser=whole(0), metavar="N", help="Of weights and order of images.")]
+Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
+Timeout = Annotated[
+    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
+]
+Versions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--framework-version", metavar="V,V",
+        help="Versions, each an entrant: 2.12.1,2.13.0, or jax=0.10.1,0.10.2. [default: what is installed]",
+    ),
+]  # fmt: skip
+Base = Annotated[str, typer.Option("--base", help="Entrant that all others are compared with. [default: the fastest]")]
+Pythons = Annotated[
+    list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")
+]

@@ -1,0 +1,93 @@
+"""`lenet-bench report`: a run as one HTML file, and its figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import InputError
+from harness.files import write_text_atomically
+from harness.tables import layout
+
+NAME = "report.html"
+# A report says that it is one in its first lines.
+HEAD = 4096
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A folder under results/.", metavar="RUN")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"Where to. [default: RUN/{NAME}]")
+    ] = None,
+    base: Annotated[
+        str, typer.Option("--base", help="Entrant that all others are compared with. [default: the run's]")
+    ] = "",
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Also write each figure as a file here.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Of those files: svg, png, pdf; several with commas.")] = "svg",
+) -> None:
+    """Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.
+
+    The file needs no network and sends nothing. It can be sorted and filtered, and printed. Of a run that has not
+    ended it shows the launches that have, and says so; making it takes a CPU from what is being timed. --figures needs
+    Chromium or Chrome and the extra `figures`; the files are named as the figures, throughput.svg say, and replace
+    those of the same name.
+
+    Examples:
+
+    - `lenet-bench report results/2026-11-20T10-00-00-torch`
+    - `lenet-bench report results/A --output A.html --base "torch eager"`
+    - `lenet-bench report results/A --figures paper --format svg,png`
+    """
+    write_report(run, target=output or run / NAME, base=base, figures=figures, form=form)
+
+
+def write_report(run: Path, *, target: Path, base: str, figures: Path | None, form: str) -> None:
+    """Write the page, and the figures where a folder for them is given; arguments as those of `report`.
+
+    Raises:
+        InputError: the folder is no run or was damaged, or something else is at the target; nothing is written then.
+    """
+    # Plotly and Jinja take most of a second to load: other commands do without.
+    from harness.report import export, page, reading, sections
+
+    formats = export.parse_formats(form)
+    found = reading.read_report(run, base=base)
+    refuse_foreign(target, page.MARK)
+    if figures:
+        export.find_browser()
+    write_text_atomically(target, page.render(found))
+    console = layout.stdout()
+    if not found.ended:
+        console.print(
+            f"{run} has not ended: the report is of the {len(found.launches)} launches that have.",
+            style="bold red",
+            markup=False,
+            soft_wrap=True,
+        )
+    console.print(f"Wrote {target}", markup=False, soft_wrap=True)
+    if figures:
+        made = export.write_figures(found, sections.figures(found), figures, formats)
+        console.print(f"Wrote {len(made)} figures to {figures}", markup=False, soft_wrap=True)
+
+
+def refuse_foreign(target: Path, mark: str) -> None:
+    """Refuse to write over what is not a report.
+
+    Raises:
+        InputError: there is something else of that name.
+    """
+    if not target.exists():
+        return
+    try:
+        with target.open(encoding="utf-8") as file:
+            ours = mark in file.read(HEAD)
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{target} exists and is not a report of lenet-bench; it was left alone. Give another --output."
+        )

@@ -1,0 +1,276 @@
+"""`lenet-bench run`: times and trains entrants round by round, writes the run, prints its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.analysis.scaling import scaling
+from harness.analysis.summary import inference_sweep
+from harness.commands.compare import show_accuracy, show_cause
+from harness.commands.options import (
+    Backends,
+    Base,
+    BatchSizeSweep,
+    DataDir,
+    DataSet,
+    Device,
+    Dtype,
+    Environment,
+    Feed,
+    Mode,
+    NetworkName,
+    Pythons,
+    RecipeName,
+    Results,
+    Seed,
+    Sizes,
+    Tf32,
+    ThreadsSweep,
+    Timeout,
+    Versions,
+    parse_pythons,
+    positive,
+    seconds,
+    sizes,
+    whole,
+)
+from harness.errors import InputError, WorkerFailed, unknown
+from harness.proof import register
+from harness.results.folder import RunFolder
+from harness.runs.display import Display
+from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
+from harness.runs.interpreters import Interpreter
+from harness.runs.machine import this_machine
+from harness.runs.plan import PRESETS, Plan, default_plan, pace_fields
+from harness.runs.preparation import find_interpreters, load_for_plan
+from harness.runs.rounds import Rounds
+from harness.runs.run import Run, name_of
+from harness.spec.recipes import choose
+from harness.tables import layout, run_tables
+
+INTERRUPTED = 130
+
+
+def run(
+    backend: Backends = None,  # type: ignore[assignment]
+    preset: Annotated[str, typer.Option(help="quick, standard or thorough: rounds, precision, budget.")] = "standard",
+    network: NetworkName = "",
+    recipe: RecipeName = "",
+    data_set: DataSet = "",
+    data_dir: DataDir = None,
+    mode: Mode = None,
+    framework_version: Versions = None,
+    feed: Feed = "host",
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    tf32: Tf32 = False,
+    threads: ThreadsSweep = "1",  # type: ignore[assignment]
+    batch_size: BatchSizeSweep = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive("percentage", below=100),
+            metavar="PERCENT",
+            help="Add rounds until every comparison's interval is narrower. [default: the preset's, 2]",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds, metavar="S", help="Begin no round that would end later. [default: the preset's, 600]"
+        ),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(parser=whole(1), metavar="N", help="Exactly so many rounds, whatever precision and budget."),
+    ] = None,
+    base: Base = "",
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(0),
+            metavar="N",
+            help="Epochs to train for the accuracy, 0 for none. [default: the preset's, 5]",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(1), metavar="N", help="Rounds that train epochs, each its own seed. [default: 1; --until: 5]"
+        ),
+    ] = None,
+    seed: Seed = 0,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            parser=positive("percentage", below=100),
+            metavar="PERCENT",
+            help="Train until this test accuracy, --epochs (10) at most; report the time to it.",
+        ),
+    ] = None,
+    inference_sizes: Annotated[
+        Sizes | None,
+        typer.Option(parser=sizes, metavar="N,N", help="Batch sizes of inference, or none. [default: 1,8,64,500]"),
+    ] = None,
+    steady_s: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time. [default: 2]"),
+    ] = None,
+    environment: Environment = "controlled",
+    results_dir: Results = Path("results"),
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder. [default: the time]")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A run's folder to go on with, by its own plan.")] = None,
+    launch_timeout: Timeout = 900,
+    python: Pythons = None,
+    audit_batches: Annotated[
+        bool, typer.Option("--audit-batches", help="Read back all batches of an epoch from the device, not four.")
+    ] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Do not verify first; rows say so. For backends under work.")
+    ] = False,
+) -> None:
+    """Time and train backends; write a run under results/; print its tables.
+
+    An entrant is timed only after it has passed `verify` on this machine, in exactly this version, mode, precision and
+    device; where it has not yet, that comes first. Every round launches each entrant once and lets them take turns of
+    a fraction of a second. Rounds are added until the interval of every comparison is narrower than --precision, or
+    --budget ends. Entrants are the product of backends, versions, modes, feeds, threads and batch sizes; a table says
+    how speed grows with the last two.
+
+    Examples:
+
+    - `lenet-bench run -b torch`
+    - `lenet-bench run -b all --preset quick`
+    - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
+    - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
+    - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
+    - `lenet-bench run -b torch --until 98.5 --seeds 10`
+    - `lenet-bench run -b jax --framework-version 0.10.1,0.10.2`
+    - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
+    - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
+    """
+    pythons = parse_pythons(python or [])
+    if resume:
+        raise typer.Exit(resume_run(resume, pythons=pythons))
+    if not backend:
+        raise InputError("Which backend? Give --backend torch, say, or --backend all.")
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    chosen, backends = choose(network, recipe), parse_backends(backend)
+    entrants = make_entrants(
+        backends, modes=mode, feeds=feed.split(","), threads=threads,
+        batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
+        network=chosen.network, environment=environment, versions=parse_versions(framework_version or [], backends),
+    )  # fmt: skip
+    plan = default_plan(
+        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
+        launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0, verified=not unverified,
+        audit_batches=audit_batches,
+        **pace_fields(
+            PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
+            until=until, steady_s=steady_s, inference_sizes=inference_sizes,
+        ),
+    )  # fmt: skip
+    raise typer.Exit(
+        new_run(
+            plan, results=results_dir, name=name, pythons=pythons,
+            before=lambda: register.require(plan, pythons=pythons) if plan.verified else None,
+        )
+    )  # fmt: skip
+
+
+def new_run(
+    plan: Plan,
+    *,
+    results: Path,
+    name: str | None,
+    pythons: dict[str, str],
+    before: Callable[[], None] = lambda: None,
+) -> int:
+    """Carry out a plan in a new folder, print its tables, return the exit code.
+
+    Args:
+        before: called once all that was asked for is known to be possible, and before anything is written.
+    """
+    found = find_interpreters(plan, pythons)
+    with Display() as display:
+        dataset = load_for_plan(plan, display)
+    before()
+    folder = RunFolder.create(results, name or name_of(entrant.backend for entrant in plan.entrants))
+    return _carry_out(Run(plan, found, dataset, folder))
+
+
+def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
+    """Carry out what is missing of a run's own plan.
+
+    Raises:
+        InputError: the folder is not a run, or was measured on another machine, version or data set.
+    """
+    folder = RunFolder(path)
+    plan = Plan.from_dict(folder.read_environment().get("plan", {}))
+    found = find_interpreters(plan, pythons)
+    _check_resumable(folder, found)
+    folder.drop_failed_launches()
+    with Display() as display:
+        dataset = load_for_plan(plan, display)
+    if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
+        raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
+    return _carry_out(Run(plan, found, dataset, folder), packages=folder.read_environment().get("packages", {}))
+
+
+def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
+    """Refuse to add rows that could not be compared with those that are there."""
+    launches = folder.read("launches")
+    if set(launches["machine_sha256"].dropna()) - {this_machine().sha256}:
+        machine = launches["machine"].iloc[0]
+        raise InputError(f"{folder.path} was measured on another machine ({machine}); this is {this_machine().text}.")
+    for name, version in set(zip(launches["backend"], launches["framework_version"])):
+        here = {each.version for installed, each in found.items() if installed.partition("==")[0] == name}
+        if here and version not in here:
+            raise InputError(
+                f"{folder.path} has {name} {version}; installed is {', '.join(sorted(here))}. Start a new run."
+            )
+
+
+def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> int:
+    """Carry out a run, print what its folder then has, also after Ctrl-C; return the exit code."""
+    with Display() as display:
+        run.announce(display)
+        work, interrupted = Rounds(run, display), False
+        try:
+            work.execute(packages=packages)
+        except KeyboardInterrupt:
+            interrupted = True
+            display.note(f"Interrupted. Finished launches are kept; go on with --resume {run.folder.path}.", "bold red")
+    console = layout.stdout()
+    _show(console, work)
+    if interrupted:
+        return INTERRUPTED
+    for label, error in work.failures.items():
+        console.print(f"{label} failed: {error}", style="bold red", markup=False, soft_wrap=True)
+    return WorkerFailed.exit_code if work.failures else 0
+
+
+def _show(console: Console, work: Rounds) -> None:
+    """Print the tables of a run; write the one of scaling."""
+    folder = work.run.folder
+    launches, summary = folder.read("launches"), folder.read("summary")
+    if len(summary):
+        run_tables.show_summary(console, summary, inference_sweep(summary, launches, folder.read("inference")))
+    grown = scaling(launches)
+    if len(grown):
+        folder.write_scaling(grown)
+        run_tables.show_scaling(console, grown)
+    if not work.plan.until:
+        show_accuracy(console, folder.read("epochs"))
+    if work.ending:
+        console.print(work.ending, soft_wrap=True)
+    if (summary["verdict"] == "cannot tell").any():
+        show_cause(console, launches[launches["status"] == "ok"])
+    console.print(f"Results: {folder.path}", soft_wrap=True)

@@ -1,0 +1,212 @@
+"""Is the method right on this machine? Duels of a backend with its twin, honest or made slower by a known share.
+
+Simulation (tests/harness/analysis/test_method.py) shows that the statistics do what they claim on launches that behave
+as assumed. Whether launches here behave so, only launches here can show: two entrants that are the same must not be
+called different, and one that is slower by a known share must be found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.text import Text
+
+from harness.analysis.comparison import compare_entrants, label_of
+from harness.commands.options import DataDir, DataSet, Pythons, Results, Threads, parse_pythons, seconds, whole
+from harness.errors import InputError, Regression, WorkerFailed
+from harness.files import write_text_atomically
+from harness.results.folder import RunFolder, csv_of, frame_of
+from harness.results.schema import DUELS, SCHEMA_VERSION
+from harness.runs.display import Display
+from harness.runs.entrants import make_entrant
+from harness.runs.plan import Plan, default_plan
+from harness.runs.preparation import find_interpreters, load_for_plan
+from harness.runs.rounds import Rounds
+from harness.runs.run import Run, name_of
+from harness.spec.recipes import LENET5
+from harness.tables import layout
+
+# Of the twins, so many may be called different, and of the slowed ones, so many missed.
+ALLOWED_MISTAKES = 0.1
+STEADY_S = 3.0
+LEAST_ROUNDS = 5
+
+
+def selftest(
+    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that is entered twice.")] = "torch",
+    duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Duels for each slowdown.")] = 20,
+    slowdowns: Annotated[
+        str, typer.Option(metavar="P,P", help="Percent by which the twin is made slower; 0 for an honest twin.")
+    ] = "0,3,10",
+    budget: Annotated[float, typer.Option(parser=seconds, metavar="S", help="Seconds for a duel.")] = 120,
+    threads: Threads = 1,
+    data_set: DataSet = "",
+    data_dir: DataDir = None,
+    results_dir: Results = Path("results"),
+    python: Pythons = None,
+) -> None:
+    """Test the method on this machine: twins must not be called different, slowed twins must be found.
+
+    A duel is a run of two entrants that are the same backend. Exit code 1 where more than one in ten twins is
+    called different, or fewer than nine in ten of the slowed ones are found.
+
+    Examples:
+
+    - `lenet-bench selftest`
+    - `lenet-bench selftest -b jax --duels 5 --slowdowns 0,5`
+    """
+    plan = Selftest(
+        backend=backend, duels=duels, slowdowns=parse_slowdowns(slowdowns), budget_s=budget, threads=threads,
+        data_set=data_set, data_dir=data_dir,
+    )  # fmt: skip
+    passed = run_duels(plan, results=results_dir, pythons=parse_pythons(python or []))
+    if not passed:
+        raise Regression("The self-test failed: on this machine, now, verdicts are not right as often as they claim.")
+
+
+@dataclass(frozen=True)
+class Selftest:
+    """What is to be tested.
+
+    Attributes:
+        duels: for each slowdown.
+        slowdowns: shares, 0.03 for 3 %; 0 is an honest twin.
+        budget_s: for a duel.
+    """
+
+    backend: str
+    duels: int
+    slowdowns: tuple[float, ...]
+    budget_s: float
+    threads: int
+    data_set: str
+    data_dir: str | None
+    precision: float = 0.02
+
+
+def parse_slowdowns(text: str) -> tuple[float, ...]:
+    """Read percents: `0,3,10`.
+
+    Raises:
+        InputError: one is no number from 0 up.
+    """
+    try:
+        found = tuple(float(part) / 100 for part in text.split(","))
+    except ValueError:
+        found = (-1.0,)
+    if not all(0 <= value < 100 for value in found):
+        raise InputError(f"--slowdowns takes percents from 0 up, separated by commas, got {text!r}.")
+    return tuple(dict.fromkeys(found))
+
+
+def percent(share: float) -> str:
+    """0.03 as `3%`, 0.025 as `2.5%`: no two slowdowns have the same name."""
+    return f"{share * 100:g}%"
+
+
+def run_duels(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool:
+    """Fight all duels, write duels.csv after each, print a table; return whether the method was right often enough.
+
+    Raises:
+        WorkerFailed: a launch failed: a duel without one of its sides says nothing.
+    """
+    first = _plan_of(plan, 1, 0.0)
+    found = find_interpreters(first, pythons)
+    folder = results / name_of([plan.backend], "selftest")
+    rows: list[dict[str, Any]] = []
+    with Display() as display:
+        dataset = load_for_plan(first, display)
+        display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder}")
+        # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
+        for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:
+            run_folder = RunFolder.create(folder, f"duel-{number:02d}-{percent(slowdown)}")
+            work = Rounds(Run(_plan_of(plan, number, slowdown), found, dataset, run_folder), display)
+            work.execute()
+            if work.failures:
+                raise WorkerFailed(f"Duel {number} has no verdict: {next(iter(work.failures.values()))}")
+            rows.append(_outcome(run_folder, number, slowdown))
+            write_text_atomically(folder / "duels.csv", csv_of(frame_of(rows, DUELS)))
+            display.note(_sentence(rows[-1]), "bold")
+    return show(frame_of(rows, DUELS), plan)
+
+
+def _plan_of(plan: Selftest, number: int, slowdown: float) -> Plan:
+    variant = f"slowed {percent(slowdown)}" if slowdown else "twin"
+    fields: dict[str, Any] = {
+        "network": LENET5.network, "feed": "host", "device": "cpu", "dtype": "float32", "threads": plan.threads,
+        "batch_size": LENET5.batch_size, "environment": "controlled", "mode": None,
+    }  # fmt: skip
+    first = make_entrant(plan.backend, **fields)
+    second = make_entrant(plan.backend, **fields, variant=variant, slowdown=slowdown)
+    return default_plan(
+        [first, second], base=first.label, data_set=plan.data_set, data_dir=plan.data_dir, rounds=LEAST_ROUNDS, seeds=0,
+        seed=number, epochs=0, precision=plan.precision, budget_s=plan.budget_s, inference_sizes=(), steady_s=STEADY_S,
+    )  # fmt: skip
+
+
+def _outcome(folder: RunFolder, number: int, slowdown: float) -> dict[str, Any]:
+    launches = folder.read("launches")
+    twin = next(each for each in compare_entrants(launches, base=_base_of(launches)) if each.ratio)
+    assert twin.ratio is not None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": folder.name,
+        "backend": launches["backend"].iloc[0],
+        "duel": number,
+        "slowdown": slowdown,
+        "rounds": twin.ratio.count,
+        "duel_s": launches["launch_s"].sum(),
+        "ratio": twin.ratio.estimate,
+        "ratio_low": twin.ratio.low,
+        "ratio_high": twin.ratio.high,
+        "verdict": twin.verdict,
+        "covered": twin.ratio.low <= 1 / (1 + slowdown) <= twin.ratio.high,
+    }
+
+
+def _base_of(launches: pd.DataFrame) -> str:
+    return label_of(launches[launches["variant"].isna()])
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    what = f"twin slowed by {percent(row['slowdown'])}" if row["slowdown"] else "honest twin"
+    limits = f"{row['ratio_low']:.3f}..{row['ratio_high']:.3f}, " if row["ratio_low"] == row["ratio_low"] else ""
+    return f"duel {row['duel']}, {what}: {row['verdict']} ({row['ratio']:.3f}, {limits}{row['rounds']} round(s))"
+
+
+def show(duels: pd.DataFrame, plan: Selftest) -> bool:
+    """Print a row for each slowdown; return whether mistakes are as rare as they must be."""
+    console = layout.stdout()
+    title = f"{plan.backend} against itself, {plan.threads} thread(s), {plan.budget_s:g} s a duel at most"
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    table = layout.make_table()
+    headers = ["duels", "slower", "faster", "equivalent", "cannot tell", "rounds", "width", "covered"]
+    layout.make_columns(table, ["twin"], headers, "")
+    passed = True
+    for slowdown in sorted(set(duels["slowdown"].astype(float))):
+        group = duels[duels["slowdown"] == slowdown]
+        counts = group["verdict"].value_counts()
+        mistakes = int((group["verdict"] != "slower").sum()) if slowdown else int(_called_different(counts))
+        good = mistakes <= ALLOWED_MISTAKES * len(group)
+        passed = passed and good
+        widths = (group["ratio_high"] - group["ratio_low"]) / group["ratio"]
+        table.add_row(
+            f"slowed {percent(slowdown)}" if slowdown else "honest",
+            str(len(group)),
+            *(str(counts.get(name, 0)) for name in ("slower", "faster", "equivalent", "cannot tell")),
+            f"{group['rounds'].median():g}",
+            f"{widths.median():.1%}" if widths.notna().any() else "-",
+            f"{int(group['covered'].sum())}",
+            Text("pass", style="green") if good else Text("FAIL", style="bold red"),
+        )
+    console.print(table)
+    console.print("rounds, width: medians; covered: intervals that hold the truth, 1/(1 + slowdown)")
+    return passed
+
+
+def _called_different(counts: pd.Series) -> int:
+    return int(counts.get("slower", 0)) + int(counts.get("faster", 0))

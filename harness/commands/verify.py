@@ -1,0 +1,115 @@
+"""`lenet-bench verify`: proves entrants against the reference; a certificate for each that passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.commands.options import (
+    Backends,
+    DataDir,
+    DataSet,
+    Device,
+    Dtype,
+    Mode,
+    Pythons,
+    Results,
+    Seed,
+    Tf32,
+    Threads,
+    Timeout,
+    parse_pythons,
+)
+from harness.errors import Regression
+from harness.proof import proving, register
+from harness.proof.outcome_table import show_details, show_outcomes
+from harness.proof.proving import Outcome
+from harness.results.folder import RunFolder
+from harness.runs.entrants import make_entrants, parse_backends, precision_of
+from harness.runs.run import name_of
+from harness.spec.recipes import OPTIMIZERS, choose_all
+from harness.tables import layout
+
+
+def verify(
+    backend: Backends,
+    network: Annotated[
+        str, typer.Option("--network", help="Layer tables: names with commas, or all; see `lenet-bench list`.")
+    ] = "lenet5",
+    optimizer: Annotated[
+        str, typer.Option(help=f"{', '.join(OPTIMIZERS)}, all, or recipe: each network's own.")
+    ] = "recipe",
+    data_set: DataSet = "",
+    data_dir: DataDir = None,
+    mode: Mode = None,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    tf32: Tf32 = False,
+    threads: Threads = 1,
+    seed: Seed = 0,
+    details: Annotated[bool, typer.Option("--details", help="Print every quantity, not only what is wrong.")] = False,
+    results_dir: Results = Path("results"),
+    launch_timeout: Timeout = 900,
+    python: Pythons = None,
+) -> None:
+    """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
+
+    Compares the output of every layer, logits, loss, every gradient, the losses of 100 steps (the first with a smaller
+    batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Each tolerance is measured:
+    16 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
+    times k and 2k steps and looks for work that is left after `synchronize`: a stopwatch that stops too early would
+    flatter the backend. Where something is wrong, says where it begins and what it looks like. The certificate is
+    verification.csv in a folder of its own under results/.
+
+    Examples:
+
+    - `lenet-bench verify -b torch`
+    - `lenet-bench verify -b all --dtype float64`
+    - `lenet-bench verify -b tensorflow --mode all`
+    - `lenet-bench verify -b torch,jax --network all --optimizer all`
+    - `lenet-bench verify -b mxnet --network lenet-gluon --details`
+    """
+    names = parse_backends(backend)
+    subjects = [
+        proving.Subject(entrant, recipe)
+        for recipe in choose_all(network, optimizer)
+        for entrant in make_entrants(
+            names, modes=mode, threads=(threads,), device=device, dtype=precision_of(dtype, tf32=tf32),
+            network=recipe.network,
+        )
+    ]  # fmt: skip
+    folder = RunFolder.create(results_dir, name_of(names, "verify"))
+    outcomes = proving.verify(
+        subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout,
+        pythons=parse_pythons(python or []),
+    )  # fmt: skip
+    write_and_show(outcomes, folder, details=details)
+
+
+def write_and_show(outcomes: Iterable[Outcome], folder: RunFolder, *, details: bool) -> None:
+    """Write every outcome as it comes, and print those of a problem together.
+
+    Raises:
+        Regression: at the end, where a outcome is not good.
+    """
+    console, failed = layout.stdout(), []
+    for _, group in groupby(outcomes, key=lambda outcome: outcome.subject.problem):
+        together = []
+        for outcome in group:
+            folder.append("verification", outcome.rows())
+            together.append(outcome)
+            if outcome.passed:
+                register.keep(outcome)
+            else:
+                failed.append(outcome.subject.entrant.label)
+        show_outcomes(console, together)
+        if details:
+            for outcome in together:
+                show_details(console, outcome)
+    console.print(f"Certificate: {folder.path / 'verification.csv'}", soft_wrap=True)
+    if failed:
+        raise Regression(f"Verification failed for {', '.join(failed)}: what is above in red says where it begins.")

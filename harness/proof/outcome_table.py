@@ -1,0 +1,84 @@
+"""An outcome for people: how much of its tolerance each kind of quantity needed, at most 80 columns wide."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.proof.problem import Check
+from harness.proof.proving import Outcome
+from harness.tables.layout import make_columns, make_table
+from harness.worker import asynchrony, dropout
+from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN
+
+_TIMES = set(asynchrony.TOLERANCES)
+GROUPS = ("layers", "loss", "grads", *(f"w {count}" for count in STEPS), "losses", "times")
+
+
+def group_of(quantity: str) -> str:
+    """The column that a quantity is in."""
+    if quantity in _TIMES:
+        return "times"
+    if quantity in dropout.TOLERANCES or quantity.startswith("output of "):
+        return "layers"
+    if quantity.startswith("gradient of "):
+        return "grads"
+    if quantity in (LOSSES, UNSEEN, AGAIN):
+        return "losses"
+    _, after, count = quantity.rpartition(" after ")
+    return f"w {count}" if after else "loss"
+
+
+def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
+    """Print the outcomes of one problem as a table, then what is wrong, then how many checks passed."""
+    subject = outcomes[0].subject
+    entrant = subject.entrant
+    console.print(
+        Text(f"{entrant.network}, recipe {subject.recipe.name}, {entrant.dtype}: error / tolerance", style="bold"),
+        soft_wrap=True,
+    )
+    console.print(_table(outcomes))
+    for outcome in outcomes:
+        name = f"{outcome.subject.entrant.backend} {outcome.subject.entrant.mode}"
+        for sentence in outcome.sentences:
+            console.print(Text(f"{name}: {sentence}", style="red"), soft_wrap=True)
+        failed = sum(not check.passed for check in outcome.checks)
+        if failed:
+            console.print(Text(f"{name}: {failed} of {len(outcome.checks)} failed.", style="red"), soft_wrap=True)
+    if all(outcome.passed for outcome in outcomes):
+        console.print(f"all {sum(len(outcome.checks) for outcome in outcomes)} passed")
+
+
+def show_details(console: Console, outcome: Outcome) -> None:
+    """Print error, tolerance and result of every quantity of one outcome."""
+    entrant = outcome.subject.entrant
+    console.print(Text(f"{entrant.backend} {entrant.mode} {entrant.dtype}, quantity by quantity", style="bold"))
+    table = make_table()
+    make_columns(table, ["quantity"], ["error", "tolerance"], "outcome")
+    for check in outcome.checks:
+        word = Text("pass", style="green") if check.passed else Text("FAIL", style="bold red")
+        table.add_row(check.quantity, f"{check.error:.1e}", f"{check.tolerance:.1e}", word)
+    console.print(table)
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = make_table()
+    make_columns(table, ["backend", "mode"], list(GROUPS), None)
+    for outcome in outcomes:
+        groups: dict[str, list[Check]] = {name: [] for name in GROUPS}
+        for check in outcome.checks:
+            groups[group_of(check.quantity)].append(check)
+        entrant = outcome.subject.entrant
+        table.add_row(entrant.backend, entrant.mode, *(_cell(checks) for checks in groups.values()))
+    return table
+
+
+def _cell(checks: list[Check]) -> Text:
+    """The worst share of a tolerance; at most 1 where all passed."""
+    shares = [check.error / check.tolerance if check.tolerance else math.nan for check in checks]
+    worst = math.nan if any(math.isnan(share) for share in shares) else max(shares, default=0.0)
+    good = all(check.passed for check in checks)
+    return Text(f"{worst:.2f}" if worst < 100 else f"{worst:.0e}", style="" if good else "bold red")

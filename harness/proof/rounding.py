@@ -1,0 +1,183 @@
+"""What honest arithmetic may be off by: the reference in a backend's precision, in several orders of summation.
+
+How far honest float32 arithmetic may be from the float64 reference is measured on the same weights and batches: the
+reference runs in the backend's precision in several orders of summation that are equal in exact arithmetic (hidden
+channels and units permuted, images of a batch permuted), and the largest error of these, times a margin, is the
+tolerance. Nothing about its size is guessed but the margin.
+
+Some kernels are known to be less exact than their precision allows. Then the reference makes errors of that size in the
+same places, and what comes of them, step after step, is measured in the same way.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from harness.proof.problem import Problem, relative_error
+from harness.spec.network import Conv, Dense, Flatten, Network, Subsample
+from harness.spec.precision import array_dtype, epsilon
+from harness.spec.recipe import Recipe
+from harness.worker.quantities import LOSSES, Quantities, blocks, quantities
+
+# Orders of units and images change little in a sum over the pixels of a first layer's output, which oneDNN and the
+# reference's BLAS take in very different pieces: gradients of PyTorch and TensorFlow came to 11 times that error.
+# Adam divides every gradient by its own size: the rounding error of a small one moves its weight as far as a large
+# one would, and the largest error of a few orders says less about the largest of all. Frameworks came to 9.4 times it.
+MARGINS = {"sgd": 16.0, "adam": 32.0}
+ORDERS = 8
+# Kinds of errors that a backend may declare, and what is said of one.
+KINDS = {
+    "log_softmax": "the log-softmax of an image is off by up to {:.1e}",
+    "adam_rate": "Adam's corrected learning rate is off by up to {:.1e} of itself",
+}
+
+
+class KnownErrors:
+    """Errors of a declared size, for the reference to make: as large as they can be in either direction, then drawn."""
+
+    def __init__(self, bounds: Mapping[str, float], number: int) -> None:
+        """Begin.
+
+        Args:
+            bounds: kind -> the largest absolute error.
+            number: of the order that they are for. Errors of the first are all upwards, of the second all downwards:
+                a kernel's errors may have a sign, and then add up from step to step.
+        """
+        self._bounds = bounds
+        self._sign = {0: 1.0, 1: -1.0}.get(number)
+        self._random = np.random.default_rng(number)
+
+    def log_softmax(self, images: int) -> np.ndarray:
+        """What is added to the logarithm of each image's sum of exponentials, float64 (images, 1)."""
+        return self._draw("log_softmax", (images, 1))
+
+    def adam_rate(self) -> float:
+        """The share by which a step's learning rate is too large."""
+        return float(self._draw("adam_rate", ()))
+
+    def _draw(self, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+        share = self._random.uniform(-1.0, 1.0, shape) if self._sign is None else np.full(shape, self._sign)
+        return self._bounds.get(kind, 0.0) * np.asarray(share)
+
+
+def reference(network: Network, recipe: Recipe, dtype: str, errors: KnownErrors | None = None) -> Any:
+    """The NumPy backend, which makes `errors` where a framework is known to make them."""
+    backend = importlib.import_module("backends.numpy.backend").Backend
+    # One thread: matrices are small, and a second one of OpenBLAS that waits by spinning can take ten times as long.
+    made = backend(network=network, recipe=recipe, mode="eager", feed="host", device="cpu", dtype=dtype, threads=1)
+    made.errors = errors
+    return made
+
+
+def measure(
+    problem: Problem,
+    *,
+    inexact: Mapping[str, float] = MappingProxyType({}),
+    tick: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """The tolerance of each of the problem's quantities: largest error over largest value.
+
+    Args:
+        inexact: kind of KINDS -> the largest error that the backend's own kernels are known to make.
+        tick: called after each of the ORDERS pieces of work.
+    """
+    worst = dict.fromkeys(problem.expected, 0.0)
+    for number in range(ORDERS):
+        errors = KnownErrors(inexact, number) if inexact else None
+        found = _in_another_order(reference(problem.network, problem.recipe, problem.dtype, errors), problem, number)
+        for name, value in problem.expected.items():
+            worst[name] = max(worst[name], relative_error(found[name], value))
+        tick()
+    # A scalar can come out right by luck in every order: no tolerance is below one unit in the last place.
+    least, optimizer = epsilon(problem.dtype), problem.recipe.optimizer
+    # Before the first update there is nothing of an optimizer in a number.
+    margin = {name: MARGINS[optimizer if "after" in name or name == LOSSES else "sgd"] for name in worst}
+    return {name: margin[name] * max(error, least) for name, error in worst.items()}
+
+
+def _in_another_order(backend: Any, problem: Problem, number: int) -> Quantities:
+    """The backend's quantities, computed in another order of summation, put back in place."""
+    network, weights, labels = problem.network, problem.weights, problem.labels
+    images, rate = problem.images.astype(array_dtype(problem.dtype)), problem.recipe.learning_rate
+    random = np.random.default_rng(number)
+    axes = _unit_orders(network, random)
+    shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
+    # The smaller batch is the first of the images: they stay among themselves.
+    smaller = blocks(images.shape[1])[0][2]
+    rows = np.concatenate([random.permutation(smaller), smaller + random.permutation(images.shape[1] - smaller)])
+    found = quantities(backend, shuffled, images=images[:, rows], labels=labels[:, rows], learning_rate=rate)
+    outputs = {f"output of {name}": order for name, order in _output_orders(network, axes).items()}
+    back = np.argsort(rows)
+    for name, value in found.items():
+        parameter = name.removeprefix("gradient of ").split(" after ")[0]
+        if parameter in axes:
+            found[name] = _permute(value, [_inverse(order) for order in axes[parameter]])
+        elif name in outputs:
+            found[name] = _permute(value, [back, _inverse(outputs[name])])
+        elif name.startswith("logits"):
+            found[name] = value[back]
+    return found
+
+
+def _inverse(order: np.ndarray | None) -> np.ndarray | None:
+    return None if order is None else np.argsort(order)
+
+
+def _unit_orders(network: Network, random: np.random.Generator) -> dict[str, list[np.ndarray | None]]:
+    """For every parameter, a permutation of its output axis and the matching one of its input axis.
+
+    The logits keep their order, because labels are classes; and so do the channels around a sparse convolution, whose
+    connections are by number.
+    """
+    axes: dict[str, list[np.ndarray | None]] = {}
+    incoming: np.ndarray | None = None
+    weighted = [row.layer for row in network.summary() if isinstance(row.layer, Conv | Dense)]
+    for row in network.summary():
+        layer = row.layer
+        if isinstance(layer, Flatten):
+            incoming = _flattened(incoming, row.input_shape)
+        elif isinstance(layer, Subsample):
+            axes |= {f"{layer.name}.weight": [incoming], f"{layer.name}.bias": [incoming]}
+        elif isinstance(layer, Conv | Dense):
+            place = weighted.index(layer)
+            fixed = layer is weighted[-1] or any(
+                getattr(each, "connections", ()) for each in weighted[place : place + 2]
+            )
+            count = layer.channels if isinstance(layer, Conv) else layer.units
+            outgoing = None if fixed else random.permutation(count)
+            axes |= {f"{layer.name}.weight": [outgoing, incoming], f"{layer.name}.bias": [outgoing]}
+            incoming = outgoing
+    return axes
+
+
+def _output_orders(network: Network, axes: dict[str, list[np.ndarray | None]]) -> dict[str, np.ndarray | None]:
+    """The permutation of the channels or units that each layer puts out."""
+    orders: dict[str, np.ndarray | None] = {}
+    order: np.ndarray | None = None
+    for row in network.summary():
+        if isinstance(row.layer, Flatten):
+            order = _flattened(order, row.input_shape)
+        elif f"{row.layer.name}.bias" in axes:
+            order = axes[f"{row.layer.name}.bias"][0]
+        orders[row.layer.name] = order
+    return orders
+
+
+def _flattened(order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The permutation of values that Flatten makes of one of channels."""
+    if order is None:
+        return None
+    return np.arange(math.prod(shape)).reshape(shape[0], -1)[order].reshape(-1)
+
+
+def _permute(value: np.ndarray, orders: list[np.ndarray | None]) -> np.ndarray:
+    for axis, order in enumerate(orders):
+        if order is not None:
+            value = np.take(value, order, axis=axis)
+    return np.ascontiguousarray(value)

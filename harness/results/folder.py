@@ -1,0 +1,225 @@
+"""Result folders: written a row at a time, whole files at once; read with the schema's dtypes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import InputError
+from harness.files import write_text_atomically
+from harness.results.migrations import upgrade
+from harness.results.schema import (
+    BLOCKS,
+    EPOCHS,
+    INFERENCE,
+    LATENCY,
+    LAUNCHES,
+    SCALING,
+    SCHEMA_VERSION,
+    SUMMARY,
+    VERIFICATION,
+    Column,
+)
+from harness.results.validation import check_rows
+
+TABLES = {
+    "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "latency": LATENCY,
+    "summary": SUMMARY, "scaling": SCALING, "verification": VERIFICATION,
+}  # fmt: skip
+# What a launch writes beside its own row.
+OF_LAUNCHES = ("epochs", "blocks", "inference", "latency")
+
+
+class RunFolder:
+    """One run under results/: a CSV for each of TABLES that it has, and environment.json."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.resolve().name
+
+    @classmethod
+    def create(cls, results: Path, name: str) -> RunFolder:
+        """Make the folder.
+
+        Raises:
+            InputError: it cannot be made, or has results already.
+        """
+        path = results / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot make the results folder {path}: {error.strerror}. Give another with --results-dir."
+            ) from None
+        if (path / "launches.csv").exists():
+            raise InputError(f"{path} has results already. Give another --name, or --resume {path}.")
+        return cls(path)
+
+    def append(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """Add rows to a table; the file on disk is the old one or the new one, never between."""
+        path = self.path / f"{table}.csv"
+        frame = frame_of(rows, TABLES[table])
+        if path.exists():
+            # As text: a run of an hour has too many rows to read them all again after every launch.
+            write_text_atomically(path, path.read_text(encoding="utf-8") + csv_of(frame, header=False))
+        else:
+            write_table(path, frame)
+
+    def drop_failed_launches(self) -> None:
+        """Forget launches that failed, and rows of launches that never ended, so that they are done again."""
+        launches = self.read("launches")
+        launches = launches[launches["status"] == "ok"]
+        write_table(self.path / "launches.csv", launches)
+        ended = set(zip(launches["round"], launches["position"]))
+        for table in OF_LAUNCHES:
+            if not (self.path / f"{table}.csv").exists():
+                continue
+            rows = self.read(table)
+            kept = [key in ended for key in zip(rows["round"], rows["position"])]
+            write_table(self.path / f"{table}.csv", rows[np.array(kept, dtype=bool)])
+
+    def write_summary(self, frame: pd.DataFrame) -> None:
+        """Write summary.csv anew."""
+        write_table(self.path / "summary.csv", frame)
+
+    def write_scaling(self, frame: pd.DataFrame) -> None:
+        """Write scaling.csv."""
+        write_table(self.path / "scaling.csv", frame)
+
+    def read(self, table: str) -> pd.DataFrame:
+        """Read one table, also of an older version; without rows where it does not exist yet.
+
+        Raises:
+            InputError: as `read_table`, or rows that cannot have been measured (see `check_rows`).
+        """
+        path = self.path / f"{table}.csv"
+        if not path.exists():
+            return frame_of([], TABLES[table])
+        frame = read_table(path, TABLES[table])
+        check_rows(frame, table, TABLES[table], path)
+        return frame
+
+    def has_ended(self, timed: int) -> bool:
+        """Whether nothing more is being written: summary.csv, which a run writes last, is there and up to date.
+
+        Args:
+            timed: launches of launches.csv that were timed.
+        """
+        return (self.path / "summary.csv").exists() and int(self.read("summary")["launches"].sum()) == timed
+
+    def write_environment(self, values: dict[str, Any]) -> None:
+        """Write environment.json: plan, machine, packages, controls."""
+        write_text_atomically(self.path / "environment.json", json.dumps(values, indent=1, default=str) + "\n")
+
+    def read_environment(self) -> dict[str, Any]:
+        """Read environment.json.
+
+        Raises:
+            InputError: there is none, or it is not JSON.
+        """
+        path = self.path / "environment.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{self.path} is not a run: environment.json: {error.strerror}.") from None
+        except ValueError as error:
+            raise InputError(f"{path} is not JSON: {error}.") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{path} is not a run's: it holds {type(values).__name__}, not an object.")
+        return values
+
+
+def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
+    """A frame with exactly the schema's columns and dtypes; a cell that a row lacks is missing."""
+    extra = {key for row in rows for key in row} - set(columns)
+    if extra:
+        raise ValueError(f"Columns that harness/results/schema.py does not have: {', '.join(sorted(extra))}.")
+    data = {
+        name: pd.array([_cell(row.get(name)) for row in rows], dtype=column.dtype)  # type: ignore[call-overload]
+        for name, column in columns.items()
+    }
+    return pd.DataFrame(data)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        # Neither csv nor read_text keeps a carriage return apart from the end of a line.
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return pd.NA if value is None else value
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a CSV atomically; real numbers have the digits that give the same bits back."""
+    write_text_atomically(path, csv_of(frame))
+
+
+def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
+    """The rows as CSV, the header before them where it is wanted."""
+    return frame.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+
+
+def read_table(
+    path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION, table: str = ""
+) -> pd.DataFrame:
+    """Read a CSV that `write_table` wrote, in this version or an older one.
+
+    Args:
+        version: of this lenet-bench's columns; rows of older ones are brought up to it (harness/results/migrations.py).
+        table: what kind of table it is; as the file is called, where that is not said.
+
+    Raises:
+        InputError: no such file, no such table, or a cell that is not of its column's dtype, with its place.
+    """
+    try:
+        _check_whole(path)
+        raw = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
+    raw = upgrade(raw, table=table or path.stem, version=version, path=path)
+    missing = [name for name in columns if name not in raw.columns]
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
+    return pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse rows that have lost cells: pandas would take what is left of them and call the rest missing."""
+    with path.open("rb") as end:
+        if end.seek(0, os.SEEK_END) and end.seek(-1, os.SEEK_END) >= 0 and end.read() not in (b"\n", b"\r"):
+            raise InputError(f"{path} does not end with the end of a line. Is it cut off?")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        width = len(next(rows, []))
+        for number, row in enumerate(rows, start=2):
+            # An empty line is no row.
+            if row and len(row) != width:
+                raise InputError(
+                    f"{path}, row {number}: {len(row)} cells, but the header has {width}. Is the file cut off?"
+                )
+
+
+def _typed(values: pd.Series, column: Column, path: Path) -> pd.Series:
+    if column.dtype == "string":
+        return values
+    if column.dtype == "boolean":
+        found: pd.Series = values.map({"True": True, "False": False}, na_action="ignore").astype("boolean")
+    else:
+        found = pd.to_numeric(values, errors="coerce").astype("Float64")
+    bad = (found.isna() & values.notna()).to_numpy(bool)
+    if column.dtype == "Int64":
+        bad = bad | (found % 1 != 0).fillna(False).to_numpy(bool)
+    if bad.any():
+        row = int(bad.argmax())
+        # Row 1 of a spreadsheet is the header.
+        raise InputError(f"{path}, row {row + 2}, column {column.name}: {values.iloc[row]!r} is not {column.dtype}.")
+    return found.astype(column.dtype)  # type: ignore[call-overload]

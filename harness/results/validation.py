@@ -1,0 +1,88 @@
+"""What rows must hold before anything is computed from them: keys that are there and single, values that can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import InputError
+from harness.results.schema import ENTRANT, Column
+
+_LAUNCH = ("run", "round", "position")
+# What tells the rows of a table apart. Older blocks.csv know no turn, so their rows can be alike.
+KEYS = {
+    "launches": _LAUNCH,
+    "epochs": (*_LAUNCH, "epoch"),
+    "inference": (*_LAUNCH, "inference_batch_size"),
+    "latency": (*_LAUNCH, "percentile"),
+    "summary": ("run", *ENTRANT),
+}
+# Without these a row belongs to nothing.
+NEEDED = {
+    "launches": (
+        *_LAUNCH, "backend", "framework_version", "network", "data_set", "mode", "feed", "device", "dtype",
+        "batch_size", "machine_sha256", "status",
+    ),
+    "epochs": (*_LAUNCH, "epoch", "backend", "mode", "seed", "train_s", "test_accuracy"),
+    "blocks": (*_LAUNCH, "backend", "mode", "phase", "block"),
+    "inference": (*_LAUNCH, "backend", "mode", "inference_batch_size", "inference_images_per_s"),
+    "latency": (*_LAUNCH, "backend", "mode", "percentile", "latency_ms"),
+    "summary": ("run", "backend", "framework_version", "network", "mode", "batch_size"),
+}  # fmt: skip
+# What is counted or timed. Only a summary has infinite ones, for never.
+AMOUNTS = ("s", "ms", "us", "bytes", "steps", "epochs", "images", "launches", "turns", "batches", "J", "MHz", "GFLOP/s")
+STATUSES = ("ok", "failed")
+ACCURACIES = ("train_accuracy", "test_accuracy", "until")
+
+
+def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path: Path) -> None:
+    """Refuse rows that cannot have been measured.
+
+    Raises:
+        InputError: with file, row (as a spreadsheet counts, the header being row 1), column and value.
+    """
+    for name in NEEDED.get(table, ()):
+        _refuse(frame, name, frame[name].isna(), path, "where every row needs a value")
+    if table == "launches":
+        _refuse(frame, "status", ~frame["status"].isin(STATUSES), path, f"is none of {', '.join(STATUSES)}")
+    for name, column in columns.items():
+        values = frame[name]
+        if column.unit == "images/s":
+            _refuse(frame, name, (values <= 0) | np.isinf(values), path, "is no speed")
+        elif name == "percentile":
+            _refuse(frame, name, (values < 0) | (values > 100), path, "is no percentile")
+        elif name in ACCURACIES:
+            _refuse(frame, name, (values < 0) | (values > 1), path, "is no share between 0 and 1")
+        elif name in ("batch_size", "round", "position", "epoch"):
+            _refuse(frame, name, values < 1, path, "must be 1 or more")
+        elif column.dtype != "string" and column.unit in AMOUNTS:
+            endless = np.isinf(values) if table != "summary" else values.isna()
+            _refuse(frame, name, (values < 0) | (endless & values.notna()), path, "can be no amount")
+    key = list(KEYS.get(table, ()))
+    if key:
+        _refuse_twins(frame, key, path)
+
+
+def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> None:
+    places = bad.fillna(False).to_numpy(bool)
+    if places.any():
+        row = int(places.argmax())
+        value = frame[name].iloc[row]
+        shown = "an empty cell," if pd.isna(value) else repr(value.item() if hasattr(value, "item") else value)
+        raise InputError(f"{path}, row {row + 2}, column {name}: {shown} {why}. Is the file cut off or hand-edited?")
+
+
+def _refuse_twins(frame: pd.DataFrame, key: list[str], path: Path) -> None:
+    twins = frame.duplicated(key).to_numpy(bool)
+    if twins.any():
+        row = int(twins.argmax())
+        same = frame[key].astype("string").fillna("")
+        first = int((same == same.iloc[row]).all(axis=1).to_numpy(bool).argmax())
+        shown = ", ".join(f"{name} {same.iloc[row][name]}" for name in key[:4] if same.iloc[row][name])
+        raise InputError(
+            f"{path}, row {row + 2}: the same {'launch' if key[0] == 'run' else 'row'} as row {first + 2} ({shown}). "
+            "Remove one of them."
+        )

@@ -1,0 +1,151 @@
+"""Which Python runs which backend: one environment a backend, because no single one can hold all."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from harness.errors import InputError
+from harness.files import write_text_atomically
+from harness.worker import catalogue
+from harness.worker.job import Entrant, installation
+
+MAP_VARIABLE = "LENET_BENCH_INTERPRETERS"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that has a backend's framework.
+
+    Attributes:
+        source: who said so: the map that nox keeps, or "this interpreter".
+        version: of the framework.
+    """
+
+    path: str
+    source: str
+    version: str
+
+
+def map_path() -> Path:
+    """The map's file: MAP_VARIABLE, else `.nox/interpreters.json` of the checkout, else the user's data folder."""
+    if os.environ.get(MAP_VARIABLE):
+        return Path(os.environ[MAP_VARIABLE])
+    root = Path(__file__).resolve().parent.parent
+    if (root / "noxfile.py").exists():
+        return root / ".nox" / "interpreters.json"
+    return Path(platformdirs.user_data_dir("lenet-bench")) / "interpreters.json"
+
+
+def read_map() -> dict[str, str]:
+    """Backend -> interpreter, as nox recorded it; empty where there is no map.
+
+    Raises:
+        InputError: the file is not such a map.
+    """
+    path = map_path()
+    if not path.exists():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(interpreter) for name, interpreter in entries.items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not a map of interpreters ({error}). Delete it, and run nox again.") from None
+
+
+def record(name: str, interpreter: str) -> None:
+    """Add one entry to the map."""
+    path = map_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
+
+
+def find_all(entrants: Iterable[Entrant], *, given: dict[str, str] | None = None) -> dict[str, Interpreter]:
+    """Return the Python of each installation that these entrants run in; see `find`."""
+    return {
+        each.installation: find(each.backend, given=given, device=each.device, version=each.version)
+        for each in entrants
+    }
+
+
+def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu", version: str = "") -> Interpreter:
+    """Return the Python that runs this backend: as given, else from the map, else this one.
+
+    For a GPU the map's `<name>-gpu` comes first: some frameworks have other wheels for it. A version that was asked for
+    is under `<name>==<version>`, or it is what one of the others happens to have.
+
+    Raises:
+        InputError: no interpreter has the framework; the message has the command that installs it.
+    """
+    catalogue.facts(name)
+    for source, path, found in _candidates(name, given or {}, device, version):
+        if found and (not version or _same_version(found, version)):
+            return Interpreter(path, source, found)
+        if not found and source == "--python":
+            raise InputError(f"--python {name}={path}: that interpreter does not have {_wanted(name)}.")
+    options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
+    command = f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
+    wanted = f"{_wanted(name)} {version}".strip()
+    raise InputError(f"{wanted} is not installed for the backend {name!r}. Install it with: {command}")
+
+
+def _candidates(name: str, given: dict[str, str], device: str, version: str) -> Iterator[tuple[str, str, str | None]]:
+    """Interpreters that may be the wanted one, best first: who said so, path, version of the framework in it."""
+    known = read_map()
+    places = [each for place in (f"{name}-{device}", name) for each in (installation(place, version), place)]
+    given_path = given.get(name)
+    if given_path:
+        yield "--python", given_path, _version_in(given_path, name)
+    for path in map(known.get, dict.fromkeys(places)):
+        if path:
+            yield str(map_path()), path, _version_in(path, name)
+    if importlib.util.find_spec("threadpoolctl"):
+        yield "this interpreter", sys.executable, catalogue.installed_version(name)
+
+
+def _same_version(found: str, asked: str) -> bool:
+    """Whether 2.13.0+cpu is the 2.13.0 that was asked for."""
+    return asked in (found, found.partition("+")[0])
+
+
+def _wanted(name: str) -> str:
+    return " or ".join(catalogue.facts(name).DISTRIBUTIONS)
+
+
+def _version_in(path: str, name: str) -> str | None:
+    """Ask another interpreter for the version of a framework, without importing it there."""
+    if not Path(path).exists():
+        return None
+    code = (
+        "import importlib.metadata as m, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: print(m.version(name)); break\n"
+        "    except m.PackageNotFoundError: pass\n"
+    )
+    distributions = catalogue.facts(name).DISTRIBUTIONS
+    try:
+        answer = subprocess.run(
+            [path, "-I", "-c", code, *distributions], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def installed(pythons: dict[str, str]) -> list[str]:
+    """The backends that can be started here."""
+    found = []
+    for name in catalogue.names():
+        with contextlib.suppress(InputError):
+            find(name, given=pythons)
+            found.append(name)
+    return found

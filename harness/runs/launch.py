@@ -1,0 +1,91 @@
+"""One launch of a round, step by step: started, let go on turn by turn, asked for its result, ended."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import WorkerFailed
+from harness.runs.launch_rows import LaunchRows
+from harness.runs.worker_process import WorkerProcess
+from harness.worker.job import Job
+
+
+class Launch:
+    """A worker process and its rows. Each step but `close` may fail once; the steps after that do nothing.
+
+    Attributes:
+        seconds: that were spent on this launch, not on those that it takes turns with.
+        error: why it failed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        rows: LaunchRows,
+        *,
+        interpreter: str,
+        folder: Path,
+        timeout_s: float,
+        source: Path | None = None,
+    ) -> None:
+        self.job = job
+        self.rows = rows
+        self.seconds = 0.0
+        self.error: WorkerFailed | None = None
+        self._folder = folder
+        self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
+        self._options["source"] = source
+        self._worker: WorkerProcess | None = None
+
+    def start(self) -> None:
+        """Start the process; with turns to take, wait until it is warm."""
+
+        def step() -> None:
+            self._worker = WorkerProcess(self.job, **self._options)
+            if self.job.turns:
+                self._worker.ready(self.rows.listen)
+
+        self._attempt(step)
+
+    def turn(self) -> None:
+        """Let it time a turn."""
+        self._attempt(lambda: self._at_work.turn(self.rows.listen))
+
+    def finish(self, check: Callable[[dict[str, Any]], None]) -> None:
+        """Let it do the rest and take in its result, which `check` may refuse by raising WorkerFailed."""
+
+        def step() -> None:
+            result = self._at_work.result(self.rows.listen)
+            check(result)
+            self.rows.succeeded(result)
+
+        self._attempt(step)
+        self.close()
+
+    def close(self) -> None:
+        """End the process, whatever it is doing, and forget its files."""
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            worker.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _at_work(self) -> WorkerProcess:
+        assert self._worker is not None, "start() comes first"
+        return self._worker
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        if self.error is not None:
+            return
+        start = time.monotonic()
+        try:
+            step()
+        except WorkerFailed as error:
+            self.error = error
+            self.rows.failed(error)
+            self.close()
+        self.seconds += time.monotonic() - start

@@ -1,0 +1,119 @@
+"""When a run has enough rounds: precise enough, out of budget, or as many as were asked for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from harness.analysis.comparison import Comparison
+from harness.analysis.statistics import GUARD_ROUNDS, precise_enough, width
+from harness.runs.plan import Plan
+
+
+class Pace:
+    """Decides whether another round is wanted, and guesses how long the rest will take.
+
+    Attributes:
+        rounds: that have ended.
+        found: how the entrants stand after the last of them.
+        ending: why no more rounds are wanted, a sentence; empty while they are.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        begun: int = 0,
+        spent_s: float = 0.0,
+        round_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin to count.
+
+        Args:
+            begun: rounds that an earlier part of the run, which is being resumed, has launches of.
+            spent_s: by those launches.
+            round_s: that one of those rounds took, without its epochs.
+        """
+        self.plan = plan
+        self.rounds = 0
+        self.found: list[Comparison] = []
+        self.ending = ""
+        self._clock = clock
+        self._start = clock() - spent_s
+        self._round_start = clock()
+        self._begun = begun
+        self._round_s = round_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._start
+
+    @property
+    def widest(self) -> float:
+        """Width of the widest interval of a comparison, as a share of its ratio; infinity where one has none yet."""
+        return max((width(each.ratio) for each in self.found if each.ratio), default=math.inf)
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is anything to compare."""
+        return len(self.found or self.plan.entrants) > 1
+
+    def wants_round(self, number: int) -> bool:
+        """Whether the round of this number should begin; where not, `ending` says why."""
+        plan = self.plan
+        self._round_start = self._clock()
+        if number <= self._begun:
+            return True
+        if number > plan.most_rounds:
+            self.ending = f"All {plan.most_rounds} round(s) are done."
+        elif number > plan.rounds and not self.compares:
+            self.ending = f"{self.rounds} rounds; there is nothing to compare."
+        elif number > plan.rounds and self._is_precise():
+            self.ending = f"{self.rounds} rounds: every interval is narrower than {plan.precision:.1%} of its ratio."
+        elif number > 1 and plan.budget_s and self.spent_s + self._round_s > plan.budget_s:
+            self.ending = self._out_of_budget()
+        return not self.ending
+
+    def round_ended(self, found: list[Comparison], *, trained_s: float = 0.0) -> None:
+        """Count a round.
+
+        Args:
+            found: how the entrants stand now.
+            trained_s: seconds of it that went into training epochs, which later rounds may not have.
+        """
+        self.rounds += 1
+        self.found = found
+        took = max(0.0, self._clock() - self._round_start - trained_s)
+        # What was launched of a round before it was cut short took no time now.
+        self._round_s = max(self._round_s, took) if self.rounds <= self._begun else took
+
+    def left_s(self) -> float:
+        """Seconds that the run may still take: a guess from the last round and the widest interval."""
+        plan = self.plan
+        wanted = plan.rounds
+        if plan.precision and self.compares and plan.most_rounds > plan.rounds:
+            wanted = max(wanted, self._rounds_until_precise())
+        left = max(0, wanted - self.rounds) * self._round_s
+        return max(0.0, min(left, plan.budget_s - self.spent_s)) if plan.budget_s else left
+
+    def _rounds_until_precise(self) -> int:
+        """How many rounds there will be in all, if widths go with one over the root of their number."""
+        for number in range(max(self.rounds, 1), self.plan.most_rounds):
+            width = self.widest * math.sqrt(self.rounds / number) * (1 + (GUARD_ROUNDS / number) ** 4)
+            if width <= self.plan.precision:
+                return number
+        return self.plan.most_rounds
+
+    def _is_precise(self) -> bool:
+        ratios = [each.ratio for each in self.found if each.ratio]
+        return self.plan.precision > 0 and len(ratios) > 0 and precise_enough(ratios, precision=self.plan.precision)
+
+    def _out_of_budget(self) -> str:
+        sentence = f"The budget of {self.plan.budget_s:g} s ended after {self.rounds} round(s)"
+        if not self.compares or not math.isfinite(self.widest):
+            return f"{sentence}."
+        wanted = self.plan.precision
+        return f"{sentence}; the widest interval is {self.widest:.1%} of its ratio, {wanted:.1%} was wanted."

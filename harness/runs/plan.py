@@ -1,0 +1,187 @@
+"""What a run will do: entrants, rounds, their order. Decided before the first launch, kept for --resume."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from harness.analysis.comparison import find
+from harness.errors import InputError
+from harness.spec.recipe import Recipe
+from harness.spec.recipes import LENET5
+from harness.worker.job import INFERENCE_SIZES, Entrant
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How long a run goes on.
+
+    Attributes:
+        rounds: that there are at the least.
+        precision: rounds are added until the interval of every comparison is narrower, as a share of the ratio.
+        budget_s: or until so many seconds are over.
+        steady_s: of steady training that a launch times, at least.
+        epochs: that the first round trains, for the accuracy.
+    """
+
+    rounds: int
+    precision: float
+    budget_s: float
+    steady_s: float
+    epochs: int
+
+
+PRESETS = {
+    "quick": Preset(rounds=4, precision=0.05, budget_s=180, steady_s=1.0, epochs=1),
+    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=2.0, epochs=5),
+    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=3.0, epochs=5),
+}
+# A block is a turn where it takes so long. What a neighbour on the machine does differs as much between two turns of a
+# second as between two of a hundredth (3.5 % here, successive differences of means over 8 ms to 1.6 s), so
+# the shortest turns, of which there are most, tell most.
+TURN_S = 0.075
+LEAST_TURNS = 8
+# A run that neither precision nor budget ends: nobody waits for more.
+MOST_ROUNDS = 1000
+# Of a run with a target.
+TARGET_SEEDS = 5
+TARGET_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run.
+
+    Attributes:
+        rounds: at least; each launches every entrant once, in random order.
+        most_rounds: at most; equal to `rounds` where their number was given.
+        precision: width of an interval, as a share of the ratio, at which no rounds are added; 0 for never.
+        budget_s: seconds after which no round is begun, but for the first; 0 for none.
+        base: label of the entrant that all others are compared with; empty for the fastest.
+        seeds: the first so many rounds train epochs, each from a seed of its own: seed, seed + 1, ...
+        seed: of the first round, and of every round that only times.
+        until: test accuracy (0..1) that ends a training before its epochs are over; 0 for never.
+        timing: whether launches are timed, or only train (the gate).
+        train_accuracy: whether epochs have one (see `Job`).
+        audit_batches: whether launches read back all batches of an epoch (see `Job`).
+        verified: whether all entrants had passed verification before the run began.
+        inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
+            machine's peak too.
+    """
+
+    entrants: tuple[Entrant, ...]
+    recipe: Recipe
+    data_set: str
+    data_dir: str | None
+    rounds: int
+    seeds: int
+    seed: int
+    epochs: int
+    most_rounds: int = MOST_ROUNDS
+    precision: float = 0.0
+    budget_s: float = 0.0
+    base: str = ""
+    until: float = 0.0
+    timing: bool = True
+    train_accuracy: bool = False
+    verified: bool = False
+    audit_batches: bool = False
+    inference_sizes: tuple[int, ...] = INFERENCE_SIZES
+    steady_s: float = 2.0
+    launch_timeout_s: float = 900.0
+
+    def order(self, number: int) -> list[Entrant]:
+        """The entrants of a round (counted from 1) in their order, which the plan's seed decides."""
+        entrants = list(self.entrants)
+        random.Random(f"{self.seed}/{number}").shuffle(entrants)
+        return entrants
+
+    @property
+    def turns(self) -> int:
+        """In how many turns the launches of a round time their steady training, one after the other; 0 for none."""
+        if not self.timing or len(self.entrants) == 1:
+            return 0
+        return max(LEAST_TURNS, round(self.steady_s / TURN_S))
+
+    @property
+    def pace(self) -> str:
+        """How many rounds there will be, for people."""
+        if self.most_rounds == self.rounds or len(self.entrants) == 1:
+            return f"{self.rounds} round(s)"
+        budget = f" or {self.budget_s:g} s" if self.budget_s else ""
+        return f"{self.rounds} rounds or more, until intervals are under {self.precision:.1%}{budget}"
+
+    def seed_of(self, number: int) -> int:
+        """The seed that all launches of a round share."""
+        return self.seed + (number - 1 if number <= self.seeds else 0)
+
+    def epochs_of(self, number: int) -> int:
+        """How many epochs the launches of a round train after they were timed."""
+        return self.epochs if number <= self.seeds else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Plan:
+        """The inverse of `as_dict`.
+
+        Raises:
+            InputError: the values are not a plan.
+        """
+        try:
+            read = {
+                "entrants": tuple(Entrant(**entrant) for entrant in values["entrants"]),
+                "recipe": Recipe(**values["recipe"]),
+                "inference_sizes": tuple(values["inference_sizes"]),
+            }
+            return cls(**(values | read))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"The plan in environment.json cannot be read ({error}). Start a new run.") from None
+
+
+def default_plan(entrants: Sequence[Entrant], *, recipe: Recipe = LENET5, base: str = "", **fields: Any) -> Plan:
+    """A plan with a recipe at the entrants' batch size.
+
+    Raises:
+        InputError: no entrant is called as `base` says.
+    """
+    recipe = replace(recipe, batch_size=entrants[0].batch_size)
+    labels = [entrant.label for entrant in entrants]
+    base = labels[find(base, labels)] if base else ""
+    return Plan(entrants=tuple(entrants), recipe=recipe, base=base, **fields)
+
+
+def pace_fields(
+    preset: Preset,
+    *,
+    precision: float | None,
+    rounds: int | None,
+    epochs: int | None,
+    seeds: int | None,
+    until: float | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """The fields of a plan that say how long it goes on: the preset's, but for what was given.
+
+    Args:
+        precision: in percent.
+        until: where there is a target, several seeds train for it, and longer.
+        others: budget_s, steady_s, inference_sizes; None for the preset's or the plan's own.
+    """
+    if until and epochs == 0:
+        raise InputError("--until needs epochs to train, got --epochs 0.")
+    if rounds and seeds and seeds > rounds:
+        raise InputError(f"--seeds {seeds} need as many rounds, one each, got --rounds {rounds}.")
+    seeds = seeds or min(TARGET_SEEDS if until else 1, rounds or TARGET_SEEDS)
+    fields = {"budget_s": preset.budget_s, "steady_s": preset.steady_s}
+    fields |= {name: value for name, value in others.items() if value is not None}
+    fields["precision"] = precision / 100 if precision else preset.precision
+    fields["epochs"] = (TARGET_EPOCHS if until else preset.epochs) if epochs is None else epochs
+    fields |= {"seeds": seeds, "rounds": max(preset.rounds, seeds)}
+    if rounds:
+        fields |= {"rounds": rounds, "most_rounds": rounds, "precision": 0.0, "budget_s": 0.0}
+    return fields

@@ -1,0 +1,249 @@
+"""Carrying out a plan: launches in rounds, each row on disk before the next launch starts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.comparison import compare_entrants
+from harness.analysis.summary import summarise
+from harness.errors import WorkerFailed
+from harness.runs.asked_controls import asked_controls
+from harness.runs.display import Display
+from harness.runs.launch import Launch
+from harness.runs.launch_rows import LaunchRows, identity
+from harness.runs.pace import Pace
+from harness.runs.run import Place, Run
+from harness.runs.scratch import scratch_folder, write_dataset
+from harness.runs.worker_process import run_job
+from harness.spec.networks import get_network
+from harness.spec.start import initial_weights, weights_digest
+from harness.worker import peak
+from harness.worker.job import Entrant, Job
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all launches of a round have in common.
+
+    Attributes:
+        scratch: the folder of the data set's arrays, and of the launches' own folders.
+        weights_file: the initial weights, .npz.
+        weights_sha256: of these, as every launch must give it back.
+        turns: in how many turns they time their steady training; 0 for none.
+    """
+
+    scratch: Path
+    weights_file: Path
+    weights_sha256: str
+    turns: int
+
+
+class Rounds:
+    """One run under way.
+
+    Attributes:
+        failures: entrant label -> why it left the run.
+        ending: why there were no more rounds, a sentence; empty until `execute` has returned.
+    """
+
+    def __init__(self, run: Run, display: Display) -> None:
+        self.run = run
+        self.plan = run.plan
+        self.folder = run.folder
+        self.display = display
+        self.failures: dict[str, WorkerFailed] = {}
+        self.packages: dict[str, list[str]] = {}
+        self.ending = ""
+        self._digests: dict[tuple[int, int], str] = {}
+        self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
+
+    def execute(self, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> None:
+        """Launch whatever the folder does not have yet. An entrant that fails leaves the run; the others go on.
+
+        What it was done with is in environment.json, before the first launch and after the last.
+
+        Args:
+            packages: by installation, of launches that are in the folder already.
+        """
+        self.run.write_environment(packages)
+        try:
+            self._execute()
+        finally:
+            self.run.write_environment({**packages, **self.packages})
+
+    def _execute(self) -> None:
+        rows = self.folder.read("launches")
+        done = set(zip(rows["round"], rows["position"]))
+        spent_s = float(rows["launch_s"].fillna(0).sum())
+        begun = int(rows["round"].max()) if len(rows) else 0
+        pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
+        try:
+            with scratch_folder() as scratch:
+                write_dataset(self.run.dataset, scratch)
+                self.display.start(len(self.plan.entrants))
+                self._go_on(pace, done, scratch)
+        finally:
+            # Its summary says that a run is no longer under way (`RunFolder.has_ended`), also after Ctrl-C.
+            launches, epochs = self.folder.read("launches"), self.folder.read("epochs")
+            self.folder.write_summary(summarise(launches, epochs, base=self.base))
+        self.ending = pace.ending
+
+    def _go_on(self, pace: Pace, done: set[tuple[int, int]], scratch: Path) -> None:
+        number = 1
+        while pace.wants_round(number):
+            self.display.round_started(number)
+            trained_s = self._round(number, done, scratch)
+            pace.round_ended(compare_entrants(self._rows_left(), base=self.base), trained_s=trained_s)
+            self.display.round_ended(pace)
+            number += 1
+            if len(self.failures) == len(self.plan.entrants):
+                break
+
+    @property
+    def base(self) -> str:
+        """The base that was asked for, unless it failed or has not been timed: there is nothing to compare with."""
+        rows = self._rows_left()
+        timed = rows[(rows["status"] == "ok") & rows["train_images_per_s"].notna()]
+        return self.plan.base if self.plan.base in self._labels(timed) else ""
+
+    def _labels(self, rows: pd.DataFrame) -> list[str]:
+        return [self.plan.order(number)[place - 1].label for number, place in zip(rows["round"], rows["position"])]
+
+    def _rows_left(self) -> pd.DataFrame:
+        """Launches of the entrants that have not left the run."""
+        rows = self.folder.read("launches")
+        return rows[np.array([label not in self.failures for label in self._labels(rows)], dtype=bool)]
+
+    def _round_s(self, spent_s: float, launches: int) -> float:
+        """Seconds of a round without its epochs, from the launches that there are; 0 without any."""
+        epochs = self.folder.read("epochs")
+        trained_s = float(epochs["train_s"].sum() + epochs["evaluate_s"].sum())
+        return (spent_s - trained_s) / launches * len(self.plan.entrants) if launches else 0.0
+
+    def _round(self, number: int, done: set[tuple[int, int]], scratch: Path) -> float:
+        """Launch what is left of a round; return the seconds of it that went into training epochs."""
+        network = get_network(self.plan.entrants[0].network)
+        seed = self.plan.seed_of(number)
+        weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
+        weights_file = scratch / f"weights-{seed}.npz"
+        np.savez(weights_file, **weights)  # type: ignore[arg-type]
+        self._peaks.clear()
+        places = [
+            Place(number, position, entrant)
+            for position, entrant in enumerate(self.plan.order(number), start=1)
+            if entrant.label not in self.failures and (number, position) not in done
+        ]
+        turns = self.plan.turns if len(places) > 1 else 0
+        shared = Shared(scratch, weights_file, weights_digest(weights), turns)
+        launches = [self._make_launch(place, shared) for place in places]
+        try:
+            if turns:
+                self._take_turns(launches, random.Random(f"{self.plan.seed}/{number}/turns"))
+            for each in launches:
+                self.display.launch_started(each.job.entrant.label)
+                if not turns:
+                    each.start()
+                self._finish(each, shared)
+        finally:
+            for each in launches:
+                each.close()
+        return sum(each.rows.trained_s for each in launches)
+
+    def _make_launch(self, place: Place, shared: Shared) -> Launch:
+        entrant, folder = place.entrant, shared.scratch / f"{place.round}-{place.position}"
+        row = identity(self.run, place) | self._peak(entrant, shared.scratch)
+        return Launch(
+            self._job(place, folder, shared),
+            LaunchRows(row, label=entrant.label, display=self.display),
+            interpreter=self.run.interpreters[entrant.installation].path,
+            folder=folder,
+            timeout_s=self.plan.launch_timeout_s,
+            source=self.run.sources.get(entrant.variant),
+        )
+
+    def _take_turns(self, launches: list[Launch], order: random.Random) -> None:
+        """Start all, one after the other, each up to steady training; then let them take turns in random order.
+
+        While one starts or has its turn, the others sleep.
+        """
+        for each in launches:
+            self.display.launch_started(each.job.entrant.label)
+            each.start()
+        for number in range(1, self.plan.turns + 1):
+            self.display.turn_started(number, self.plan.turns)
+            for each in order.sample(launches, len(launches)):
+                each.turn()
+
+    def _finish(self, each: Launch, shared: Shared) -> None:
+        """Take in a launch's result and write its rows."""
+        entrant = each.job.entrant
+
+        def check(result: dict[str, Any]) -> None:
+            self.packages[entrant.installation] = result.pop("packages")
+            self._check_digests(each.job.seed, entrant.batch_size, result, shared.weights_sha256)
+
+        each.finish(check)
+        if each.error:
+            self.failures[entrant.label] = each.error
+        each.rows.write(self.folder, launch_s=each.seconds)
+        self.display.launch_finished(each.rows.row, each.error)
+
+    def _peak(self, entrant: Entrant, scratch: Path) -> dict[str, Any]:
+        """NumPy's matrix multiplication in this round, on the same CPUs and threads; empty where it says nothing.
+
+        Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
+        """
+        measurable = entrant.device == "cpu" and entrant.dtype in peak.DTYPES
+        if not self.plan.timing or not self.plan.inference_sizes or not measurable:
+            return {}
+        key = (entrant.threads, entrant.dtype)
+        if key not in self._peaks:
+            folder = scratch / "peak"
+            asked = asked_controls(entrant, folder)
+            job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
+            self._peaks[key] = {}
+            try:
+                self._peaks[key] = run_job(
+                    job, interpreter=sys.executable, folder=folder, timeout_s=60, listen=lambda message: None
+                )
+            except WorkerFailed as error:
+                self.display.note(f"The peak of matrix multiplication could not be measured: {error}", "yellow")
+            shutil.rmtree(folder, ignore_errors=True)
+        return self._peaks[key]
+
+    def _job(self, place: Place, folder: Path, shared: Shared) -> Job:
+        plan = self.plan
+        return Job(
+            kind="measure" if plan.timing else "train",
+            entrant=place.entrant,
+            recipe=plan.recipe.as_dict(),
+            seed=plan.seed_of(place.round),
+            data=str(shared.scratch),
+            weights=str(shared.weights_file),
+            epochs=plan.epochs_of(place.round),
+            asked=asked_controls(place.entrant, folder),
+            steady_s=plan.steady_s,
+            turns=shared.turns,
+            inference_sizes=plan.inference_sizes,
+            until=plan.until,
+            train_accuracy=plan.train_accuracy,
+            audit_batches=plan.audit_batches,
+        )
+
+    def _check_digests(self, seed: int, batch_size: int, result: dict[str, Any], weights_sha256: str) -> None:
+        """Every backend must have started from the same weights and met the same batches."""
+        if result["weights_sha256"] != weights_sha256:
+            raise WorkerFailed(f"weights_sha256 is {result['weights_sha256']}, the harness made {weights_sha256}.")
+        first = self._digests.setdefault((seed, batch_size), result["batches_sha256"])
+        if result["batches_sha256"] != first:
+            raise WorkerFailed(f"batches_sha256 is {result['batches_sha256']}, the first backend had {first}.")

@@ -1,0 +1,89 @@
+"""A run: a plan, and all that it takes to carry it out. Made once, by the command, and read by everything below."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.data.sources import Dataset
+from harness.results.folder import RunFolder
+from harness.runs.asked_controls import asked_controls, set_aside
+from harness.runs.display import Display
+from harness.runs.interpreters import Interpreter
+from harness.runs.machine import this_machine
+from harness.runs.plan import Plan
+from harness.worker.job import Entrant
+
+
+@dataclass(frozen=True)
+class Run:
+    """A plan that is known to be possible, and where its rows go.
+
+    Attributes:
+        interpreters: by `Entrant.installation`; of all entrants, and possibly of others.
+        sources: variant of an entrant -> the folder with the `harness` and `backends` that its workers run; all others
+            run this code.
+        notes: what environment.json says beside what every run's says.
+    """
+
+    plan: Plan
+    interpreters: Mapping[str, Interpreter]
+    dataset: Dataset
+    folder: RunFolder
+    sources: Mapping[str, Path] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def announce(self, display: Display) -> None:
+        """Say what is about to happen, on what, and what was set aside for it."""
+        plan, dataset = self.plan, self.dataset
+        wanted = dict.fromkeys(entrant.installation for entrant in plan.entrants)
+        versions = ", ".join(f"{name} {self.interpreters[name].version}" for name in wanted)
+        display.note(f"{versions} | {plan.entrants[0].network} on {dataset.name} ({dataset.source})")
+        display.note(f"{this_machine().text} | {plan.pace}, {plan.epochs} epoch(s) | {self.folder.path}")
+        aside = set_aside()
+        if aside and plan.entrants[0].environment == "controlled":
+            display.note(f"Set aside for controlled launches: {', '.join(aside)} (keep them: --environment native)")
+
+    def write_environment(self, packages: Mapping[str, list[str]]) -> None:
+        """Write environment.json.
+
+        Args:
+            packages: `pip freeze` of each installation, as far as its workers have told it.
+        """
+        controlled = self.plan.entrants[0].environment == "controlled"
+        values: dict[str, Any] = {
+            "lenet_bench": harness.__version__,
+            "plan": self.plan.as_dict(),
+            "data_set": {"name": self.dataset.name, "source": self.dataset.source, "sha256": self.dataset.sha256},
+            "machine": this_machine().details,
+            "interpreters": {name: interpreter.path for name, interpreter in self.interpreters.items()},
+            "controls": {each.label: asked_controls(each, Path("<launch>")) for each in self.plan.entrants},
+            "variables_set_aside": set_aside() if controlled else [],
+            "packages": dict(packages),
+        }
+        self.folder.write_environment(values | dict(self.notes))
+
+
+@dataclass(frozen=True)
+class Place:
+    """One launch of a run: its round, its place in it, both counted from 1, and its entrant."""
+
+    round: int
+    position: int
+    entrant: Entrant
+
+
+def name_of(backends: Iterable[str], suffix: str = "") -> str:
+    """A folder name that sorts by time and says what runs.
+
+    Args:
+        backends: repeated ones count once.
+        suffix: of a run that is not one of `lenet-bench run`.
+    """
+    now, names = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S"), list(dict.fromkeys(backends))
+    what = "-".join(names) if len(names) < 4 else f"{len(names)}-backends"
+    return "-".join(part for part in (now, what, suffix) if part)

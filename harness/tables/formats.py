@@ -1,0 +1,130 @@
+"""The headline table for other programs and for papers: CSV, Markdown, JSON, LaTeX."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import unknown
+from harness.results.folder import csv_of
+from harness.tables import markdown
+from harness.tables.run_tables import any_unverified, is_paired
+from harness.worker.job import FORMS
+
+# Columns that stand in the headline only where entrants differ in them.
+TELLING = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment", "variant")
+
+
+def headline(summary: pd.DataFrame) -> pd.DataFrame:
+    """The columns that people quote, as text: who, images/s with interval, ratio with interval, verdict, accuracy.
+
+    Args:
+        summary: rows of summary.csv, in the order in which they are to stand.
+    """
+    telling = [name for name in TELLING if summary[name].nunique(dropna=False) > 1]
+    rows = []
+    for _, row in summary.iterrows():
+        cells = {name: _text(row[name]) for name in ("backend", "framework_version", "mode", *telling)}
+        cells |= {
+            "images/s": _number(row["train_images_per_s"], ",.0f"),
+            "95 % interval": _interval(row, "train_images_per_s", ",.0f"),
+            "ratio": _number(row["ratio"], ".3f"),
+            "its interval": _interval(row, "ratio", ".3f"),
+            "verdict": _text(row["verdict"]) + ("" if is_paired(row) else " (unpaired)"),
+            "launches": str(row["launches"]),
+            "test accuracy": _number(row["test_accuracy"], ".2%"),
+        }
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def caption(summary: pd.DataFrame) -> str:
+    """What the headline leaves out because it is the same for all, and how its figures are to be read."""
+    same = [
+        FORMS.get(name, "{}").format(summary[name].iloc[0])
+        for name in TELLING
+        if name != "run" and summary[name].nunique(dropna=False) == 1 and not pd.isna(summary[name].iloc[0])
+    ]
+    base = summary["base"].iloc[0]
+    unverified = " NOT VERIFIED: some were timed with --unverified." if any_unverified(summary) else ""
+    return (
+        f"Training, steady: {', '.join([*same, str(summary['machine'].iloc[0])])}. Ratios are to {base}; all of them "
+        f"hold together with 95 %.{unverified}"
+    )
+
+
+def as_csv(summary: pd.DataFrame) -> str:
+    """All of summary.csv's columns."""
+    return csv_of(summary)
+
+
+def as_markdown(summary: pd.DataFrame) -> str:
+    """A table as GitHub and most others read it."""
+    table = headline(summary)
+    lines = [markdown.row(row) for row in [list(table.columns), *table.to_numpy().tolist()]]
+    right = {"images/s", "ratio", "launches", "test accuracy"}
+    rule = "| " + " | ".join("---:" if name in right else "---" for name in table.columns) + " |"
+    return "\n".join([lines[0], rule, *lines[1:], "", markdown.plain(caption(summary)), ""])
+
+
+def as_json(summary: pd.DataFrame) -> str:
+    """A list of summary.csv's rows; null where there is no value, and the text "inf" for never."""
+    rows = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
+    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
+
+
+def as_latex(summary: pd.DataFrame) -> str:
+    """A `table` with the rules of the package booktabs."""
+    table = headline(summary)
+    right = {"images/s", "ratio", "launches", "test accuracy"}
+    columns = "".join("r" if name in right else "l" for name in table.columns)
+    table.columns = [_tex(name) for name in table.columns]
+    return table.map(_tex).to_latex(index=False, escape=False, column_format=columns, caption=_tex(caption(summary)))
+
+
+WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "csv": as_csv,
+    "markdown": as_markdown,
+    "json": as_json,
+    "latex": as_latex,
+}
+FORMATS = ("table", *WRITERS)
+
+
+def check_format(name: str) -> None:
+    """Refuse a format that there is none of.
+
+    Raises:
+        InputError: with those there are.
+    """
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+
+
+def _text(value: Any) -> str:
+    return "-" if pd.isna(value) or value == "" else str(value)
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if pd.isna(value) else format(float(value), form)
+
+
+def _interval(row: pd.Series, name: str, form: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return "-" if pd.isna(low) or pd.isna(high) else f"{low:{form}}..{high:{form}}"
+
+
+def _tex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(each, f"\\{each}" if each in "&%$#_{}" else each) for each in text)
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -1,0 +1,91 @@
+"""One launch: `python -m harness.worker JOB FD TURNS` builds, warms up, is timed, trains, answers on FD, exits.
+
+Imports NumPy, psutil, threadpoolctl, the backend and its framework, and nothing else, so that nothing else
+is in the process that is timed. What a framework prints goes to the launch's log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.worker import controls
+from harness.worker.job import TURN, Job
+
+Tell = Callable[..., None]
+
+# How NumPy and the frameworks say that there is no more memory, on the CPU and on a GPU.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|unable to allocate|failed to allocate|OOM when|RESOURCE_?EXHAUSTED|bad_alloc",
+    re.IGNORECASE,
+)
+
+
+def main() -> int:
+    """Run the job in argv[1], answering in JSON lines on the file descriptor argv[2], taking turns by argv[3]."""
+    job = Job.read(Path(sys.argv[1]))
+    descriptor, turns = int(sys.argv[2]), int(sys.argv[3])
+    os.set_inheritable(descriptor, False)
+    os.set_inheritable(turns, False)
+    _die_with_parent()
+    _die_first()
+    tell = _teller(descriptor)
+    cpus = job.asked.get("cpus")
+    if cpus:
+        # Before NumPy and the framework are imported: they size their thread pools by what they see then.
+        os.sched_setaffinity(0, cpus)  # type: ignore[arg-type]
+    try:
+        controls.check_found(job.asked)
+        from harness.worker import phases
+
+        phases.run(job, tell, lambda: os.read(turns, 1) == TURN)
+    except Exception as error:
+        traceback.print_exc()
+        tell("failed", message=_reason(error, job))
+    # Some frameworks crash while their threads are torn down; all has been said by now.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _reason(error: Exception, job: Job) -> str:
+    """What went wrong, and what to do about it where that is known."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(text):
+        words = " ".join(text.split())[:300]
+        return f"Out of memory with batches of {job.entrant.batch_size} images; smaller ones need less. {words}"
+    if isinstance(error, ImportError | OSError) and "cannot open shared object file" in str(error):
+        text += ". Install that system library (Debian, Ubuntu: apt-get install libgomp1 libquadmath0 libstdc++6)."
+    return text
+
+
+def _teller(descriptor: int) -> Tell:
+    def tell(event: str, **values: Any) -> None:
+        os.write(descriptor, (json.dumps({"event": event, **values}, default=float) + "\n").encode())
+
+    return tell
+
+
+def _die_first() -> None:
+    """Where memory runs out, the kernel should end this process and not the harness (proc(5), oom_score_adj)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the harness dies, however it dies (prctl(2), PR_SET_PDEATHSIG = 1)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

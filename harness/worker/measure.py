@@ -1,0 +1,254 @@
+"""What is timed: training, turn by turn, inference and latency. Worker side: NumPy and psutil only.
+
+Every timed interval is one call of `stopwatch.timed`. Preparing batches, choosing, counting and reporting happen
+between intervals.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.worker.batches import Data
+from harness.worker.catalogue import blockwise, steps_of
+from harness.worker.counters import Counters, combine
+from harness.worker.job import EVALUATION_BATCH, LATENCY_QUERIES, Job
+from harness.worker.stopwatch import timed
+
+# Blocks of different batches that training cycles through while it is timed.
+DISTINCT_BLOCKS = 5
+# Warm-up has ended when the medians of the last five blocks and of the five before them agree this well.
+STEADY_WINDOW = 5
+STEADY_TOLERANCE = 0.03
+LEAST_BLOCKS = 10
+# Clocks of processors and graphics cards take a while to rise; blocks may be over in milliseconds.
+LEAST_WARMUP_S = 0.5
+# Steps at the start of a turn that are not counted, because others have had the caches. Three processes of PyTorch in
+# turns, medians of 60 turns each: the first step took 17 to 21 % longer, the second 3 to 4, the third 1.5, the fourth
+# and those after it nothing.
+RETURN_STEPS = 4
+LATENCY_WARMUP = 64
+# What a launch keeps of its queries' distribution.
+PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
+# How long each batch size of the inference sweep is timed, and how many calls at least.
+SWEEP_S = 0.2
+SWEEP_CALLS = 5
+
+Row = dict[str, Any]
+Tell = Callable[..., None]
+
+
+def blocks(job: Job, data: Data) -> Iterator[Any]:
+    """Endless blocks of full batches, all of them made before the first is handed out."""
+    size = job.entrant.batch_size
+    order = data.order(seed=job.seed, epoch=0, batch_size=size)
+    full = [index for index in order if len(index) == size]
+    wanted = DISTINCT_BLOCKS * steps_of(job.entrant)
+    batches: list[Any] = full[:wanted]
+    if job.entrant.feed == "host":
+        batches = [data.train_batch(index) for index in batches]
+    # A small data set, or a large batch, has fewer batches than a few blocks need: go round.
+    source = cycle(batches)
+    made = [[next(source) for _ in range(steps_of(job.entrant))] for _ in range(DISTINCT_BLOCKS)]
+    return cycle([np.stack(block) for block in made] if job.entrant.feed == "device" else made)
+
+
+def training(job: Job, backend: Any, source: Iterator[Any], tell: Tell, take_turn: Callable[[], bool]) -> Row:
+    """Warm up until steady, then time blocks for at least `job.steady_s` seconds, all at once or in turns.
+
+    Returns:
+        columns of launches.csv, and `blocks`: the seconds of every block, for blocks.csv.
+    """
+    warmup, steady = _warm_up(job, backend, source)
+    turns = Turns(job, backend, source, tell)
+    if job.turns:
+        tell("ready")
+        while take_turn():
+            turns.take(job.steady_s / job.turns)
+            tell("turn ended")
+    else:
+        turns.take(job.steady_s)
+    count = steps_of(job.entrant)
+    seconds = [second for turn in turns.seconds for second in turn]
+    step_us = np.array(seconds) / count * 1e6
+    median = float(np.median(step_us))
+    return {
+        "block_steps": count,
+        "warmup_steps": len(warmup) * count,
+        "warmup_s": sum(warmup),
+        "steady": steady,
+        "steady_steps": len(seconds) * count,
+        "steady_drift": drift(seconds),
+        "turns": len(turns.seconds),
+        "turn_step_us": " ".join(f"{statistics.median(turn) / count * 1e6:.3f}" for turn in turns.seconds),
+        "train_images_per_s": job.entrant.batch_size / median * 1e6,
+        "step_us_median": median,
+        "step_us_p95": float(np.percentile(step_us, 95)),
+        "return_steps": turns.return_steps if job.turns else None,
+        "blocks": {"warmup": [warmup], "return": turns.returns, "steady": turns.seconds},
+    } | combine(turns.counted)
+
+
+class Turns:
+    """Steady training, turn by turn.
+
+    Attributes:
+        seconds: of the blocks of each turn.
+        returns: of the steps before them, which are not counted.
+        return_steps: how many these are.
+        counted: steps, seconds and counters of each turn.
+    """
+
+    def __init__(self, job: Job, backend: Any, source: Iterator[Any], tell: Tell) -> None:
+        self.job, self.backend, self.source, self.tell = job, backend, source, tell
+        self.seconds: list[list[float]] = []
+        self.returns: list[list[float]] = []
+        self.counted: list[tuple[int, float, Row]] = []
+        self.counters = Counters(device=job.entrant.device)
+        # A shorter block of a mode that compiles blocks would be another program.
+        whole = job.entrant.mode in blockwise(job.entrant.backend)
+        self.return_steps = steps_of(job.entrant) if whole else RETURN_STEPS
+
+    def take(self, least_s: float) -> None:
+        """Time blocks for so many seconds at least."""
+        collect_garbage()
+        self.tell("phase", name="steady")
+        self.returns.append([self._steps(next(self.source)[: self.return_steps])] if self.job.turns else [])
+        least = 1 if self.job.turns else LEAST_BLOCKS
+        seconds: list[float] = []
+        self.counters.start()
+        while len(seconds) < least or sum(seconds) < least_s:
+            seconds.append(self._steps(next(self.source)))
+        steps = len(seconds) * steps_of(self.job.entrant)
+        self.counted.append((steps, sum(seconds), self.counters.stop(steps=steps)))
+        self.tell("phase", name="steady ended")
+        self.seconds.append(seconds)
+
+    def _steps(self, batches: Any) -> float:
+        return timed(self.backend.train_steps, batches, synchronize=self.backend.synchronize)
+
+
+def _warm_up(job: Job, backend: Any, source: Iterator[Any]) -> tuple[list[float], bool]:
+    """Return the seconds of every block, and whether they became steady within the limit."""
+    seconds: list[float] = []
+    while len(seconds) < LEAST_BLOCKS or sum(seconds) < job.warmup_limit_s:
+        seconds.append(timed(backend.train_steps, next(source), synchronize=backend.synchronize))
+        if is_steady(seconds) and sum(seconds) >= LEAST_WARMUP_S:
+            return seconds, True
+    return seconds, False
+
+
+def is_steady(seconds: Sequence[float]) -> bool:
+    """Whether the last blocks took as long as those before them."""
+    if len(seconds) < 2 * STEADY_WINDOW:
+        return False
+    last = statistics.median(seconds[-STEADY_WINDOW:])
+    before = statistics.median(seconds[-2 * STEADY_WINDOW : -STEADY_WINDOW])
+    return abs(last / before - 1) <= STEADY_TOLERANCE
+
+
+def drift(seconds: Sequence[float]) -> float:
+    """Median of the second half of the blocks over that of the first, less one: 0.01 is 1 % slower at the end."""
+    half = len(seconds) // 2
+    return statistics.median(seconds[half:]) / statistics.median(seconds[:half]) - 1
+
+
+def cold_start(row: Row, *, images: int, batch_size: int) -> Row:
+    """What starting costs, and how long the first epoch takes from the import of the framework on, in seconds.
+
+    Start-up is import, build, and whatever the first step and the warm-up took beyond their steps at the steady
+    median (compilation, caches that fill); the epoch is that and all its images at the steady median. Evaluation is
+    in neither.
+    """
+    step_s = row["step_us_median"] / 1e6
+    compiling = max(0.0, row["first_step_s"] - step_s)
+    warming = max(0.0, row["warmup_s"] - row["warmup_steps"] * step_s)
+    start_up = row["import_s"] + row["build_s"] + compiling + warming
+    return {"start_up_s": start_up, "first_epoch_s": start_up + images / batch_size * step_s}
+
+
+def inference(job: Job, backend: Any, data: Data) -> Row:
+    """Throughput over the test half, images already on the device, for every size of the sweep.
+
+    Returns:
+        columns of launches.csv (of the largest size), and `inference`: (size, images per second), for inference.csv.
+    """
+    sweep = [(size, _throughput(backend, data, size)) for size in sorted(job.inference_sizes)]
+    size, images_per_s = sweep[-1]
+    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep}
+
+
+def _throughput(backend: Any, data: Data, size: int) -> float:
+    """Images per second in batches of one size: of the median call."""
+    images = cycle([native for native, _ in evaluation_batches(backend, data, size=size, limit=2 * EVALUATION_BATCH)])
+    for _ in range(2):
+        timed(backend.logits, next(images), synchronize=backend.synchronize)
+    collect_garbage()
+    seconds: list[float] = []
+    while len(seconds) < SWEEP_CALLS or sum(seconds) < SWEEP_S:
+        seconds.append(timed(backend.logits, next(images), synchronize=backend.synchronize))
+    return size / statistics.median(seconds)
+
+
+def latency(backend: Any, data: Data) -> Row:
+    """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream).
+
+    Returns:
+        columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
+    """
+    queries = []
+    for number in range(LATENCY_QUERIES):
+        place = number % len(data.test_labels)
+        images, labels = data.test_batch(slice(place, place + 1))
+        queries.append(backend.put(images=images, labels=labels)[0])
+    for image in queries[:LATENCY_WARMUP]:
+        timed(backend.logits, image, synchronize=backend.synchronize)
+    collect_garbage()
+    milliseconds = [timed(backend.logits, image, synchronize=backend.synchronize) * 1e3 for image in queries]
+    found = dict(zip(PERCENTILES, np.percentile(milliseconds, PERCENTILES).tolist()))
+    return {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)} | {"latency": list(found.items())}
+
+
+def evaluation_batches(
+    backend: Any, data: Data, *, size: int = EVALUATION_BATCH, limit: int | None = None
+) -> Iterator[tuple[Any, np.ndarray]]:
+    """The test half on the device, batch by batch: native images and int32 labels.
+
+    Args:
+        limit: only full batches, of so many images in all, but one batch at least.
+    """
+    count = len(data.test_labels)
+    if limit is not None:
+        count = max(1, min(count, limit) // size) * size
+    for start in range(0, count, size):
+        images, labels = data.test_batch(slice(start, start + size))
+        yield backend.put(images=images, labels=labels)[0], labels
+
+
+def collect_garbage() -> None:
+    """Collect now, and let later collections pass over what the harness holds: they belong to the framework."""
+    gc.collect()
+    gc.freeze()
+
+
+def rss_bytes() -> int:
+    """Resident set of this process now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident set of this program so far: VmHWM of proc(5).
+
+    getrusage(2)'s ru_maxrss also counts the process that it was forked from: a small framework was given the
+    harness's own memory.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]

@@ -1,0 +1,161 @@
+"""What a worker does with its job, phase by phase. Worker side; imported once the process is pinned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.spec.network import Network
+from harness.spec.networks import get_network
+from harness.spec.precision import array_dtype
+from harness.spec.recipe import Recipe
+from harness.spec.start import Weights, weights_digest
+from harness.worker import asynchrony, catalogue, controls, dropout, measure, peak, training
+from harness.worker.batches import Data, batches_digest
+from harness.worker.handicap import Slowed
+from harness.worker.job import Entrant, Job
+from harness.worker.measure import Row
+from harness.worker.packages import packages_digest
+from harness.worker.quantities import write_quantities
+from harness.worker.stopwatch import timed
+
+Tell = Callable[..., None]
+TakeTurn = Callable[[], bool]
+
+
+def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
+    """Do what the job's kind says; the last thing told is the result.
+
+    Args:
+        take_turn: waits until it is this launch's turn to be timed; false where there are no more turns.
+
+    Raises:
+        Exception: whatever goes wrong; the caller reports it.
+    """
+    if job.kind == "peak":
+        rate = peak.matmul_gflops(job.entrant.dtype)
+        tell("result", peak_gflops=rate, peak_source=peak.describe())
+        return
+    network = get_network(job.entrant.network)
+    with np.load(job.weights, allow_pickle=False) as archive:
+        weights = {name: archive[name] for name in network.parameter_shapes()}
+    backend, row = _build(job, network.keeping_all() if job.kind == "verify" else network, weights, tell)
+    if job.kind == "verify":
+        _verify(job, backend, network, weights)
+        row["packages_sha256"] = packages_digest()[0]
+    if job.kind in ("verify", "describe"):
+        tell("result", **row, **_description(backend, job.entrant))
+        return
+    data = Data(Path(job.data), input_shape=network.input_shape, dtype=array_dtype(job.entrant.dtype))
+    if job.entrant.feed == "device":
+        _make_resident(backend, data)
+    if job.kind == "measure":
+        row = _measure(job, backend, data, row, tell, take_turn)
+    row["peak_rss_bytes"] = measure.peak_rss_bytes()
+    row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
+    row |= _description(backend, job.entrant)
+    row |= _digests(job, backend, data, weights)
+    if job.epochs:
+        row |= training.train_epochs(job, backend, data, weights, tell)
+    row["packages_sha256"], packages = packages_digest()
+    tell("result", **row, packages=packages)
+
+
+def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
+    whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
+    recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
+    keep = dropout.keep_of(network)
+    more: dict[str, np.ndarray] = {}
+    if keep is not None:
+        more = dropout.measure(
+            lambda network, recipe: _make(job.entrant, type(backend), network, recipe),
+            keep=keep,
+            dtype=array_dtype(job.entrant.dtype),
+        )
+    write_quantities(
+        backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,
+        least_steps=catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS, more=more,
+    )  # fmt: skip
+
+
+def _make(entrant: Entrant, backend_class: Any, network: Network, recipe: Recipe) -> Any:
+    options = {key: getattr(entrant, key) for key in ("mode", "feed", "device", "dtype", "threads")}
+    return backend_class(network=network, recipe=recipe, **options)
+
+
+def _build(job: Job, network: Network, weights: Weights, tell: Tell) -> tuple[Any, Row]:
+    entrant = job.entrant
+    tell("phase", name="import")
+    start = time.perf_counter()
+    backend_class = catalogue.backend_class(entrant.backend)
+    row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": measure.rss_bytes()}
+    if entrant.device != "cpu":
+        # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
+        _check_device(entrant, backend_class)
+    tell("phase", name="build")
+    start = time.perf_counter()
+    backend = _make(entrant, backend_class, network, Recipe(**job.recipe))  # type: ignore[arg-type]
+    backend.load_weights(weights)
+    backend.synchronize()
+    row["build_s"] = time.perf_counter() - start
+    return (Slowed(backend, entrant.slowdown) if entrant.slowdown else backend), row
+
+
+def _check_device(entrant: Entrant, backend_class: Any) -> None:
+    """Refuse a device that the framework cannot use here, in the framework's own words."""
+    try:
+        backend_class.try_device(entrant.device)
+    except Exception as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise RuntimeError(
+            f"--device {entrant.device}: {entrant.backend} cannot use one here. It can use: "
+            f"{', '.join(backend_class.devices())}. It says: {words}"
+        ) from None
+
+
+def _make_resident(backend: Any, data: Data) -> None:
+    images, labels = data.train_batch(np.arange(len(data.train_labels)))
+    backend.use_dataset(backend.put(images=images, labels=labels))
+    backend.synchronize()
+
+
+def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
+    """Columns of what is timed; `row` has those of import and build."""
+    source = measure.blocks(job, data)
+    tell("phase", name="first step")
+    first_step = timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
+    tell("phase", name="train")
+    row = row | {"first_step_s": first_step} | measure.training(job, backend, source, tell, take_turn)
+    images, batch_size = len(data.train_labels), job.entrant.batch_size
+    row |= measure.cold_start(row, images=images, batch_size=batch_size)
+    if job.inference_sizes:
+        tell("phase", name="infer")
+        row |= measure.inference(job, backend, data) | measure.latency(backend, data)
+    return row
+
+
+def _description(backend: Any, entrant: Entrant) -> Row:
+    """What the backend says of itself, once its threads are known to be those that were asked for."""
+    description = backend.describe()
+    controls.check_threads(entrant.threads, description["threads"], entrant.backend)
+    known = {"version": "framework_version", "threads": "threads_found"}
+    return {known.get(key, key): value for key, value in description.items()} | controls.found()
+
+
+def _digests(job: Job, backend: Any, data: Data, weights: Weights) -> Row:
+    """Digests of what the backend holds and receives, not of what it was sent.
+
+    Raises:
+        RuntimeError: the two are not the same.
+    """
+    backend.load_weights(weights)
+    held = weights_digest({name: np.asarray(value, np.float32) for name, value in backend.dump_weights().items()})
+    if held != weights_digest(weights):
+        raise RuntimeError("The weights that the backend gave back are not those it was given. Look at weights.py.")
+    size, feed = job.entrant.batch_size, job.entrant.feed
+    batches, count = batches_digest(backend, data, seed=job.seed, batch_size=size, feed=feed, audit=job.audit_batches)
+    return {"weights_sha256": held, "batches_sha256": batches, "batches_read_back": count}

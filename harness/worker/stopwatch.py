@@ -1,0 +1,19 @@
+"""The stopwatch: the only place where the clock of a result is read. Nothing of the harness runs between its readings.
+
+A timed interval is: synchronise, read the clock, the call that is timed, synchronise, read the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def timed(call: Callable[..., Any], *arguments: Any, synchronize: Callable[[], None]) -> float:
+    """Seconds that `call(*arguments)` takes, from an idle device to an idle device."""
+    synchronize()
+    start = time.perf_counter()
+    call(*arguments)
+    synchronize()
+    return time.perf_counter() - start

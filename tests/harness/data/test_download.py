@@ -1,0 +1,290 @@
+"""Downloads, against real HTTP servers on this machine: mirrors, retries, checks, locks, leftovers."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from harness.data import download as module
+from harness.data.download import MIRRORS, Unreachable, download, mirrors_of
+from harness.data.idx import read_idx
+
+NAME = "t10k-labels-idx1-ubyte.gz"
+GOOD = gzip.compress(struct.pack(">II", 0x00000801, 5) + bytes([1, 2, 3, 4, 5]))
+
+
+class Server:
+    """A mirror whose answers a test sets: `answer` gets the handler of one GET and writes to it."""
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        self.gets = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                server.gets += 1
+                answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+def sends(body: bytes, *, declared: int | None = None) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Answer with a body whose declared length may be wrong."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body) if declared is None else declared))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def fails(status: int) -> Callable[[BaseHTTPRequestHandler], None]:
+    return lambda handler: handler.send_error(status)
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Start mirrors that end with the test; no proxy, and no waiting between tries."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(module, "_BACK_OFF", 0.01)
+    servers: list[Server] = []
+
+    def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> Server:
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def closed_port() -> str:
+    """Return the address of a port that nobody listens on."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    port = http.server_address[1]
+    http.server_close()
+    return f"http://127.0.0.1:{port}/"
+
+
+def get(folder: Path, *mirrors: str, check: Callable[[Path], object] = read_idx) -> tuple[str, list[str]]:
+    said: list[str] = []
+    return download(NAME, folder, mirrors=mirrors, check=check, notify=said.append), said
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {".download.lock"}
+
+
+def test_first_mirror_is_used(serve, tmp_path: Path) -> None:
+    """The first mirror delivers, the second is left alone, and one line says so."""
+    first, second = serve(sends(GOOD)), serve(sends(GOOD))
+    used, said = get(tmp_path / "new" / "folder", first.url, second.url)
+    assert (used, first.gets, second.gets) == (first.url, 1, 0)
+    assert (tmp_path / "new" / "folder" / NAME).read_bytes() == GOOD
+    assert files(tmp_path / "new" / "folder") == {NAME}
+    assert len(said) == 1
+    assert NAME in said[0]
+    assert first.url in said[0]
+
+
+def test_missing_on_first_mirror(serve, tmp_path: Path) -> None:
+    """A 404 is not tried again; the second mirror delivers."""
+    first, second = serve(fails(404)), serve(sends(GOOD))
+    used, _ = get(tmp_path, first.url, second.url)
+    assert (used, first.gets, second.gets) == (second.url, 1, 1)
+    assert (tmp_path / NAME).read_bytes() == GOOD
+
+
+def test_mirror_that_recovers(serve, tmp_path: Path) -> None:
+    """A server error is tried again, three times in all, on the same mirror."""
+    answers = [fails(503), fails(503), sends(GOOD)]
+    server = serve(lambda handler: answers.pop(0)(handler))
+    assert get(tmp_path, server.url, closed_port())[0] == server.url
+    assert server.gets == 3
+
+
+def test_truncated_body(serve, tmp_path: Path) -> None:
+    """A connection that ends early is tried three times, then the second mirror delivers; no part is left."""
+    first, second = serve(sends(GOOD[:-9], declared=len(GOOD))), serve(sends(GOOD))
+    used, _ = get(tmp_path, first.url, second.url)
+    assert (used, first.gets) == (second.url, 3)
+    assert files(tmp_path) == {NAME}
+
+
+@pytest.mark.parametrize("body", [GOOD[:-9], b"<html>log in to the hotel's network</html>"], ids=["cut", "page"])
+def test_wrong_content_is_never_kept(serve, tmp_path: Path, body: bytes) -> None:
+    """A whole body that fails the check is refused with a line for each mirror, and not cached."""
+    first, second = serve(sends(body)), serve(sends(body))
+    with pytest.raises(Unreachable) as failed:
+        get(tmp_path, first.url, second.url)
+    lines = str(failed.value).splitlines()
+    assert len(lines) == 3
+    assert "Delete" not in str(failed.value)
+    assert all(f"{s.url}{NAME}: refused what it sent: expected" in line for s, line in zip((first, second), lines[1:]))
+    assert files(tmp_path) == set()
+    assert first.gets == second.gets == 1
+
+
+def test_check_runs_before_the_file_is_in_place(serve, tmp_path: Path) -> None:
+    """While the check looks at the download, the destination does not exist yet."""
+    seen = []
+    get(tmp_path, serve(sends(GOOD)).url, check=lambda path: seen.append((path.read_bytes(), files(tmp_path))))
+    assert [content for content, _ in seen] == [GOOD]
+    assert NAME not in seen[0][1]
+
+
+def test_all_mirrors_down(serve, tmp_path: Path) -> None:
+    """When nothing answers, the error lists each mirror with its own reason, soon."""
+    mirrors = (closed_port(), closed_port())
+    started = time.monotonic()
+    with pytest.raises(Unreachable) as failed:
+        get(tmp_path, *mirrors)
+    assert time.monotonic() - started < 5
+    first, *lines = str(failed.value).splitlines()
+    assert NAME in first
+    assert len(lines) == 2
+    for mirror, line in zip(mirrors, lines):
+        assert f"{mirror}{NAME}: " in line
+        assert "refused" in line
+    assert failed.value.exit_code == 2
+    assert files(tmp_path) == set()
+
+
+def test_silent_mirrors_share_one_time_limit(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mirrors that take a connection and say nothing cost one time limit together, not one each."""
+    monkeypatch.setattr(module, "_ANSWER", 0.6)
+    silent = [ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) for _ in range(3)]
+    mirrors = [f"http://127.0.0.1:{http.server_address[1]}/" for http in silent]  # nobody serves them
+    started = time.monotonic()
+    with pytest.raises(Unreachable, match=r"(no answer within|timed out)"):
+        get(tmp_path, *mirrors)
+    assert time.monotonic() - started < 1.5
+    for http in silent:
+        http.server_close()
+
+
+def test_silent_first_mirror_does_not_hold_up_the_second(serve, tmp_path, monkeypatch) -> None:
+    """Where the second mirror answers and the first doesn't, the second is used after a short grace."""
+    monkeypatch.setattr(module, "_GRACE", 0.1)
+    silent = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    second = serve(sends(GOOD))
+    started = time.monotonic()
+    used, _ = get(tmp_path, f"http://127.0.0.1:{silent.server_address[1]}/", second.url)
+    assert used == second.url
+    assert time.monotonic() - started < 3
+    silent.server_close()
+
+
+def test_going_on_after_a_failure(serve, tmp_path: Path) -> None:
+    """After all mirrors failed, and with a part left by a process that was killed, the next call works."""
+    with pytest.raises(Unreachable):
+        get(tmp_path, serve(fails(404)).url)
+    (tmp_path / f".{NAME}.abc123.part").write_bytes(GOOD[:7])
+    assert get(tmp_path, serve(sends(GOOD)).url)[0]
+    assert files(tmp_path) == {NAME}
+
+
+def test_file_that_is_there_is_not_downloaded(serve, tmp_path: Path) -> None:
+    """A file that another process has put in place meanwhile is kept, and no mirror is asked."""
+    (tmp_path / NAME).write_bytes(b"there")
+    server = serve(sends(GOOD))
+    assert get(tmp_path, server.url) == ("", [])
+    assert server.gets == 0
+    assert (tmp_path / NAME).read_bytes() == b"there"
+
+
+def test_interrupt_leaves_nothing(serve, tmp_path: Path) -> None:
+    """Ctrl-C during a download passes through, and neither the file nor a part is left."""
+
+    def interrupt(path: Path) -> None:
+        assert path.exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        get(tmp_path, serve(sends(GOOD)).url, check=interrupt)
+    assert files(tmp_path) == set()
+    assert get(tmp_path, serve(sends(GOOD)).url)[0], "the lock was released"
+
+
+def test_endless_body_is_cut(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror that sends more than the bound is given up, whatever it declares."""
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    with pytest.raises(Unreachable, match="sent more than 1,000 bytes"):
+        get(tmp_path, serve(sends(bytes(200_000))).url)
+    assert files(tmp_path) == set()
+
+
+def test_concurrent_downloads_fetch_once(serve, tmp_path: Path) -> None:
+    """Of several runs at once one downloads, the others wait for it and find the file."""
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.5)
+        sends(GOOD)(handler)
+
+    server = serve(slowly)
+    results: list[tuple[str, list[str]]] = []
+    threads = [threading.Thread(target=lambda: results.append(get(tmp_path, server.url))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.gets == 1
+    assert sorted(used for used, _ in results) == ["", "", server.url]
+    assert sum("Another process is downloading" in line for _, said in results for line in said) == 2
+
+
+def test_folder_that_cannot_be_written(serve, tmp_path: Path) -> None:
+    """A cache whose place is taken by a file is reported with what to set."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unreachable, match=r"Cannot write to the cache .*LENET_BENCH_CACHE"):
+        get(tmp_path / "file" / "mnist", serve(sends(GOOD)).url)
+
+
+def test_progress_only_on_slow_terminals(serve, tmp_path: Path, monkeypatch, capsys) -> None:
+    """A bar is drawn on stderr where it is a terminal and the download is slow; otherwise nothing is."""
+    get(tmp_path / "quick", serve(sends(GOOD)).url)
+    monkeypatch.setattr(module, "_PROGRESS_AFTER", -1.0)
+    get(tmp_path / "no terminal", serve(sends(GOOD)).url)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    get(tmp_path / "terminal", serve(sends(GOOD)).url)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert NAME in err
+
+
+def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR-10 has its own site, the others two mirrors and more; LENET_BENCH_MIRRORS replaces them."""
+    monkeypatch.delenv("LENET_BENCH_MIRRORS", raising=False)
+    for name in ("mnist", "fashion-mnist"):
+        assert mirrors_of(name) == MIRRORS[name]
+        assert len(MIRRORS[name]) >= 2
+        assert all(mirror.endswith("/") for mirror in MIRRORS[name])
+    assert mirrors_of("cifar-10") == ("https://www.cs.toronto.edu/~kriz/",)
+    assert module.MAX_BYTES > 170_052_171, "the size of its archive"
+    monkeypatch.setenv("LENET_BENCH_MIRRORS", " http://a/x  https://b/ ")
+    assert mirrors_of("mnist") == ("http://a/x/mnist/", "https://b/mnist/")

@@ -1,0 +1,357 @@
+"""Result files: every bit comes back, half a file is never there, a bad cell is named."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.errors import InputError
+from harness.results.folder import OF_LAUNCHES, TABLES, RunFolder, frame_of, read_table, write_table
+from harness.results.schema import BASELINE, BASELINE_VERSION, EPOCHS, LAUNCHES, SCHEMA_VERSION, Column
+
+# Reals whose shortest form, or whose last bit, is easily lost.
+REALS = [0.1, 1 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 16777217.000000002, 0.0, -2.5, float("inf")]
+TEXTS = ["plain", 'with "quotes", commas\nand a line break', "[bold]", "nan", "NA", "None", "1", "ünïcode", "True"]
+VALUES = {"string": TEXTS, "Float64": REALS, "Int64": [0, 1, -1, 2**52 + 1, 139 * 2**30], "boolean": [True, False]}
+
+
+VERSIONS = dict.fromkeys(TABLES, SCHEMA_VERSION) | {"baseline": BASELINE_VERSION}
+every_table = pytest.mark.parametrize("table", TABLES)
+
+
+def row_of(columns: dict[str, Column], number: int, **changes: Any) -> dict[str, Any]:
+    """A row in which every column has a value, another one for each number."""
+    cells = {name: VALUES[column.dtype][number % len(VALUES[column.dtype])] for name, column in columns.items()}
+    return cells | {"schema_version": SCHEMA_VERSION} | changes
+
+
+def measured_row(columns: dict[str, Column], number: int, **changes: Any) -> dict[str, Any]:
+    """A row that can have been measured, another one for each number."""
+    sane = {"string": "text", "Float64": 0.5 + number / 100, "Int64": number + 1, "boolean": True}
+    cells = {name: sane[column.dtype] for name, column in columns.items()}
+    if "status" in columns:
+        cells["status"] = "ok"
+    return cells | {"schema_version": SCHEMA_VERSION} | changes
+
+
+def rows_on_disk(folder: RunFolder, table: str) -> pd.DataFrame:
+    """Cells as they are, whatever they say: most of these rows cannot have been measured."""
+    return read_table(folder.path / f"{table}.csv", TABLES[table])
+
+
+def assert_same(there: pd.DataFrame, back: pd.DataFrame) -> None:
+    """The same columns, dtypes and cells, bit by bit."""
+    assert list(back.columns) == list(there.columns)
+    assert list(map(str, back.dtypes)) == list(map(str, there.dtypes))
+    for name in there:
+        for one, other in zip(there[name], back[name], strict=True):
+            assert (pd.isna(one) and pd.isna(other)) or one == other, (name, one, other)
+
+
+@pytest.mark.parametrize("table", VERSIONS)
+def test_every_column_comes_back(table: str, tmp_path: Path) -> None:
+    """Each column with a value, and each without one, is read as it was written, bit by bit and dtype by dtype."""
+    columns, version = (TABLES | {"baseline": BASELINE})[table], VERSIONS[table]
+    rows = [row_of(columns, number, schema_version=version) for number in range(9)]
+    rows += [{"schema_version": version}, rows[3] | {list(columns)[-1]: None}]
+    frame = frame_of(rows, columns)
+    path = tmp_path / "table.csv"
+
+    write_table(path, frame)
+    found = read_table(path, columns, version=version)
+
+    assert {name: str(dtype) for name, dtype in found.dtypes.items()} == {
+        name: column.dtype for name, column in columns.items()
+    }
+    assert_same(frame, found)
+    assert found.iloc[9].drop("schema_version").isna().all()
+
+
+def test_not_a_number_becomes_an_empty_cell(tmp_path: Path) -> None:
+    """A NaN is written as nothing: no reader meets the text nan."""
+    path = tmp_path / "launches.csv"
+    write_table(path, frame_of([{"schema_version": SCHEMA_VERSION, "import_s": float("nan")}], LAUNCHES))
+
+    assert "nan" not in path.read_text().splitlines()[1].lower()
+    assert pd.isna(read_table(path, LAUNCHES)["import_s"].iloc[0])
+
+
+def test_unknown_column_is_a_mistake() -> None:
+    """A row with a column that the schema lacks is refused, by name."""
+    with pytest.raises(ValueError, match=r"schema\.py does not have: speed_of_light"):
+        frame_of([{"speed_of_light": 1}], LAUNCHES)
+
+
+def test_rows_are_appended(tmp_path: Path) -> None:
+    """Rows come one after another; a table that is not there yet has none."""
+    folder = RunFolder.create(tmp_path, "run")
+    assert len(folder.read("epochs")) == 0
+    for number in range(3):
+        folder.append("launches", [row_of(LAUNCHES, number)])
+
+    assert list(rows_on_disk(folder, "launches")["import_s"]) == REALS[:3]
+    assert sorted(file.name for file in folder.path.iterdir()) == ["launches.csv"]
+
+
+@every_table
+def test_appended_rows_are_those_that_are_written_at_once(table: str, tmp_path: Path) -> None:
+    """A file that grew row by row has the bytes of one that was written whole, and gives dtypes and bits back."""
+    rows = [row_of(TABLES[table], number) for number in range(9)]
+    rows.insert(4, {"schema_version": SCHEMA_VERSION})
+    whole = frame_of(rows, TABLES[table])
+    folder = RunFolder.create(tmp_path, "run")
+
+    for part in (rows[:1], rows[1:4], rows[4:5], rows[5:]):
+        folder.append(table, part)
+
+    write_table(tmp_path / "whole.csv", whole)
+    assert (folder.path / f"{table}.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert_same(whole, rows_on_disk(folder, table))
+
+
+@pytest.mark.parametrize("text", ["one\r\ntwo, three\r\n", "one\rtwo"], ids=["CR LF", "CR"])
+def test_line_breaks_of_other_systems_survive_appending(tmp_path: Path, text: str) -> None:
+    """A cell with carriage returns is not changed by the rows that come after it, and is no end of its row."""
+    rows = [row_of(LAUNCHES, number, error=text) for number in range(3)]
+    folder = RunFolder.create(tmp_path, "run")
+
+    for row in rows:
+        folder.append("launches", [row])
+
+    write_table(tmp_path / "whole.csv", frame_of(rows, LAUNCHES))
+    assert (folder.path / "launches.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert_same(frame_of(rows, LAUNCHES), rows_on_disk(folder, "launches"))
+
+
+def test_appending_reads_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is added without parsing those that are there: a run may have hundreds of thousands of blocks."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("blocks", [row_of(TABLES["blocks"], 0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(pd, "read_csv", None)
+        folder.append("blocks", [row_of(TABLES["blocks"], 1)])
+
+    assert len(rows_on_disk(folder, "blocks")) == 2
+
+
+def test_launches_to_be_done_again_are_forgotten_everywhere(tmp_path: Path) -> None:
+    """Launches that failed, and rows of launches that never ended, go from every table; those of others stay."""
+    folder = RunFolder.create(tmp_path, "run")
+    places = {(1, 1): "ok", (1, 2): "failed", (2, 1): None, (2, 2): "ok"}
+    for number, ((turn, position), status) in enumerate(places.items()):
+        for table in OF_LAUNCHES:
+            rows = [measured_row(TABLES[table], more, round=turn, position=position) for more in range(3)]
+            folder.append(table, rows)
+        if status:
+            row = measured_row(LAUNCHES, number, round=turn, position=position, status=status)
+            folder.append("launches", [row])
+    before = {table: folder.read(table) for table in ("launches", *OF_LAUNCHES)}
+
+    folder.drop_failed_launches()
+
+    assert {"epochs", "blocks", "inference", "latency"} == set(OF_LAUNCHES)
+    for table, rows in before.items():
+        kept = [place in ((1, 1), (2, 2)) for place in zip(rows["round"], rows["position"])]
+        assert sum(kept) == (2 if table == "launches" else 6)
+        assert_same(rows[kept], folder.read(table))
+
+
+def test_forgetting_makes_no_tables(tmp_path: Path) -> None:
+    """A run without epochs, blocks or sweeps has none of their tables afterwards either; all may have failed."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("launches", [measured_row(LAUNCHES, 0, status="failed")])
+    folder.append("epochs", [measured_row(EPOCHS, 0)])
+
+    folder.drop_failed_launches()
+
+    assert sorted(file.name for file in folder.path.iterdir()) == ["epochs.csv", "launches.csv"]
+    assert len(folder.read("launches")) == len(folder.read("epochs")) == 0
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens before the rename, the old file is whole and nothing is left beside it."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("launches", [row_of(LAUNCHES, 0)])
+    before = (folder.path / "launches.csv").read_bytes()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                folder.append("launches", [row_of(LAUNCHES, 1)])
+
+        assert (folder.path / "launches.csv").read_bytes() == before
+        assert [file.name for file in folder.path.iterdir()] == ["launches.csv"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """A write that the system refuses names the file and the reason."""
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, failing, full)
+    with pytest.raises(InputError, match=r"Cannot write .*launches\.csv: No space left on device"):
+        RunFolder(tmp_path).append("launches", [row_of(LAUNCHES, 0)])
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    """A folder below a regular file cannot be made: which one, why, and what to give instead."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"Cannot make the results folder .*file/x/run: Not a dir.*--results-dir"):
+        RunFolder.create(tmp_path / "file" / "x", "run")
+
+
+def test_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """A folder that went away: which file, and why."""
+    with pytest.raises(InputError, match=r"Cannot write .*gone/launches\.csv: No such file or directory"):
+        RunFolder(tmp_path / "gone").append("launches", [row_of(LAUNCHES, 0)])
+
+
+def test_folder_with_results_is_not_used_again(tmp_path: Path) -> None:
+    """A run never writes over another: the message offers another name, or to resume."""
+    folder = RunFolder.create(tmp_path, "run")
+    assert RunFolder.create(tmp_path, "run").path == folder.path
+    folder.append("launches", [row_of(LAUNCHES, 0)])
+
+    with pytest.raises(InputError, match=r"has results already.*--name.*--resume .*run"):
+        RunFolder.create(tmp_path, "run")
+
+
+@pytest.fixture
+def spoil(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return a function that writes a good table of three rows with one cell of the second replaced."""
+
+    def write(column: str, value: str) -> Path:
+        path = tmp_path / "launches.csv"
+        rows = [{"schema_version": SCHEMA_VERSION, "import_s": 1.5, "round": 7, "steady": True} for _ in range(3)]
+        write_table(path, frame_of(rows, LAUNCHES))
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        lines[2][lines[0].index(column)] = value
+        path.write_text("\n".join(",".join(line) for line in lines) + "\n")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "dtype"),
+    [
+        ("import_s", "fast", "Float64"),
+        ("import_s", "nan", "Float64"),
+        ("import_s", "1.5.2", "Float64"),
+        ("round", "1.5", "Int64"),
+        ("round", "one", "Int64"),
+        ("steady", "yes", "boolean"),
+    ],
+)
+def test_bad_cell_is_named(spoil: Callable[[str, str], Path], column: str, value: str, dtype: str) -> None:
+    """A cell of another dtype: file, row as a spreadsheet counts, column, and what is there."""
+    path = spoil(column, value)
+
+    with pytest.raises(InputError) as caught:
+        read_table(path, LAUNCHES)
+    assert str(caught.value) == f"{path}, row 3, column {column}: {value!r} is not {dtype}."
+
+
+def test_two_versions_in_one_file_are_refused(spoil: Callable[[str, str], Path]) -> None:
+    """A row of another version than those before it is named."""
+    other = str(SCHEMA_VERSION - 1)
+    with pytest.raises(InputError, match=rf"row 3, column schema_version: '{other}', but '{SCHEMA_VERSION}' in the"):
+        read_table(spoil("schema_version", other), LAUNCHES)
+
+
+def test_newer_version_is_refused(tmp_path: Path) -> None:
+    """A table of a newer lenet-bench is told by its version, not by the columns that it lacks or has more."""
+    path = tmp_path / "launches.csv"
+    newer = SCHEMA_VERSION + 1
+    columns = {name: column for name, column in LAUNCHES.items() if name not in ("variant", "start_up_s", "until")}
+    write_table(path, frame_of([row_of(columns, each, schema_version=newer) for each in range(3)], columns))
+
+    with pytest.raises(InputError) as caught:
+        read_table(path, LAUNCHES)
+    assert str(caught.value) == (
+        f"{path} has schema_version {newer}; this lenet-bench reads up to {SCHEMA_VERSION}. Use the newer lenet-bench."
+    )
+
+
+def test_versions_of_tables_and_baseline_are_their_own(tmp_path: Path) -> None:
+    """A baseline has its own version, so that the committed one is read, and comes back byte by byte."""
+    path = Path(__file__).parents[3] / "results" / "baselines" / "accuracy.csv"
+
+    found = read_table(path, BASELINE, version=BASELINE_VERSION)
+
+    assert set(found["schema_version"]) == {BASELINE_VERSION}
+    assert found["test_accuracy_mean"].between(0.9, 1).all()
+    write_table(tmp_path / "again.csv", found)
+    assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a CSV table"),
+        (b"name,age\nAda,36\n", "lacks the columns schema_version, run, .*Is it a table of lenet-bench"),
+        (b'a,b\n"1,2\n3', r"does not end with the end of a line\. Is it cut off"),
+        (b'a,b\n"1,2\n3\n', "is not a CSV table: unexpected end of data"),
+        (b"\xff\xfe\x00\x01\n", "is not a CSV table"),
+    ],
+    ids=["empty", "foreign", "torn", "open quote", "binary"],
+)
+def test_foreign_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """What is no table of ours is refused with its name, and without a traceback."""
+    path = tmp_path / "launches.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match=f"{re.escape(str(path))} ({message})"):
+        read_table(path, LAUNCHES)
+
+
+def test_missing_column_is_named(tmp_path: Path) -> None:
+    """A table without one of its columns says which."""
+    path = tmp_path / "launches.csv"
+    frame_of([{"schema_version": SCHEMA_VERSION}], LAUNCHES).drop(columns=["seed"]).to_csv(path, index=False)
+
+    with pytest.raises(InputError, match=r"lacks the columns seed\."):
+        read_table(path, LAUNCHES)
+
+
+def test_missing_files_are_sentences(tmp_path: Path) -> None:
+    """A file that is not there, a folder in its place, and a path through a file are told, not traced."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="There is no file"):
+        read_table(tmp_path / "none.csv", LAUNCHES)
+    with pytest.raises(InputError, match=r"Cannot read .*: Is a directory"):
+        read_table(tmp_path, LAUNCHES)
+    with pytest.raises(InputError, match=r"Cannot read .*: Not a directory"):
+        read_table(tmp_path / "file" / "x.csv", LAUNCHES)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[1]", "is not"), (None, "is not a run")])
+def test_bad_environment_file_is_a_sentence(tmp_path: Path, text: str | None, message: str) -> None:
+    """environment.json that is missing, torn or something else is told with its folder."""
+    if text is not None:
+        (tmp_path / "environment.json").write_text(text)
+
+    with pytest.raises(InputError, match=message):
+        RunFolder(tmp_path).read_environment()
+
+
+def test_environment_of_a_file_is_a_sentence(tmp_path: Path) -> None:
+    """A file in place of a run's folder is told as such."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="is not a run"):
+        RunFolder(tmp_path / "file").read_environment()

@@ -1,0 +1,361 @@
+"""When a run ends, what it compares with, who has a turn and when the peak is measured: launches are made up."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from harness.analysis.comparison import compare_entrants
+from harness.analysis.statistics import precise_enough
+from harness.results.folder import RunFolder
+from harness.runs.display import Display
+from harness.runs.interpreters import Interpreter
+from harness.runs.plan import MOST_ROUNDS, Plan
+from harness.runs.rounds import Rounds
+from harness.runs.run import Run
+from harness.worker import controls
+from harness.worker.job import Entrant
+
+
+@pytest.fixture
+def run_made_up(
+    made_up: Any, make_plan: Callable[..., Plan], tiny_dataset: Any, tmp_path: Path
+) -> Callable[..., Rounds]:
+    """Return a function that carries out a plan with made-up launches, timed, five rounds at least, 2 % precise.
+
+    A second call goes on in the folder of the first, as --resume does.
+    """
+
+    def run(*backends: str | Entrant, **changes: Any) -> Rounds:
+        options = {
+            "rounds": 5, "most_rounds": MOST_ROUNDS, "precision": 0.02, "timing": True, "epochs": 0, "seeds": 1,
+        }  # fmt: skip
+        plan = make_plan(*backends, **(options | changes))
+        interpreters = {entrant.backend: Interpreter(sys.executable, "given", "9.9") for entrant in plan.entrants}
+        with Display(Console(file=io.StringIO())) as display:
+            work = Rounds(Run(plan, interpreters, tiny_dataset, RunFolder(tmp_path)), display)
+            work.execute()
+        return work
+
+    return run
+
+
+def rounds_of(work: Rounds) -> dict[str, list[int]]:
+    """The rounds that each entrant has a good row of."""
+    rows = work.folder.read("launches")
+    rows = rows[rows["status"] == "ok"]
+    return {name: sorted(rows[rows["backend"] == name]["round"]) for name in sorted(set(rows["backend"]))}
+
+
+def lines_of(work: Rounds) -> str:
+    """What the run said, a line a launch."""
+    return work.display.console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_precise_run_has_the_least_rounds(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Launches that hardly differ: five rounds in the plan's order, one line a launch and one a round, a reason."""
+    work = run_made_up("numpy", "twin")
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5], "twin": [1, 2, 3, 4, 5]}
+    assert made_up.launched == [entrant.label for number in range(1, 6) for entrant in work.plan.order(number)]
+    assert work.ending == "5 rounds: every interval is narrower than 2.0% of its ratio."
+    assert work.failures == {}
+    lines = lines_of(work).splitlines()
+    assert [line.split(":")[0] for line in lines if line.startswith("after ")] == [
+        f"after {number} round(s)" for number in range(1, 6)
+    ]
+    assert sum("images/s training" in line for line in lines) == 10
+
+
+def test_rounds_are_added_until_intervals_are_narrow(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Launches that differ: the run ends with the first round after which the interval is narrow enough."""
+    made_up.spread = 0.006
+    work = run_made_up("numpy", "twin", base="numpy eager")
+
+    rows = work.folder.read("launches")
+    last = int(rows["round"].max())
+    assert 5 < last < MOST_ROUNDS
+    for number in range(5, last + 1):
+        found = compare_entrants(rows[rows["round"] <= number], base="numpy eager")
+        narrow = precise_enough([each.ratio for each in found if each.ratio], precision=0.02)
+        assert narrow == (number == last), number
+    assert work.ending.startswith(f"{last} rounds: ")
+
+
+def test_budget_ends_a_run(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Rounds of 20 s: six of them in 130 s, and none is begun that would end later."""
+    made_up.spread = 0.05
+    work = run_made_up("numpy", "twin", budget_s=130.0)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5, 6], "twin": [1, 2, 3, 4, 5, 6]}
+    assert made_up.now == 120
+    assert work.ending.startswith("The budget of 130 s ended after 6 round(s); the widest interval is ")
+
+
+def test_epochs_of_the_first_round_are_not_expected_of_others(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The first round lasts 50 s, 30 s of them epochs: two more of 20 s fit into 95 s."""
+    made_up.spread = 0.05
+    work = run_made_up("numpy", "twin", budget_s=95.0, epochs=3)
+
+    assert rounds_of(work)["numpy"] == [1, 2, 3]
+    assert set(work.folder.read("epochs")["round"]) == {1}
+
+
+def test_first_round_is_made_whatever_the_budget(run_made_up: Callable[..., Rounds]) -> None:
+    """A budget shorter than a round still has every entrant launched once."""
+    assert rounds_of(run_made_up("numpy", "twin", budget_s=1.0)) == {"numpy": [1], "twin": [1]}
+
+
+def test_exact_rounds_are_neither_more_nor_fewer(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """With their number given, rounds end there, however wide the intervals."""
+    made_up.spread = 0.05
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, precision=0.0)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3], "twin": [1, 2, 3]}
+    assert work.ending == "All 3 round(s) are done."
+
+
+def test_one_entrant_has_the_least_rounds(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Alone, an entrant is launched as often as it must be."""
+    made_up.spread = 0.05
+
+    assert rounds_of(run_made_up("numpy")) == {"numpy": [1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 8])
+def test_resumed_run_ends_where_it_would_have(made_up: Any, run_made_up: Callable[..., Rounds], cut: int) -> None:
+    """Cut short before its n-th launch, a run goes on with that one and has six rounds in 130 s all the same."""
+    made_up.spread = 0.05
+    made_up.interrupted = cut
+    with pytest.raises(KeyboardInterrupt):
+        run_made_up("numpy", "twin", budget_s=130.0)
+    made_up.interrupted = 0
+    done, made_up.jobs = made_up.launched[:-1], []
+
+    work = run_made_up("numpy", "twin", budget_s=130.0)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5, 6], "twin": [1, 2, 3, 4, 5, 6]}
+    order = [entrant.label for number in range(1, 7) for entrant in work.plan.order(number)]
+    assert done + made_up.launched == order
+    rows = work.folder.read("launches")
+    assert not rows.duplicated(["round", "position"]).any()
+    assert work.ending.startswith("The budget of 130 s ended after 6 round(s)")
+
+
+@pytest.mark.parametrize(("spread", "budget_s"), [(0.006, 0.0), (0.05, 130.0)], ids=["precise", "out of budget"])
+def test_resume_of_what_has_ended_ends_at_once(
+    made_up: Any, run_made_up: Callable[..., Rounds], spread: float, budget_s: float
+) -> None:
+    """Whatever ended a run ends it again when it is resumed: nothing is launched, and the sentence is the same."""
+    made_up.spread = spread
+    first = run_made_up("numpy", "twin", budget_s=budget_s)
+    made_up.jobs = []
+
+    second = run_made_up("numpy", "twin", budget_s=budget_s)
+
+    assert made_up.launched == []
+    assert second.ending == first.ending
+
+
+def test_resume_fills_gaps(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """A launch missing from the middle of a finished run is made at its place in its round, and no other."""
+    work = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
+    rows = work.folder.read("launches")
+    lost = rows.iloc[4]
+    lines = (work.folder.path / "launches.csv").read_text().splitlines(keepends=True)
+    (work.folder.path / "launches.csv").write_text("".join(lines[:5] + lines[6:]))
+    made_up.jobs = []
+
+    again = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
+
+    after = work.folder.read("launches")
+    assert made_up.launched == [f"{lost['backend']} eager"]
+    assert tuple(after.iloc[-1][["round", "position"]]) == tuple(lost[["round", "position"]])
+    assert len(after) == len(rows)
+    assert again.ending == work.ending == "All 6 round(s) are done."
+
+
+def test_entrant_that_fails_leaves_and_others_go_on(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """A failure in the third launch: two good rows are kept, no further launch is made, the others have all rounds."""
+    made_up.failing = {"twin eager": 3}
+    work = run_made_up("numpy", "twin", "slow_learner", most_rounds=6, rounds=6)
+
+    assert rounds_of(work) == {"numpy": [*range(1, 7)], "slow_learner": [*range(1, 7)], "twin": [1, 2]}
+    assert {label: str(error) for label, error in work.failures.items()} == {"twin eager": "twin eager has had enough"}
+    assert made_up.launched.count("twin eager") == 3
+
+
+def test_entrant_that_left_is_not_waited_for(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The interval of an entrant that failed stays as wide as it was: the others end when theirs are narrow."""
+    made_up.failing = {"twin eager": 2}
+    work = run_made_up("numpy", "twin", "slow_learner", budget_s=600.0)
+
+    assert rounds_of(work) == {"numpy": [*range(1, 6)], "slow_learner": [*range(1, 6)], "twin": [1]}
+    assert work.ending.startswith("5 rounds: every interval is narrower")
+
+
+def test_last_entrant_is_compared_with_nothing(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Where all others have failed, the one that is left has the least rounds, and not the whole budget."""
+    made_up.failing = {"twin eager": 1}
+    work = run_made_up("numpy", "twin", budget_s=600.0)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_base_that_fails_is_not_the_base(made_up: Any, run_made_up: Callable[..., Rounds], number: int) -> None:
+    """With the base gone the fastest is compared with, and the run goes on."""
+    made_up.failing = {"twin eager": number}
+    made_up.speeds = {"numpy eager": 2000.0}
+    work = run_made_up("numpy", "twin", "slow_learner", base="twin eager", rounds=6, most_rounds=6)
+
+    assert work.base == ""
+    assert rounds_of(work)["numpy"] == rounds_of(work)["slow_learner"] == [*range(1, 7)]
+    said = [line for line in lines_of(work).splitlines() if line.startswith("after 6")]
+    assert len(said) == 1
+    assert "numpy eager 2,0" in said[0]
+    assert "slow_learner eager x 0.50" in said[0]
+
+
+def test_base_that_was_asked_for_is_compared_with(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The slower entrant as the base: the ratio is over 1, in every line."""
+    made_up.speeds = {"numpy eager": 2000.0}
+    work = run_made_up("numpy", "twin", base="twin eager")
+
+    assert work.base == "twin eager"
+    said = [line for line in lines_of(work).splitlines() if line.startswith("after ")]
+    assert len(said) == 5
+    assert all("numpy eager x " in line and "twin eager x " not in line for line in said)
+
+
+def test_run_in_which_all_fail_ends(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Without an entrant there is no second round."""
+    made_up.failing = {"numpy eager": 1, "twin eager": 1}
+    work = run_made_up("numpy", "twin")
+
+    assert sorted(work.failures) == ["numpy eager", "twin eager"]
+    assert len(made_up.launched) == 2
+    assert list(work.folder.read("launches")["status"]) == ["failed", "failed"]
+    assert "are done" not in work.ending
+
+
+def test_peak_is_measured_once_a_round_threads_and_precision(
+    made_up: Any,
+    run_made_up: Callable[..., Rounds],
+    make_entrant: Callable[..., Entrant],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entrants of equal threads and precision share a round's peak; others, and other rounds, have their own."""
+    monkeypatch.setattr(controls, "choose_cpus", lambda threads: list(range(threads)))
+    entrants = [
+        make_entrant("numpy"), make_entrant("twin"), make_entrant("slow_learner", dtype="float64"),
+        make_entrant("average_pool", threads=2),
+    ]  # fmt: skip
+    work = run_made_up(*entrants, rounds=2, most_rounds=2)
+
+    assert sorted(made_up.peaks) == sorted([(1, "float32"), (1, "float64"), (2, "float32")] * 2)
+    peaks = work.folder.read("launches").pivot(index="round", columns="backend", values="peak_gflops")
+    assert peaks.notna().all(axis=None)
+    assert (peaks["numpy"] == peaks["twin"]).all()
+    assert pd.unique(peaks.drop(columns="twin").to_numpy().ravel()).size == 6
+
+
+def test_peak_is_measured_as_its_entrants_are(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The same CPUs and variables as the launch that follows, but for its own folder; in the harness's interpreter."""
+    work = run_made_up("numpy", rounds=1, most_rounds=1)
+
+    peak, launch = made_up.jobs
+    assert (peak.kind, launch.kind) == ("peak", "measure")
+    assert peak.asked["cpus"] == launch.asked["cpus"]
+    assert peak.asked["environment"]["OMP_NUM_THREADS"] == launch.asked["environment"]["OMP_NUM_THREADS"] == "1"
+    assert set(peak.asked["environment"]) == set(launch.asked["environment"])
+    assert made_up.interpreters[0] == sys.executable
+    row = work.folder.read("launches").iloc[0]
+    assert (row["peak_gflops"], row["peak_source"]) == (101.0, "made up")
+    assert row["peak_share"] == pytest.approx(row["train_gflops"] / 101)
+
+
+@pytest.mark.parametrize("change", [{"timing": False}, {"inference_sizes": ()}, {"device": "gpu"}], ids=str)
+def test_peak_that_says_nothing_is_not_measured(
+    made_up: Any, run_made_up: Callable[..., Rounds], make_entrant: Callable[..., Entrant], change: dict[str, Any]
+) -> None:
+    """No peak for what is not timed, for a run cut down to training, and for a GPU."""
+    entrant = make_entrant("numpy", device=change.get("device", "cpu"))
+    plan = {key: value for key, value in change.items() if key != "device"}
+    work = run_made_up(entrant, rounds=2, most_rounds=2, **plan)
+
+    assert made_up.peaks == []
+    assert len(made_up.launched) == 2
+    assert work.folder.read("launches")[["peak_gflops", "peak_share"]].isna().all(axis=None)
+
+
+def test_failing_peak_is_no_failure(
+    made_up: Any, run_made_up: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peak that cannot be measured is a yellow note and empty cells in its round; it is tried again in the next."""
+    notes: list[tuple[str, str]] = []
+    monkeypatch.setattr(Display, "note", lambda self, text, style="": notes.append((text, style)))
+    made_up.failing = {"peak": 2}
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3)
+
+    rows = work.folder.read("launches").set_index("round")
+    assert set(rows["status"]) == {"ok"}
+    assert work.failures == {}
+    assert rows["peak_gflops"].isna().to_list() == [False, False, True, True, False, False]
+    assert rows["peak_share"].isna().to_list() == [False, False, True, True, False, False]
+    assert rows["peak_source"].isna().to_list() == [False, False, True, True, False, False]
+    assert len(made_up.peaks) == 3
+    told = [note for note in notes if "peak" in note[0]]
+    assert told == [("The peak of matrix multiplication could not be measured: no BLAS today", "yellow")]
+
+
+def test_jobs_are_as_the_plan_says(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """What is to be timed and trained reaches the worker: sizes, seconds, epochs, target, seed of the round."""
+    run_made_up("numpy", rounds=2, most_rounds=2, epochs=4, until=0.95, seed=7, inference_sizes=(1, 8), steady_s=0.3)
+
+    first, second = (job for job in made_up.jobs if job.kind != "peak")
+    assert (first.kind, first.inference_sizes, first.steady_s) == ("measure", (1, 8), 0.3)
+    assert (first.epochs, first.until, first.seed) == (4, 0.95, 7)
+    assert (second.epochs, second.seed) == (0, 7)
+
+
+def test_untimed_launches_only_train(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The gate's launches are jobs that train, and no line of theirs has a speed."""
+    work = run_made_up("numpy", rounds=1, most_rounds=1, timing=False, epochs=1)
+
+    assert [job.kind for job in made_up.jobs] == ["train"]
+    assert "images/s" not in lines_of(work)
+    assert list(work.folder.read("epochs")["epoch"]) == [1]
+
+
+def test_launches_of_a_round_take_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """All are started up to steady training, one after the other; then each turn has every entrant once, in an order
+    that is not always the same."""
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, precision=0.0)
+
+    plan, labels, orders = work.plan, ["numpy eager", "twin eager"], set()
+    size = len(labels) * (1 + plan.turns)
+    assert len(made_up.steps) == 3 * size
+    for number in range(3):
+        steps = made_up.steps[number * size : (number + 1) * size]
+        assert steps[:2] == [("ready", entrant.label) for entrant in plan.order(number + 1)]
+        turns = [tuple(label for _, label in steps[place : place + 2]) for place in range(2, size, 2)]
+        assert all(sorted(turn) == labels for turn in turns)
+        assert {what for what, _ in steps[2:]} == {"turn"}
+        orders |= set(turns)
+    assert len(orders) == 2
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {plan.turns}
+
+
+def test_single_entrant_takes_no_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """With nobody to take turns with, and where nothing is timed, a launch goes on by itself."""
+    run_made_up("numpy", rounds=1, most_rounds=1)
+    assert made_up.steps == []
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {0}

@@ -1,0 +1,327 @@
+"""When a run has enough rounds, with a clock and standings made by hand; and how presets become a pace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.analysis.comparison import Comparison
+from harness.analysis.statistics import LEAST_ROUNDS, Interval
+from harness.errors import InputError
+from harness.runs.pace import Pace
+from harness.runs.plan import MOST_ROUNDS, PRESETS, Plan, default_plan, pace_fields
+from harness.worker.job import INFERENCE_SIZES, Entrant
+
+NO_INTERVAL = float("nan")
+ENDS_NEVER = 60
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_pace(clock: Clock, make_plan: Callable[..., Plan]) -> Callable[..., Pace]:
+    """Return a function that makes a pace on the clock: five rounds at least, 2 %, two entrants."""
+
+    def make(*backends: str, spent_s: float = 0.0, **changes: Any) -> Pace:
+        options = {"rounds": 5, "precision": 0.02, "most_rounds": MOST_ROUNDS} | changes
+        return Pace(make_plan(*(backends or ("numpy", "twin")), **options), spent_s=spent_s, clock=clock)
+
+    return make
+
+
+def standing(label: str, width: float | None, count: int) -> Comparison:
+    """An entrant whose interval is so wide; the base where there is no width."""
+    speed = Interval(1000.0, 990.0, 1010.0, count)
+    ratio = None if width is None else Interval(0.5, 0.5 * (1 - width / 2), 0.5 * (1 + width / 2), count)
+    return Comparison(label, pd.DataFrame(), speed, ratio, "" if ratio is None else "slower")
+
+
+def play(pace: Pace, clock: Clock, *widths: float, round_s: float = 10.0, trained_s: float = 0.0) -> int:
+    """Carry out rounds of `round_s` until there are enough, at most ENDS_NEVER; return their number.
+
+    Args:
+        widths: of every comparison's interval after every round.
+        trained_s: seconds of epochs that the first round has in addition.
+    """
+    number = 1
+    while number <= ENDS_NEVER and pace.wants_round(number):
+        extra = trained_s if number == 1 else 0.0
+        clock.now += round_s + extra
+        found = [standing("base", None, number)]
+        found += [standing(f"other {place}", width, number) for place, width in enumerate(widths)]
+        pace.round_ended(found, trained_s=extra)
+        number += 1
+    assert pace.rounds == number - 1
+    return pace.rounds
+
+
+def test_no_stop_before_the_least_rounds(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Intervals that are narrow from the first round on end a run after its least rounds, with a sentence."""
+    pace = make_pace(rounds=7)
+
+    assert play(pace, clock, 1e-6) == 7
+    assert pace.ending == "7 rounds: every interval is narrower than 2.0% of its ratio."
+
+
+def test_one_wide_interval_keeps_the_run_going(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """It is not the mean and not the base that counts: all comparisons must be narrow."""
+    assert play(make_pace("numpy", "twin", "hanging"), clock, 1e-6, 0.05) == ENDS_NEVER
+    assert play(make_pace("numpy", "twin", "hanging"), clock, 1e-6, 1e-6) == 5
+
+
+def test_widest_interval_is_told(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Of several comparisons it is the widest that is said, and that decides."""
+    pace = make_pace("numpy", "twin", "hanging", budget_s=45.0)
+    play(pace, clock, 0.03, 0.25, 0.1)
+
+    assert pace.widest == pytest.approx(0.25)
+    assert "the widest interval is 25.0% of its ratio" in pace.ending
+
+
+def test_run_ends_with_the_round_that_makes_it_precise(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """The round after which the widest interval is narrow enough is the last."""
+    pace = make_pace()
+    for number in range(1, 9):
+        assert pace.wants_round(number), number
+        assert pace.ending == ""
+        clock.now += 10
+        pace.round_ended([standing("a", None, number), standing("b", 0.1 if number < 8 else 1e-6, number)])
+
+    assert not pace.wants_round(9)
+    assert pace.ending.startswith("8 rounds: ")
+
+
+def test_intervals_that_do_not_exist_are_not_narrow(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """An entrant without an interval is compared with nothing: the run goes on."""
+    pace = make_pace()
+
+    assert play(pace, clock, NO_INTERVAL) == ENDS_NEVER
+    assert pace.widest == float("inf")
+
+
+@pytest.mark.parametrize("width", [0.3, 1e-9, 0.0])
+def test_precision_0_ends_no_run(make_pace: Callable[..., Pace], clock: Clock, width: float) -> None:
+    """Without a precision the rounds that were asked for are made, however narrow the intervals are."""
+    pace = make_pace(precision=0.0, most_rounds=30)
+
+    assert play(pace, clock, width) == 30
+    assert pace.ending == "All 30 round(s) are done."
+
+
+def test_exact_rounds(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """As many rounds as at most are as many as at least: neither more nor fewer."""
+    assert play(make_pace(rounds=3, most_rounds=3), clock, 0.5) == 3
+    assert play(make_pace(rounds=3, most_rounds=3), clock, 1e-6) == 3
+
+
+@pytest.mark.parametrize(("budget_s", "rounds"), [(9.0, 1), (19.0, 1), (39.9, 3), (40.0, 4), (65.0, 6)])
+def test_no_round_is_begun_that_would_end_later(
+    make_pace: Callable[..., Pace], clock: Clock, budget_s: float, rounds: int
+) -> None:
+    """Rounds of 10 s: as many as fit, one at the least, whether there must be five or not."""
+    pace = make_pace(budget_s=budget_s)
+
+    assert play(pace, clock, 0.1) == rounds
+    assert pace.ending == (
+        f"The budget of {budget_s:g} s ended after {rounds} round(s); "
+        "the widest interval is 10.0% of its ratio, 2.0% was wanted."
+    )
+
+
+def test_budget_0_is_none(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Without a budget no time is too long."""
+    assert play(make_pace(budget_s=0.0), clock, 0.1, round_s=1e6) == ENDS_NEVER
+
+
+def test_budget_without_an_interval(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Where one round was all, no width is told, and nothing reads `inf` or `nan`."""
+    pace = make_pace(budget_s=15.0)
+
+    assert play(pace, clock, NO_INTERVAL) == 1
+    assert pace.ending == "The budget of 15 s ended after 1 round(s)."
+
+
+def test_epochs_are_not_in_the_guess(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """The first round trains 90 s beside its 10 s: the rounds after it are guessed to take 10 s."""
+    assert play(make_pace(budget_s=135.0), clock, 0.1, trained_s=90.0) == 4
+
+
+def test_guess_is_the_last_round(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """A round that took longer than those before makes the next one too long for the budget."""
+    pace = make_pace(budget_s=60.0)
+    for number, seconds in enumerate((10, 10, 25), start=1):
+        assert pace.wants_round(number)
+        clock.now += seconds
+        pace.round_ended([standing("a", None, number), standing("b", 0.1, number)])
+
+    assert not pace.wants_round(4)
+
+
+def test_time_before_a_resume_counts(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """What a run spent before it was cut short comes off its budget; the first round is made all the same."""
+    assert play(make_pace(budget_s=65.0, spent_s=30.0), clock, 0.1) == 3
+    assert play(make_pace(budget_s=65.0, spent_s=300.0), clock, 0.1) == 1
+
+
+def test_one_entrant_has_the_least_rounds(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Where there is nothing to compare, more rounds would make nothing narrower that is asked for."""
+    pace = make_pace("numpy")
+
+    assert play(pace, clock) == 5
+    assert pace.ending == "5 rounds; there is nothing to compare."
+
+
+def test_entrant_that_is_left_alone_has_the_least_rounds(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Where all others failed, there is nothing to compare either: the run does not go on until its budget ends."""
+    pace = make_pace("numpy", "twin")
+
+    assert play(pace, clock) == 5
+    assert pace.ending == "5 rounds; there is nothing to compare."
+
+
+def test_guess_of_what_is_left(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """Rounds still wanted times the last round's seconds; four times the rounds halve an interval; not over budget."""
+
+    def left_after(rounds: int, width: float, **changes: Any) -> float:
+        pace = make_pace(**changes)
+        assert pace.left_s() == 0
+        for number in range(1, rounds + 1):
+            assert pace.wants_round(number)
+            clock.now += 10
+            pace.round_ended([standing("a", None, number), standing("b", width, number)])
+        return pace.left_s()
+
+    assert left_after(2, 0.1, precision=0.0, most_rounds=5) == 30
+    assert left_after(2, 0.1, precision=0.0, most_rounds=5, budget_s=45) == 25
+    assert left_after(5, 0.1, precision=0.0, most_rounds=5) == 0
+    assert 150 <= left_after(5, 0.04) <= 170
+    assert left_after(5, 0.04, budget_s=90) == 40
+    assert left_after(5, 0.04, most_rounds=12) == 70
+    assert left_after(1, NO_INTERVAL, budget_s=90) == 80
+    assert left_after(1, NO_INTERVAL, most_rounds=12) == 110
+
+
+@pytest.mark.parametrize("width", [0.019, 0.01, 0.005])
+def test_something_is_left_while_a_round_is_wanted(make_pace: Callable[..., Pace], clock: Clock, width: float) -> None:
+    """The rule is stricter in early rounds than the width alone: the guess must know that too."""
+    pace = make_pace()
+    for number in range(1, 6):
+        assert pace.wants_round(number)
+        clock.now += 10
+        pace.round_ended([standing("a", None, number), standing("b", width, number)])
+
+    assert pace.left_s() >= 10
+    assert pace.wants_round(6)
+
+
+def test_presets_get_longer() -> None:
+    """Each preset is at least as strict as the one before in all respects, and has rounds enough for a verdict."""
+    presets = [PRESETS[name] for name in ("quick", "standard", "thorough")]
+
+    assert len(PRESETS) == 3
+    assert all(preset.rounds >= LEAST_ROUNDS for preset in presets)
+    for shorter, longer in pairwise(presets):
+        assert shorter.rounds < longer.rounds
+        assert shorter.precision > longer.precision > 0
+        assert 0 < shorter.budget_s < longer.budget_s
+        assert shorter.steady_s < longer.steady_s
+        assert shorter.epochs <= longer.epochs
+
+
+def fields(preset: str = "standard", **given: Any) -> dict[str, Any]:
+    """The fields of a plan, from these options and no others."""
+    options = dict.fromkeys(
+        ("precision", "rounds", "epochs", "seeds", "until", "budget_s", "steady_s", "inference_sizes")
+    )
+    return pace_fields(PRESETS[preset], **(options | given))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_fields_are_the_presets(preset: str, make_entrant: Callable[..., Entrant]) -> None:
+    """Where nothing else is given, the preset decides, and the plan takes what it says."""
+    wanted = PRESETS[preset]
+    plan = default_plan([make_entrant()], data_set="", data_dir=None, seed=0, **fields(preset))
+
+    assert (plan.rounds, plan.precision, plan.budget_s) == (wanted.rounds, wanted.precision, wanted.budget_s)
+    assert (plan.steady_s, plan.epochs, plan.seeds) == (wanted.steady_s, wanted.epochs, 1)
+    assert (plan.most_rounds, plan.until, plan.inference_sizes) == (MOST_ROUNDS, 0.0, INFERENCE_SIZES)
+
+
+def test_what_is_given_wins() -> None:
+    """Every option that is given replaces the preset's value; none of epochs and no sizes are values too."""
+    found = fields(precision=0.5, budget_s=50.0, steady_s=0.25, epochs=0, inference_sizes=())
+
+    assert found == {
+        "rounds": 5, "precision": 0.005, "budget_s": 50.0, "steady_s": 0.25, "epochs": 0, "seeds": 1,
+        "inference_sizes": (),
+    }  # fmt: skip
+
+
+def test_exact_rounds_are_exact() -> None:
+    """--rounds sets aside precision and budget, the preset's and those that are given."""
+    found = fields(rounds=3, precision=0.5, budget_s=50.0)
+
+    assert (found["rounds"], found["most_rounds"]) == (3, 3)
+    assert (found["precision"], found["budget_s"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("seeds", "rounds"), [(2, 5), (5, 5), (8, 8)])
+def test_seeds_raise_the_rounds(seeds: int, rounds: int) -> None:
+    """Every seed trains in a round of its own, so that there are at least as many rounds."""
+    found = fields(seeds=seeds)
+
+    assert (found["seeds"], found["rounds"]) == (seeds, rounds)
+
+
+def test_more_seeds_than_rounds_are_refused() -> None:
+    """Seeds that no round would train are a sentence; a target's own number of seeds gives way to the rounds."""
+    with pytest.raises(InputError, match=r"--seeds 5 need as many rounds, one each, got --rounds 2"):
+        fields(rounds=2, seeds=5)
+    assert fields(rounds=2, seeds=2)["seeds"] == 2
+    assert fields(rounds=2, until=98.5)["seeds"] == 2
+
+
+def test_target_has_seeds_and_epochs_of_its_own() -> None:
+    """With a target five seeds train, up to ten epochs each, unless it is said otherwise."""
+    assert (fields(until=98.5)["seeds"], fields(until=98.5)["epochs"]) == (5, 10)
+    assert fields("quick", until=98.5)["rounds"] == 5
+    assert fields(until=98.5, seeds=2, epochs=3) == fields(seeds=2, epochs=3)
+
+
+def test_target_without_epochs_is_refused() -> None:
+    """A target that nothing trains for is a sentence with both options."""
+    with pytest.raises(InputError, match=r"--until needs epochs to train, got --epochs 0\."):
+        fields(until=98.5, epochs=0)
+
+
+def test_pace_of_a_plan_comes_back_from_json(make_plan: Callable[..., Plan]) -> None:
+    """All that decides when a run ends survives environment.json, for --resume."""
+    plan = make_plan(
+        "numpy", "twin", rounds=6, most_rounds=77, precision=0.015, budget_s=123.5, base="twin eager", until=0.985,
+        inference_sizes=(), timing=True,
+    )  # fmt: skip
+
+    again = Plan.from_dict(json.loads(json.dumps(plan.as_dict())))
+
+    assert again == plan
+    assert isinstance(again.inference_sizes, tuple)
+    assert (again.rounds, again.most_rounds, again.precision, again.budget_s) == (6, 77, 0.015, 123.5)
+    assert (again.base, again.until) == ("twin eager", 0.985)

@@ -1,0 +1,421 @@
+"""What a worker is told and answers; launches that go wrong: what is said, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from harness.data.sources import Dataset
+from harness.errors import WorkerFailed
+from harness.runs.worker_process import LOG_LINES, WorkerProcess, run_job
+from harness.spec.recipes import LENET5
+from harness.worker import __main__ as worker
+from harness.worker.job import INFERENCE_SIZES, Entrant, Job, label_of
+
+LaunchOne = Callable[..., dict[str, Any]]
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def pids_in(text: str) -> list[int]:
+    found = re.search(r"pids ([\d ]+)", text)
+    return [int(pid) for pid in found[1].split()] if found else []
+
+
+def assert_gone(pids: list[int]) -> None:
+    """All of them have ended, or do so now: orphans are reaped by init, which takes its time."""
+    processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs([p for p in processes if p.status() != psutil.STATUS_ZOMBIE], timeout=30)
+
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"inference_sizes": (8, 64, 2), "until": 0.985, "epochs": 7, "steady_s": 0.1, "warmup_limit_s": 1 / 3},
+        {"inference_sizes": (), "asked": {"environment": {"OMP_NUM_THREADS": "1"}, "cpus": [0, 2]}, "output": "x.npz"},
+    ],
+)
+def test_job_survives_its_file(make_entrant: Callable[..., Entrant], tmp_path: Path, changes: dict[str, Any]) -> None:
+    """What is read is equal to what was written, sizes of the sweep included, which JSON makes a list of."""
+    entrant = make_entrant(variant="twin", slowdown=0.03)
+    job = Job(kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=5, data="d", weights="w.npz", **changes)
+
+    job.write(tmp_path / "job.json")
+    found = Job.read(tmp_path / "job.json")
+
+    assert found == job
+    assert found.entrant.slowdown == 0.03
+    assert found.inference_sizes == changes.get("inference_sizes", INFERENCE_SIZES)
+
+
+def test_label_is_backend_mode_and_variant(make_entrant: Callable[..., Entrant]) -> None:
+    """The label has the variant only where there is one, and nothing of the slowdown, which a blind test hides."""
+    assert make_entrant("torch").label == "torch eager"
+    assert make_entrant("torch", slowdown=0.03).label == "torch eager"
+    assert make_entrant("torch", variant="twin").label == "torch eager twin"
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"threads": 2, "batch_size": 256, "feed": "device"}, "torch eager 2t b256 device"),
+        ({"device": "gpu", "dtype": "tf32", "mode": "compiled"}, "torch compiled gpu tf32"),
+        ({"environment": "native", "threads": 0}, "torch eager native"),
+        ({"network": "lenet-d2l", "variant": "twin"}, "torch eager lenet-d2l twin"),
+    ],
+)
+def test_label_says_what_is_not_as_usual(
+    make_entrant: Callable[..., Entrant], changes: dict[str, Any], label: str
+) -> None:
+    """Entrants of a sweep have labels of their own; rows of a table give the same label as the entrant."""
+    entrant = make_entrant("torch", **changes)
+    row = pd.Series(asdict(entrant)).replace(0, pd.NA)
+
+    assert entrant.label == label
+    assert label_of(dict(row)) == label
+
+
+def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:
+    """A launch returns its row, tells its phases in order, and leaves no process."""
+    result = launch_one("well", epochs=1)
+
+    phases = [message["name"] for message in result["messages"] if message["event"] == "phase"]
+    assert phases == ["import", "build"]
+    assert [message["epoch"] for message in result["messages"] if message["event"] == "epoch"] == [1]
+    assert 0 < result["test_accuracy"] <= 1
+    assert result["build_s"] > 0
+    assert "event" not in result
+    assert children() == []
+
+
+@pytest.fixture
+def measure_one(launch_one: LaunchOne, make_entrant: Callable[..., Entrant], tmp_path: Path) -> LaunchOne:
+    """Return a function that measures the reference on tiny data, which `launch_one` has written, in small batches."""
+
+    def run(*, feed: str = "host", **changes: Any) -> dict[str, Any]:
+        job = Job(
+            kind="measure", entrant=make_entrant(batch_size=8, feed=feed), recipe=LENET5.as_dict(), seed=0,
+            data=str(tmp_path), weights=str(tmp_path / "weights.npz"), steady_s=0.1, warmup_limit_s=0.3, **changes,
+        )  # fmt: skip
+        phases: list[str] = []
+        result = run_job(
+            job,
+            interpreter=sys.executable,
+            folder=tmp_path / "launch",
+            timeout_s=300,
+            listen=lambda message: phases.append(message["name"]),
+        )
+        return result | {"phases": phases}
+
+    return run
+
+
+def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
+    """A measured launch tells its phases in order, and answers with every block, every size, start-up and memory."""
+    result = measure_one(inference_sizes=(64, 8))
+
+    assert result["phases"] == ["import", "build", "first step", "train", "steady", "steady ended", "infer"]
+    assert result["block_steps"] == 20
+    for phase, steps in (("warmup", "warmup_steps"), ("steady", "steady_steps")):
+        assert len(result["blocks"][phase][0]) * 20 == result[steps]
+    assert sum(result["blocks"]["warmup"][0]) == pytest.approx(result["warmup_s"])
+    assert [size for size, _ in result["inference"]] == [8, 64]
+    assert (result["inference_batch_size"], result["inference_images_per_s"]) == tuple(result["inference"][-1])
+    assert 0 < result["latency_ms_p50"] <= result["latency_ms_p99"]
+    assert result["import_s"] + result["build_s"] <= result["start_up_s"] < result["first_epoch_s"]
+    assert 0 < result["rss_import_bytes"] < result["peak_rss_bytes"]
+    assert {"test_accuracy", "epochs"} & set(result) == set()
+
+
+def test_memory_of_the_harness_is_not_the_launchs(measure_one: LaunchOne) -> None:
+    """However large the process that starts it, a launch's peak is its own."""
+    large = np.ones(400 << 20, dtype=np.uint8)
+
+    result = measure_one(inference_sizes=())
+
+    assert result["peak_rss_bytes"] < large.nbytes
+
+
+def test_launch_without_sizes_leaves_out_inference(measure_one: LaunchOne) -> None:
+    """No sizes, no sweep, and no latency either; training is timed, on the resident data set here."""
+    result = measure_one(feed="device", inference_sizes=())
+
+    assert result["phases"][-1] == "steady ended"
+    assert [name for name in result if name.startswith(("latency", "inference"))] == []
+    assert result["train_images_per_s"] > 0
+
+
+def test_launch_ends_training_at_its_target(launch_one: LaunchOne) -> None:
+    """Training stops with the first epoch that reaches the target, and the row says how many there were."""
+    result = launch_one("well", epochs=3, until=0.05)
+
+    assert result["epochs"] == 1
+    assert result["test_accuracy"] >= 0.05
+    assert [message["epoch"] for message in result["messages"] if message["event"] == "epoch"] == [1]
+
+
+def test_peak_is_measured_without_a_backend(launch_one: LaunchOne) -> None:
+    """Matrix multiplication is timed in a worker that loads no backend, not even one that would fail."""
+    result = launch_one("raise", kind="peak")
+
+    assert result["peak_gflops"] > 0
+    assert "thread(s)" in result["peak_source"]
+    assert [message for message in result["messages"] if message["event"] == "phase"] == []
+
+
+def test_description_needs_no_data(launch_one: LaunchOne) -> None:
+    """A worker that is only asked what it is says so, and reads no images."""
+    result = launch_one("well", kind="describe", data="/nowhere")
+
+    assert (result["threads_found"], result["layout"]) == ("1", "NCHW")
+    assert "batches_sha256" not in result
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("abort", "ended with signal SIGABRT and no result"),
+        ("segfault", "ended with signal SIGSEGV and no result"),
+        ("exit", "ended with exit code 7 and no result"),
+        ("raise", "RuntimeError: the device is on fire"),
+        ("killed", "signal SIGKILL and no result. The kernel does that where memory runs out .*: smaller batches need"),
+        ("weights", "weights that the backend gave back are not those it was given"),
+        ("batches", "batches that the backend read back .* are not those it was given"),
+        ("labels", "batches that the backend read back .* are not those it was given"),
+    ],
+)
+def test_failed_launch_says_why(launch_one: LaunchOne, mode: str, reason: str) -> None:
+    """A crash, an early exit, an error, wrong weights, wrong batches: one sentence with the reason, no process."""
+    with pytest.raises(WorkerFailed, match=reason) as caught:
+        launch_one(mode)
+
+    assert "\n" not in str(caught.value)
+    assert children() == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB",
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+        "OOM when allocating tensor with shape[65536,28,28,6]",
+        "RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.",
+        "(ResourceExhausted) Fail to alloc memory of 1152921504606846976 size.",
+        "std::bad_alloc",
+        "Unable to allocate 8.00 EiB for an array with shape (1152921504606846976,) and data type float64",
+    ],
+)
+def test_frameworks_own_words_for_no_memory_are_known(make_entrant: Callable[..., Entrant], words: str) -> None:
+    """However a framework says it, the sentence names the batch size and what to do."""
+    job = Job(kind="train", entrant=make_entrant(batch_size=65536), recipe={}, seed=0, data="", weights="")
+
+    reason = worker._reason(RuntimeError(f"\n {words}\n  trace"), job)
+
+    assert reason.startswith("Out of memory with batches of 65536 images; smaller ones need less. RuntimeError: ")
+    assert words[:20] in reason
+    assert "\n" not in reason
+
+
+def test_device_is_refused_in_the_frameworks_words(launch_one: LaunchOne) -> None:
+    """A GPU that cannot be used: what was asked for, what the framework says, what there is; one line."""
+    with pytest.raises(WorkerFailed) as caught:
+        launch_one("well", device="gpu")
+
+    assert str(caught.value) == (
+        "RuntimeError: --device gpu: misbehaving cannot use one here. It can use: cpu. "
+        "It says: LookupError: no such thing in this machine"
+    )
+
+
+def test_wrong_batches_on_the_device_are_refused(launch_one: LaunchOne) -> None:
+    """Also with a resident data set: indices that are off by one give other images."""
+    with pytest.raises(WorkerFailed, match="batches that the backend read back"):
+        launch_one("batches", feed="device")
+
+
+def test_right_batches_have_one_digest(launch_one: LaunchOne, tmp_path: Path) -> None:
+    """Host and device feed read back the same bytes."""
+    host = launch_one("well")["batches_sha256"]
+    (tmp_path / "launch").rename(tmp_path / "first")
+    device = launch_one("well", feed="device")["batches_sha256"]
+
+    assert host == device
+    assert re.fullmatch("[0-9a-f]{64}", host)
+
+
+@pytest.mark.parametrize(("mode", "words"), [("exit", "last words"), ("raise", "the device is on fire")])
+def test_error_comes_with_the_end_of_the_log(launch_one: LaunchOne, mode: str, words: str) -> None:
+    """What the worker printed last, or its traceback, is in the error's log, of a few lines."""
+    with pytest.raises(WorkerFailed) as caught:
+        launch_one(mode)
+
+    assert words in caught.value.log.splitlines()[-1]
+    assert len(caught.value.log.splitlines()) <= LOG_LINES
+
+
+def test_loss_that_is_no_number_fails_the_launch(launch_one: LaunchOne) -> None:
+    """Training that diverged is a failure, not a row."""
+    with pytest.raises(WorkerFailed, match=r"training loss became nan in epoch 1"):
+        launch_one("nan", epochs=2)
+
+
+def test_printing_disturbs_nothing(launch_one: LaunchOne) -> None:
+    """Megabytes on stdout and stderr go to the log, and the answer still arrives."""
+    result = launch_one("chatter")
+
+    assert result["threads_found"] == "1"
+    assert result["log"].count("out ") >= 200 * 2500
+    assert result["log"].count("err ") >= 200 * 2500
+
+
+@pytest.mark.parametrize(("mode", "count"), [("hang", 1), ("grandchild", 2)])
+def test_hanging_launch_is_killed(launch_one: LaunchOne, tmp_path: Path, mode: str, count: int) -> None:
+    """A worker that outlives its time is killed, with its children, and the option that sets the time is named."""
+    pids: list[int] = []
+    for seconds in (3, 10, 30, 90):  # a busy machine may not have got far in three seconds
+        with pytest.raises(WorkerFailed, match=rf"did not finish within {seconds} s \(--launch-timeout\)") as caught:
+            launch_one(mode, timeout_s=seconds)
+        pids = pids_in(caught.value.log)
+        if pids:
+            break
+        (tmp_path / "launch").rename(tmp_path / f"launch-{seconds}")
+
+    assert len(pids) == count
+    assert children() == []
+    assert_gone(pids)
+
+
+def test_forked_child_does_not_hold_the_launch(launch_one: LaunchOne) -> None:
+    """A result counts as soon as it is there, although a forked child still holds the pipe; the child is ended."""
+    result = launch_one("leftover", timeout_s=60)
+
+    assert result["threads_found"] == "1"
+    assert len(pids_in(result["log"])) == 2
+    assert_gone(pids_in(result["log"]))
+
+
+def test_missing_interpreter_is_a_sentence(make_entrant: Callable[..., Entrant], tmp_path: Path) -> None:
+    """An interpreter that is not there fails the launch, not the harness."""
+    job = Job(kind="train", entrant=make_entrant(), recipe=LENET5.as_dict(), seed=0, data="", weights="")
+    with pytest.raises(WorkerFailed, match=r"Cannot start /nowhere/python: No such file or directory\."):
+        run_job(job, interpreter="/nowhere/python", folder=tmp_path / "x", timeout_s=9, listen=print)
+
+
+def test_worker_dies_with_its_parent(
+    launch_one: LaunchOne, session_environment: dict[str, str], tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    """A harness that is killed outright leaves no worker behind."""
+    code = f"""
+        import sys
+        from pathlib import Path
+        from harness.worker.job import Entrant, Job
+        from harness.runs.worker_process import run_job
+        from harness.spec.recipes import LENET5
+        entrant = Entrant(
+            backend="misbehaving", network="lenet5", mode="hang", feed="host", device="cpu", dtype="float32",
+            threads=1, batch_size=64, environment="controlled",
+        )
+        folder = Path({str(tmp_path)!r})
+        job = Job(kind="train", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(folder),
+                  weights=str(folder / "weights.npz"))
+        run_job(job, interpreter=sys.executable, folder=folder / "launch", timeout_s=600, listen=print)
+    """
+    harness = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], env=session_environment, stdout=subprocess.DEVNULL
+    )
+    log = tmp_path / "launch" / "log.txt"
+    pids: list[int] = []
+    while not pids and harness.poll() is None:
+        pids = pids_in(log.read_text()) if log.exists() else []
+    worker = psutil.Process(pids[0])
+    assert worker.ppid() == harness.pid
+
+    harness.send_signal(signal.SIGKILL)
+    harness.wait()
+
+    assert_gone(pids)
+
+
+def test_worker_imports_only_what_it_needs(launch_one: LaunchOne, tmp_path: Path) -> None:
+    """In a worker there is no module of the harness's side, and our folders come from the launch's own folder."""
+    log = launch_one("modules")["log"]
+    modules = set(json.loads(re.search(r"^modules (.*)$", log, re.MULTILINE)[1]))
+    path = json.loads(re.search(r"^path (.*)$", log, re.MULTILINE)[1])
+
+    unwanted = {"pandas", "rich", "typer", "scipy", "requests", "pooch", "platformdirs", "cpuinfo", "click"}
+    assert modules & unwanted == set()
+    assert {"numpy", "threadpoolctl", "harness.worker.measure", "backends.misbehaving.backend"} <= modules
+    assert str(tmp_path / "launch" / "import") in path
+    assert str(Path(__file__).parents[3]) not in path
+    assert os.path.realpath(tmp_path / "launch") not in map(os.path.realpath, path)
+    assert "\noom 1000\n" in log, "where memory runs out, the kernel ends this process before the harness"
+
+
+@pytest.fixture
+def begin(launch_one: LaunchOne, make_entrant: Callable[..., Entrant], tmp_path: Path) -> Callable[..., WorkerProcess]:
+    """Return a function that starts a worker which is to take turns."""
+
+    def start(mode: str) -> WorkerProcess:
+        entrant = make_entrant("misbehaving", mode=mode, batch_size=8)
+        job = Job(
+            kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(tmp_path),
+            weights=str(tmp_path / "weights.npz"), steady_s=0.05, warmup_limit_s=0.1, turns=3, inference_sizes=(),
+        )  # fmt: skip
+        return WorkerProcess(job, interpreter=sys.executable, folder=tmp_path / "turns", timeout_s=120)
+
+    return start
+
+
+def test_worker_takes_the_turns_that_it_is_given(begin: Callable[..., WorkerProcess]) -> None:
+    """Nothing is timed before the first word; every word is one turn; after the last comes the result."""
+    messages: list[dict[str, Any]] = []
+    with begin("well") as worker:
+        worker.ready(messages.append)
+        assert [message["name"] for message in messages] == ["import", "build", "first step", "train"]
+        for _ in range(2):
+            messages.clear()
+            worker.turn(messages.append)
+            assert [message["name"] for message in messages] == ["steady", "steady ended"]
+        result = worker.result(messages.append)
+
+    assert result["turns"] == 2
+    assert [len(turn) for turn in result["blocks"]["return"]] == [1, 1]
+    assert children() == []
+
+
+def test_worker_that_dies_before_its_turn_fails_there(begin: Callable[..., WorkerProcess]) -> None:
+    """Who waits for it to be ready hears why there is nothing to wait for, with the end of its log."""
+    with begin("exit") as worker, pytest.raises(WorkerFailed, match=r"ended with exit code 7") as caught:
+        worker.ready(lambda message: None)
+
+    assert "last words" in caught.value.log
+    assert children() == []
+
+
+def test_worker_that_dies_between_turns_fails_at_the_next(begin: Callable[..., WorkerProcess]) -> None:
+    """A worker that is killed while it sleeps is noticed when it is to go on, not waited for until the time is over."""
+    with begin("well") as worker:
+        worker.ready(lambda message: None)
+        for child in children():
+            child.kill()
+        with pytest.raises(WorkerFailed, match=r"ended with signal SIGKILL"):
+            worker.turn(lambda message: None)
