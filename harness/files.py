@@ -8,6 +8,9 @@ from pathlib import Path
 
 from harness.errors import InputError
 
+# The folder that holds `harness` and `backends`: the repository, where this code is run from one.
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write beside the file, flush to the disk, then rename over it (rename(2) is atomic within a folder).

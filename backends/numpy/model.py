@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from harness.spec.connections import connection_mask
 from harness.spec.network import (
@@ -27,7 +26,10 @@ Parameters = dict[str, np.ndarray]
 
 
 class ConvLayer:
-    """Cross-correlation as a matrix product of image patches (im2col) with the kernels."""
+    """Cross-correlation as a matrix product of kernels and image patches (im2col).
+
+    Channels are the outer axis inside: patches are then copied a row of pixels at a time, and no product is transposed.
+    """
 
     def __init__(self, layer: Conv) -> None:
         self.layer = layer
@@ -44,29 +46,33 @@ class ConvLayer:
         if pad:
             x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
         weight = self._connected(parameters[f"{self.layer.name}.weight"])
-        windows = sliding_window_view(x, (k, k), axis=(2, 3))
-        n, c, oh, ow = windows.shape[:4]
-        self.input_shape = x.shape
-        # One row a pixel of the output: (n * oh * ow, c * k * k).
-        self.patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * k * k)
-        y = self.patches @ weight.reshape(len(weight), -1).T + parameters[f"{self.layer.name}.bias"]
-        return y.reshape(n, oh, ow, len(weight)).transpose(0, 3, 1, 2)
+        n, c, h, w = self.input_shape = x.shape
+        oh, ow = h - k + 1, w - k + 1
+        patches = np.empty((c, k, k, n, oh, ow), x.dtype)
+        for row in range(k):
+            for column in range(k):
+                patches[:, row, column] = x[:, :, row : row + oh, column : column + ow].swapaxes(0, 1)
+        # One column a pixel of the output: (c * k * k, n * oh * ow).
+        self.patches = patches.reshape(c * k * k, -1)
+        y = weight.reshape(len(weight), -1) @ self.patches + parameters[f"{self.layer.name}.bias"][:, None]
+        return y.reshape(len(weight), n, oh, ow).swapaxes(0, 1)
 
     def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
         """Add this layer's gradients; (n, out, oh, ow) -> (n, c, h, w)."""
         name, pad, k = self.layer.name, self.layer.padding, self.layer.kernel
         weight = self._connected(parameters[f"{name}.weight"])
         n, out, oh, ow = dy.shape
-        rows = dy.transpose(0, 2, 3, 1).reshape(-1, out)
-        gradients[f"{name}.weight"] = self._connected((rows.T @ self.patches).reshape(weight.shape))
-        gradients[f"{name}.bias"] = rows.sum(axis=0)
-        d_patches = (rows @ weight.reshape(out, -1)).reshape(n, oh, ow, weight.shape[1], k, k)
-        dx = np.zeros(self.input_shape, dy.dtype)
+        rows = dy.swapaxes(0, 1).reshape(out, -1)
+        gradients[f"{name}.weight"] = self._connected((rows @ self.patches.T).reshape(weight.shape))
+        # One pixel after the other, as a framework may: NumPy's sum over a row is by pairs, and more exact than theirs.
+        gradients[f"{name}.bias"] = np.ascontiguousarray(rows.T).sum(axis=0)
+        _, c, h, w = self.input_shape
+        d_patches = (weight.reshape(out, -1).T @ rows).reshape(c, k, k, n, oh, ow)
+        dx = np.zeros((c, n, h, w), dy.dtype)
         for row in range(k):
             for column in range(k):
-                patch = d_patches[..., row, column].transpose(0, 3, 1, 2)
-                dx[:, :, row : row + oh, column : column + ow] += patch
-        return dx[:, :, pad : dx.shape[2] - pad, pad : dx.shape[3] - pad] if pad else dx
+                dx[:, :, row : row + oh, column : column + ow] += d_patches[:, row, column]
+        return dx[:, :, pad : h - pad, pad : w - pad].swapaxes(0, 1)
 
 
 class ReluLayer:
@@ -124,26 +130,25 @@ class MaxPoolLayer:
     def __init__(self, layer: MaxPool) -> None:
         self.layer = layer
 
+    def _places(self, x: np.ndarray) -> list[np.ndarray]:
+        """Views of one place of all windows each, row by row: (n, c, h // size, w // size)."""
+        size = self.layer.size
+        h, w = (side // size * size for side in x.shape[2:])
+        return [x[:, :, row:h:size, column:w:size] for row in range(size) for column in range(size)]
+
     def forward(self, x: np.ndarray, parameters: Parameters) -> np.ndarray:
         """(n, c, h, w) -> (n, c, h // size, w // size)."""
-        size = self.layer.size
-        n, c, h, w = x.shape
         self.input_shape = x.shape
-        oh, ow = h // size, w // size
-        windows = x[:, :, : oh * size, : ow * size].reshape(n, c, oh, size, ow, size)
-        windows = windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, oh, ow, size * size)
-        self.first = windows.argmax(axis=-1)[..., None]
-        return np.take_along_axis(windows, self.first, axis=-1)[..., 0]
+        windows = np.stack(self._places(x))
+        # Of equal values the first counts, and it alone has the gradient.
+        self.first = windows.argmax(axis=0)
+        return windows.max(axis=0)
 
     def backward(self, dy: np.ndarray, parameters: Parameters, gradients: Parameters) -> np.ndarray:
         """(n, c, oh, ow) -> (n, c, h, w)."""
-        size = self.layer.size
-        n, c, oh, ow = dy.shape
-        windows = np.zeros((n, c, oh, ow, size * size), dy.dtype)
-        np.put_along_axis(windows, self.first, dy[..., None], axis=-1)
         dx = np.zeros(self.input_shape, dy.dtype)
-        windows = windows.reshape(n, c, oh, ow, size, size).transpose(0, 1, 2, 4, 3, 5)
-        dx[:, :, : oh * size, : ow * size] = windows.reshape(n, c, oh * size, ow * size)
+        for number, place in enumerate(self._places(dx)):
+            place[...] = np.where(self.first == number, dy, 0)
         return dx
 
 

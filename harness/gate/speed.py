@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-import harness
 from harness.analysis.comparison import compare_entrants
 from harness.analysis.statistics import LEAST_ROUNDS, LEVEL, Interval
 from harness.errors import InputError
+from harness.files import ROOT
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict
 from harness.results.folder import RunFolder
 from harness.runs.display import Display
@@ -76,7 +76,7 @@ def resolve(ref: str, root: Path | None = None) -> str:
     """
     if Path(ref, "launches.csv").exists():
         _refuse_run(Path(ref))
-    root = root or Path(str(harness.__file__)).resolve().parents[1]
+    root = root or ROOT
     if not (root / ".git").exists():
         raise InputError(f"--against needs the repository that this code is from; {root} is none.")
     answer = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
@@ -111,7 +111,7 @@ def check_out(ref: str, folder: Path, root: Path | None = None) -> Commit:
         InputError: as `resolve`, or the commit has no such packages.
     """
     sha = resolve(ref, root)
-    root = root or Path(str(harness.__file__)).resolve().parents[1]
+    root = root or ROOT
     answer = _git(root, "archive", "--format=tar", sha, "harness", "backends")
     if answer.returncode:
         raise InputError(f"{ref} ({sha[:10]}) cannot be driven: {answer.stderr.decode(errors='replace').strip()}.")

@@ -55,47 +55,61 @@ def pose(
         dtype: the precision of the backend that will be checked.
         tick: called after each of the ORDERS + 1 pieces of work.
     """
-    kept = network.keeping_all()
-    images, labels = _choose_batches(kept, recipe, dataset, weights)
-    expected = quantities(
-        reference(kept, recipe, "float64"), weights, images=images.astype(float), labels=labels,
-        learning_rate=recipe.learning_rate,
-    )  # fmt: skip
+    chosen = choose(network, recipe, dataset, weights)
+    problem = answer(network, recipe, dataset, weights, chosen, dtype=dtype)
     tick()
-    problem = Problem(kept, recipe, dtype, weights, images, labels, expected, {}, network.drops)
     return replace(problem, tolerances=rounding.measure(problem, tick=tick))
 
 
-def allow_for(problem: Problem, inexact: Mapping[str, float], *, tick: Callable[[], None] = lambda: None) -> Problem:
+def allow_for(problem: Problem, more: Mapping[str, float]) -> Problem:
     """The problem as it is put to a backend whose own kernels are less exact than the precision allows.
 
     Args:
-        inexact: the backend's INEXACT of this precision (see harness/spec/protocol.py).
-        tick: called after each of rounding.ORDERS pieces of work.
+        more: what `rounding.measure` says with the backend's INEXACT of this precision (see harness/spec/protocol.py).
     """
-    more = rounding.measure(problem, inexact=inexact, tick=tick)
     return replace(problem, tolerances={name: max(value, more[name]) for name, value in problem.tolerances.items()})
 
 
-def _choose_batches(
-    network: Network, recipe: Recipe, dataset: Dataset, weights: Weights
-) -> tuple[np.ndarray, np.ndarray]:
+def choose(network: Network, recipe: Recipe, dataset: Dataset, weights: Weights) -> np.ndarray:
+    """Which training images each step has: int64 (steps + 1, batch), the last of which are never trained on."""
+    network = network.keeping_all()
     exact = reference(network, recipe, "float64")
     exact.load_weights(weights)
     size = BATCH if network.multiply_adds < LARGE else min(BATCH, SMALL_BATCH)
     used = [images for first, behind, images in blocks(size) for _ in range(first, behind)] + [size]
-    batches = []
+    chosen = []
     for step in range(max(STEPS) + 1):
         part = np.arange(step * CANDIDATES * size, (step + 1) * CANDIDATES * size) % len(dataset.train_labels)
-        images = prepare(dataset.train_images[part], network.input_shape, "float32")
-        labels = dataset.train_labels[part].astype(np.int32)
-        distance = tie_distance(network, exact.dump_weights(), images.astype(float))
-        distance[_losses(exact.logits(images.astype(float)), labels) > LARGEST_LOSS] = -np.inf
-        chosen = np.sort(np.argsort(-distance, kind="stable")[:size])
-        batches.append((images[chosen], labels[chosen]))
+        images, labels = _images(network, dataset, part).astype(float), dataset.train_labels[part]
+        distance, logits = tie_distances(network, exact.dump_weights(), images)
+        distance[_losses(logits, labels) > LARGEST_LOSS] = -np.inf
+        best = np.sort(np.argsort(-distance, kind="stable")[:size])
+        chosen.append(part[best])
         exact.set_learning_rate(recipe.learning_rate * _share(step))
-        exact.train_steps([(images[chosen][: used[step]].astype(float), labels[chosen][: used[step]])])
-    return np.stack([images for images, _ in batches]), np.stack([labels for _, labels in batches])
+        exact.train_steps([(images[best][: used[step]], labels[best][: used[step]].astype(np.int32))])
+    return np.stack(chosen)
+
+
+def answer(
+    network: Network, recipe: Recipe, dataset: Dataset, weights: Weights, chosen: np.ndarray, *, dtype: str
+) -> Problem:
+    """The problem of these images with the reference's answer, without tolerances yet.
+
+    Args:
+        chosen: as `choose` returns.
+    """
+    kept = network.keeping_all()
+    images = _images(kept, dataset, chosen.reshape(-1)).reshape(*chosen.shape, *kept.input_shape)
+    labels = dataset.train_labels[chosen].astype(np.int32)
+    expected = quantities(
+        reference(kept, recipe, "float64"), weights, images=images.astype(float), labels=labels,
+        learning_rate=recipe.learning_rate,
+    )  # fmt: skip
+    return Problem(kept, recipe, dtype, weights, images, labels, expected, {}, network.drops)
+
+
+def _images(network: Network, dataset: Dataset, part: np.ndarray) -> np.ndarray:
+    return prepare(dataset.train_images[part], network.input_shape, "float32")
 
 
 def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -109,8 +123,9 @@ def _share(step: int) -> float:
     return next((share for after, share in reversed(RATES.items()) if step >= after), 1.0)
 
 
-def tie_distance(network: Network, weights: Weights, images: np.ndarray) -> np.ndarray:
-    """How far the nearest activation of each image is from a tie, relative to the layer's largest; float64 (n,)."""
+def tie_distances(network: Network, weights: Weights, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far the nearest activation of each image is from a tie, relative to the layer's largest, float64 (n,); and
+    the logits, float64 (n, classes)."""
     model = importlib.import_module("backends.numpy.model").Model(network)
     nearest = np.full(len(images), np.inf)
     x = images
@@ -120,7 +135,7 @@ def tie_distance(network: Network, weights: Weights, images: np.ndarray) -> np.n
             gap = np.where(gap < EXACT_TIE, np.inf, gap).reshape(len(images), -1)
             nearest = np.minimum(nearest, gap.min(axis=1) / np.abs(x).max())
         x = module.forward(x, weights)
-    return nearest
+    return nearest, x
 
 
 def _gaps(layer: Any, x: np.ndarray) -> np.ndarray | None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import WorkerFailed
+from harness.proof import kept
 from harness.proof.bisection import explain
-from harness.proof.posing import allow_for, pose
 from harness.proof.problem import Check, Problem
 from harness.proof.rounding import KINDS, ORDERS
 from harness.results.schema import SCHEMA_VERSION
@@ -108,21 +108,20 @@ def verify(
         inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
         pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
         display.start(pieces, "measuring what rounding allows")
+        launching = Launching(found, seed=seed, scratch=scratch, timeout_s=timeout_s, display=display)
         for (name, _, dtype), group in problems:
             recipe, network = group[0].recipe, get_network(name)
             dataset = load_for_network(network.name, data_set or recipe.data_set_asked, data_dir, display)
             display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {seed}")
             weights = initial_weights(network, seed=seed, initialiser=recipe.initialiser)
-            problem = pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
+            problem = kept.pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
             _write(scratch, problem, dtype)
             posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
             for subject in group:
                 errors = _errors(subject)
                 if errors not in posed:
-                    posed[errors] = allow_for(problem, dict(errors), tick=display.advance)
-                yield _outcome(
-                    subject, found[subject.entrant.installation], posed[errors], seed, scratch, timeout_s, display
-                )
+                    posed[errors] = kept.allow_for(problem, dataset, dict(errors), tick=display.advance)
+                yield launching.outcome(subject, posed[errors])
                 display.advance()
 
 
@@ -138,39 +137,58 @@ def _write(scratch: Path, problem: Problem, dtype: str) -> None:
     np.savez(scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
 
 
-def _outcome(
-    subject: Subject, interpreter: Interpreter, problem: Problem, seed: int, scratch: Path, timeout_s: float,
-    display: Display,
-) -> Outcome:  # fmt: skip
-    entrant = subject.entrant
-    display.note(f"{entrant.backend} {interpreter.version} {entrant.mode}")
-    for kind, size in _errors(subject):
-        display.note(f"Tolerances allow for {entrant.backend}'s kernels: {KINDS[kind].format(size)}.", "yellow")
-    try:
-        quantities, told = _launch(subject, interpreter, scratch, timeout_s)
-    except WorkerFailed as error:
-        # One that cannot be launched has not passed, and the others go on.
-        return Outcome(subject, seed, [Check("launch", math.nan, 0.0)], [str(error)], interpreter.version, "")
-    checks = problem.check(quantities)
-    sentences = explain(problem, quantities, checks)
-    return Outcome(subject, seed, checks, sentences, interpreter.version, told["packages_sha256"])
+@dataclass(frozen=True)
+class Launching:
+    """How subjects are launched.
 
+    Attributes:
+        interpreters: by `Entrant.installation`.
+        seed: of the initial weights.
+        scratch: the folder that has the problem's files.
+        timeout_s: of a launch.
+    """
 
-def _launch(subject: Subject, interpreter: Interpreter, scratch: Path, timeout_s: float) -> tuple[Quantities, Row]:
-    entrant = subject.entrant
-    folder = scratch / f"{entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name}".replace(
-        " ", "-"
-    )
-    job = Job(
-        kind="verify",
-        entrant=entrant,
-        recipe=subject.recipe.as_dict(),
-        seed=0,
-        data=str(scratch / "problem.npz"),
-        weights=str(scratch / "weights.npz"),
-        output=str(folder.with_suffix(".npz")),
-        asked=asked_controls(entrant, folder),
-    )
-    told = run_job(job, interpreter=interpreter.path, folder=folder, timeout_s=timeout_s, listen=lambda message: None)
-    with np.load(job.output, allow_pickle=False) as archive:
-        return dict(archive), told
+    interpreters: dict[str, Interpreter]
+    seed: int
+    scratch: Path
+    timeout_s: float
+    display: Display
+
+    def outcome(self, subject: Subject, problem: Problem) -> Outcome:
+        """Launch a subject on the problem whose files are in the scratch folder, and compare."""
+        entrant = subject.entrant
+        version = self.interpreters[entrant.installation].version
+        self.display.note(f"{entrant.backend} {version} {entrant.mode}")
+        for kind, size in _errors(subject):
+            self.display.note(
+                f"Tolerances allow for {entrant.backend}'s kernels: {KINDS[kind].format(size)}.", "yellow"
+            )
+        try:
+            quantities, told = self._launch(subject)
+        except WorkerFailed as error:
+            # One that cannot be launched has not passed, and the others go on.
+            return Outcome(subject, self.seed, [Check("launch", math.nan, 0.0)], [str(error)], version, "")
+        checks = problem.check(quantities)
+        sentences = explain(problem, quantities, checks)
+        return Outcome(subject, self.seed, checks, sentences, version, told["packages_sha256"])
+
+    def _launch(self, subject: Subject) -> tuple[Quantities, Row]:
+        entrant = subject.entrant
+        words = f"{entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name}"
+        folder = self.scratch / words.replace(" ", "-")
+        job = Job(
+            kind="verify",
+            entrant=entrant,
+            recipe=subject.recipe.as_dict(),
+            seed=0,
+            data=str(self.scratch / "problem.npz"),
+            weights=str(self.scratch / "weights.npz"),
+            output=str(folder.with_suffix(".npz")),
+            asked=asked_controls(entrant, folder),
+        )
+        interpreter = self.interpreters[entrant.installation].path
+        told = run_job(
+            job, interpreter=interpreter, folder=folder, timeout_s=self.timeout_s, listen=lambda message: None
+        )
+        with np.load(job.output, allow_pickle=False) as archive:
+            return dict(archive), told

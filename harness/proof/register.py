@@ -12,19 +12,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import backends
-import harness
 from harness.data.sources import cache_folder
 from harness.errors import Regression
 from harness.files import write_text_atomically
-from harness.proof import proving
+from harness.proof import code, proving
 from harness.proof.proving import Outcome, Subject
 from harness.runs import interpreters
 from harness.runs.plan import Plan
 from harness.spec.recipe import Recipe
 
-# Rooms of the harness that define the computation, carry it out in a launch, or judge it.
-DEFINING = ("spec", "worker", "proof")
 WORST = "worst share of a tolerance"
 
 
@@ -90,7 +86,7 @@ def _key(subject: Subject, version: str) -> dict[str, object]:
     return {
         "backend": entrant.backend, "framework_version": version, "mode": entrant.mode, "device": entrant.device,
         "dtype": entrant.dtype, "network": entrant.network, "recipe": _formula(subject.recipe),
-        "code": code_digest(entrant.backend),
+        "code": code.digest(entrant.backend),
     }  # fmt: skip
 
 
@@ -101,14 +97,3 @@ def _formula(recipe: Recipe) -> dict[str, object]:
 
 def _kind(subject: Subject) -> str:
     return json.dumps(_key(subject, subject.entrant.version), sort_keys=True)
-
-
-def code_digest(backend: str) -> str:
-    """SHA-256 of the backend's files and of those that define the computation."""
-    folders = [Path(folder) / backend for folder in backends.__path__]
-    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
-    files += [file for room in DEFINING for file in sorted((Path(str(harness.__file__)).parent / room).glob("*.py"))]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()

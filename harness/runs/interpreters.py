@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import InputError
-from harness.files import write_text_atomically
+from harness.files import ROOT, write_text_atomically
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
 
@@ -40,9 +40,8 @@ def map_path() -> Path:
     """The map's file: MAP_VARIABLE, else `.nox/interpreters.json` of the checkout, else the user's data folder."""
     if os.environ.get(MAP_VARIABLE):
         return Path(os.environ[MAP_VARIABLE])
-    root = Path(__file__).resolve().parent.parent
-    if (root / "noxfile.py").exists():
-        return root / ".nox" / "interpreters.json"
+    if (ROOT / "noxfile.py").exists():
+        return ROOT / ".nox" / "interpreters.json"
     return Path(platformdirs.user_data_dir("lenet-bench")) / "interpreters.json"
 
 

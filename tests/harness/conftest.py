@@ -64,14 +64,32 @@ def tiny_dataset() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def session_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a process that has the mutants, this interpreter only, and a cache of its own."""
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all tests of this session, in whichever of pytest-xdist's processes they run.
+
+    What takes long is done once in it: the drawn digits, and the problems that backends are verified on.
+    """
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "cache"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def never_the_users_cache(session_cache: Path) -> Iterator[None]:
+    """No test reads or writes what the user has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LENET_BENCH_CACHE", str(session_cache))
+        yield
+
+
+@pytest.fixture(scope="session")
+def session_environment(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> dict[str, str]:
+    """The environment of a process that has the mutants, this interpreter only, and the session's cache."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "interpreters.json").write_text("{}")
     own = {
         "LENET_BENCH_BACKENDS": str(MUTANTS),
         "LENET_BENCH_INTERPRETERS": str(folder / "interpreters.json"),
-        "LENET_BENCH_CACHE": str(folder / "cache"),
+        "LENET_BENCH_CACHE": str(session_cache),
         "LENET_BENCH_OFFLINE": "1",
         "PYTHONPATH": str(ROOT),
     }
@@ -80,13 +98,10 @@ def session_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
 
 
 @pytest.fixture(scope="session")
-def drawn_cache(session_environment: dict[str, str]) -> Path:
-    """A cache that holds all drawn digits, for commands that load them."""
-    cache = Path(session_environment["LENET_BENCH_CACHE"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LENET_BENCH_CACHE", str(cache))
-        load_dataset("drawn-digits", notify=lambda text: None)
-    return cache
+def drawn_cache(session_cache: Path) -> Path:
+    """The session's cache with all drawn digits in it, for commands that load them."""
+    load_dataset("drawn-digits", notify=lambda text: None)
+    return session_cache
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from harness.data.sources import Dataset
 from harness.proof import posing
 from harness.proof.bisection import explain, first_failure
-from harness.proof.posing import pose
+from harness.proof.kept import pose
 from harness.proof.problem import Problem
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5, with_optimizer

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,9 @@ import pytest
 from backends.numpy.backend import Backend
 from harness.data.sources import Dataset
 from harness.proof import posing
+from harness.proof.kept import allow_for, pose
 from harness.proof.outcome_table import GROUPS
-from harness.proof.posing import LARGEST_LOSS, allow_for, pose, tie_distance
+from harness.proof.posing import LARGEST_LOSS, tie_distances
 from harness.proof.problem import Check, Problem, relative_error
 from harness.proof.rounding import KINDS, KnownErrors, _permute, _unit_orders, reference
 from harness.results.folder import read_table
@@ -149,7 +149,7 @@ def test_declared_errors_are_allowed_for(tiny_dataset: Dataset, kind: str, optim
     recipe = LENET5 if optimizer == "recipe" else with_optimizer(LENET5, optimizer)
     size = {"log_softmax": 1e-4, "adam_rate": 1e-3}[kind]
     problem = pose(LENET, recipe, tiny_dataset, initial_weights(LENET, seed=0))
-    allowed = allow_for(problem, {kind: size})
+    allowed = allow_for(problem, tiny_dataset, {kind: size})
 
     def failed(posed: Problem, error: float) -> set[str]:
         backend = reference(LENET, recipe, "float32", KnownErrors({kind: error}, number=5))
@@ -236,7 +236,7 @@ def test_tie_distance_by_hand() -> None:
         ]
     )[:, None]
 
-    distance = tie_distance(network, initial_weights(network, seed=0), images)
+    distance, _ = tie_distances(network, initial_weights(network, seed=0), images)
 
     np.testing.assert_allclose(distance, [1 / 8, 1.5 / 8, 4 / 8])
 
@@ -246,7 +246,7 @@ def test_chosen_images_are_far_from_ties(tiny_dataset: Dataset, problem: Problem
     images = tiny_dataset.train_images[:64]
     padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.float32) / np.float32(255)
     weights = {name: value.astype(float) for name, value in problem.weights.items()}
-    distance = tie_distance(LENET, weights, padded.astype(float))
+    distance, _ = tie_distances(LENET, weights, padded.astype(float))
     farthest = np.sort(np.argsort(distance)[-16:])
 
     assert np.median(distance) > 0
@@ -282,7 +282,7 @@ def test_another_order_of_summation_is_the_same_function(number: int) -> None:
 
 @pytest.fixture(scope="module")
 def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path, tmp_path_factory: Any) -> dict[str, Verified]:
-    """Exit code, output, errors and rows of `verify`, two commands at the same time."""
+    """Exit code, output, errors and rows of two `verify`, of which the second finds the problem posed."""
     command = [sys.executable, "-m", "harness", "verify", "--data-set", "drawn-digits", "--backend"]
 
     def verify(name: str) -> Verified:
@@ -294,8 +294,7 @@ def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path, tmp_pat
         rows = read_table(next(results.glob("*/verification.csv")), VERIFICATION)
         return Verified(done.returncode, done.stdout, done.stderr, rows)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return dict(zip(("right", "wrong"), pool.map(verify, ("numpy", ",".join(WRONG)))))
+    return {"right": verify("numpy"), "wrong": verify(",".join(WRONG))}
 
 
 def test_verify_command_passes_numpy(cli_verdicts: dict[str, Verified]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import Regression
-from harness.proof import posing, proving, register
+from harness.proof import code, posing, proving, register
 from harness.proof.problem import Check
 from harness.proof.proving import Outcome, Subject
 from harness.runs import interpreters, preparation
@@ -19,10 +19,14 @@ from harness.spec.recipes import LENET5, with_optimizer
 
 
 @pytest.fixture
-def own_cache(mutants: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache without certificates."""
-    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def own_cache(mutants: Path, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache without certificates; problems that another test has posed are there."""
+    cache, problems = tmp_path / "cache", session_cache / "problems"
+    problems.mkdir(parents=True, exist_ok=True)
+    cache.mkdir()
+    (cache / "problems").symlink_to(problems, target_is_directory=True)
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(cache))
+    return cache
 
 
 @pytest.fixture
@@ -99,12 +103,12 @@ def test_certificate_is_void_when_the_code_changes(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "backend.py").write_text("one = 1")
     monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
-    before = register.code_digest("mine")
+    before = code.digest("mine")
 
     (tmp_path / "mine" / "backend.py").write_text("one = 2")
 
-    assert register.code_digest("mine") != before
-    assert register.code_digest("numpy") == register.code_digest("numpy")
+    assert code.digest("mine") != before
+    assert code.digest("numpy") == code.digest("numpy")
 
 
 def test_certificate_says_what_it_is_for(own_cache: Path, make_entrant: Any) -> None:

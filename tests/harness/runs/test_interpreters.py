@@ -112,3 +112,12 @@ def test_entrants_of_several_versions_have_an_interpreter_each(monkeypatch: pyte
     found = find_all(entrants)
 
     assert {name: each.version for name, each in found.items()} == {"jax==0.10.1": "0.10.1", "jax==0.10.2": "0.10.2"}
+
+
+def test_map_is_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout the map is the one that its noxfile writes, wherever in the house this module stands."""
+    monkeypatch.delenv(interpreters.MAP_VARIABLE, raising=False)
+    root = Path(__file__).parents[3]
+
+    assert (root / "noxfile.py").exists()
+    assert interpreters.map_path() == root / ".nox" / "interpreters.json"
