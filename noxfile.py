@@ -355,7 +355,7 @@ def selftest(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def lint(session: nox.Session) -> None:
-    """Check format, style and types."""
+    """Check format, style, types, and that no room imports what it must not."""
     python = harness_python(session)
     session.run(str(python), "-m", "ruff", "format", "--check", ".")
     session.run(str(python), "-m", "ruff", "check", ".")
