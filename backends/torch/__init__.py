@@ -9,6 +9,8 @@ Fast-math: TF32 is a choice of GPU convolutions by default (`torch.backends.cudn
     the precision tf32.
 bfloat16: `torch.autocast` around the model, logits in float32 for the loss.
 Synchronisation: the CPU is synchronous; CUDA queues work until `torch.cuda.synchronize`.
+CUDA graphs: a captured step reads and writes fixed addresses, so parameters, momentum and learning rate stay where
+    they are for as long as the process lives: loading weights writes over them.
 Labels: `cross_entropy` takes int64 classes, so the int32 labels are widened as part of the transfer.
 """
 
