@@ -25,6 +25,8 @@ GPU_MODES = ("cuda-graph",)
 REFUSED = {
     ("compiled", "float64"): "PyTorch 2.13's Inductor computes wrong gradients of the convolutions in float64 on the "
     "CPU: errors of the size of the gradients themselves, logits and loss right (docs/frameworks.md)",
+    ("cuda-graph", "float64"): "PyTorch's fused SGD reads a learning rate that is a tensor, which a captured step "
+    "needs, as float32",
 }
 DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")
