@@ -149,5 +149,12 @@ class Backend:
             "layout": "NHWC" if self._mode == "channels-last" else "NCHW",
             "fast_math": f"tf32={torch.backends.cudnn.allow_tf32}",
             "optimizer": f"torch.optim.{name_of(self._recipe)}(fused=True)",
-            "compiler": "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}",
+            "compiler": self._compiler(),
         }
+
+    def _compiler(self) -> str:
+        if self._device.type == "cpu":
+            return "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}"
+        libraries = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+        libraries += ", Inductor" * (self._mode == "compiled")
+        return f"{libraries}, {torch.cuda.get_device_name()}"
