@@ -2,6 +2,7 @@
 
     nox -s overhead                         all five in their default modes, six rounds
     nox -s overhead -- --backend torch --mode all --rounds 10
+    python -m benchmarks.overhead -b torch,jax --device gpu      told to the loops in LENET_BENCH_LOOP_DEVICE
 
 In each round both sides are started, and take turns of one block: same arrays, batch size, threads, CPUs, variables.
 The median ratio of the turns is the round's. Ends with what the stopwatch itself adds to an interval.
@@ -82,7 +83,7 @@ class Loop:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [interpreter, "-c", code, self._script, *arguments],
-                env=controls.launch_environment(os.environ, asked)[0],
+                env=controls.launch_environment(os.environ, asked)[0] | {"LENET_BENCH_LOOP_DEVICE": entrant.device},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         self._answer()
@@ -156,12 +157,13 @@ def main(
     rounds_: Annotated[int, typer.Option("--rounds", min=2, help="Of a launch of each side for each entrant.")] = 6,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = LENET5.batch_size,
+    device: Annotated[str, typer.Option(help="cpu, or gpu: torch and jax have loops for it.")] = "cpu",
 ) -> None:
     """Print the ratio harness / hand-written loop of each entrant, with its interval."""
     names = [name for name in parse_backends(backend) if name in catalogue.FRAMEWORKS]
-    pythons = {name: find(name).path for name in names}
+    pythons = {name: find(name, device=device).path for name in names}
     entrants = make_entrants(
-        names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device="cpu",
+        names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device=device,
         dtype="float32",
     )  # fmt: skip
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {entrant.label: [] for entrant in entrants}
