@@ -35,7 +35,7 @@ class Command:
     name: str
     arguments: tuple[str, ...]
     python: str | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

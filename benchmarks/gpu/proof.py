@@ -1,22 +1,24 @@
-"""Stages `verify` and `attacks`: what `lenet-bench verify` says of honest modes, and of backends that cheat."""
+"""Stage `verify`: what `lenet-bench verify` says of every mode."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.gpu.commands import Command, Ended, run, run_all
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import ROOT, Cell, Trial
+from benchmarks.gpu.trial import Trial
 
 # Each has the reference to compute first, half a minute on one CPU, and then a process on the card.
 MOST_AT_ONCE = 16
+# How much of a sentence on what is wrong is kept.
+SENTENCE = 240
 # The checks that measure time, not numbers.
 TIMES = ("time of ", "training left ", "inference left ")
-ATTACKS = ROOT / "tests" / "gpu_attacks"
 
 
 @dataclass(frozen=True)
@@ -79,26 +81,12 @@ HONEST = (
     Asked("torch", ("eager", "channels-last"), "float64"),
 )
 HONEST_REHEARSAL = (Asked("torch", ("eager",)), Asked("jax", ("jit",)))
-ATTACKS_REHEARSAL = ("torch_numbers", "jax_streams")
-# Backend and mode -> what gives it away on a GPU, and on a CPU: `times`, `numbers`, or nothing.
-EXPECTED = {
-    ("torch_streams", "nothing-waited"): ("times", "nothing"),
-    ("torch_streams", "other-stream"): ("times", "nothing"),
-    ("torch_streams", "last-step-left"): ("nothing", "nothing"),
-    ("torch_numbers", "tf32-late"): ("nothing", "nothing"),
-    ("torch_numbers", "bfloat16-late"): ("numbers", "numbers"),
-    ("torch_numbers", "bfloat16-unless-verified"): ("nothing", "nothing"),
-    ("torch_numbers", "update-skipped"): ("numbers", "numbers"),
-    ("torch_uncontrolled", "tf32-late"): ("numbers", "nothing"),
-    ("jax_streams", "nothing-waited"): ("times", "times"),
-    ("jax_streams", "first-loss-waited"): ("times", "times"),
-}
 
 
 def run_verify(trial: Trial) -> None:
     """Verify every mode; those whose times alone failed are asked once more, alone: the others share the card."""
     asked = HONEST_REHEARSAL if trial.rehearsal else HONEST
-    found = _verify(asked, trial, variables={})
+    found = verify_all(asked, trial)
     again = [Asked(each.backend, (each.mode,), each.precision) for each in found if each.kind == "times"]
     for each in again:
         trial.note(f"{each.name}: times failed beside others; asked again, alone.")
@@ -118,41 +106,41 @@ def run_verify(trial: Trial) -> None:
         )
 
 
-def run_attacks(trial: Trial) -> None:
-    """Verify backends that cheat; say by what each is caught, and which are not."""
-    names = ATTACKS_REHEARSAL if trial.rehearsal else list(dict.fromkeys(backend for backend, _ in EXPECTED))
-    tried = [key for key in EXPECTED if key[0] in names]
-    asked = [Asked(name, tuple(mode for backend, mode in tried if backend == name)) for name in names]
-    found = _verify(asked, trial, variables={"LENET_BENCH_BACKENDS": str(ATTACKS)})
-    rows: list[list[Cell]] = []
-    for each in found:
-        expected = EXPECTED[each.backend, each.mode][trial.rehearsal]
-        by = ", ".join(each.failed[:2]) or "NOT CAUGHT"
-        rows.append([each.backend, each.mode, each.kind, expected, by])
-        trial.table("Caught by", ["backend", "mode", "caught by", "expected", "quantities"], rows)
-        if each.kind != expected:
-            trial.problem(f"{each.backend} {each.mode} is caught by {each.kind}; expected was {expected}.")
-    missing = [" ".join(key) for key in tried if key not in {(each.backend, each.mode) for each in found}]
-    if missing:
-        trial.problem(f"Not tried: {', '.join(missing)}.")
+def verify_all(
+    asked: Sequence[Asked],
+    trial: Trial,
+    *,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    beside: Mapping[Command, Callable[[Ended], None]] = MappingProxyType({}),
+) -> list[Proven]:
+    """Ask all, several at a time; what was written by those that were cut off counts, too.
 
-
-def _verify(asked: Sequence[Asked], trial: Trial, *, variables: dict[str, str]) -> list[Proven]:
-    """Ask all, several at a time; what was written by those that were cut off counts, too."""
+    Args:
+        variables: of the processes.
+        beside: commands that are begun first, and what is called when each has ended.
+    """
 
     def ended(command: Command, how: Ended) -> None:
+        if command in beside:
+            beside[command](how)
+            return
         if how.code is None:
             trial.problem(f"{command.name} was cut off after {how.seconds:.0f} s.")
         elif how.code not in (0, 1):
             trial.problem(f"{command.name} ended with exit code {how.code}: {how.last_words}")
         trial.note(f"{command.name}: {how.seconds:.1f} s")
+        backend = command.name.partition("-")[0]
+        for line in how.output.splitlines():
+            # What is wrong, in the harness's words.
+            if line.startswith(f"{backend} ") and ": " in line:
+                trial.note(line[:SENTENCE])
 
     commands = [_command(each, trial, variables, folder="results") for each in asked]
-    run_all(commands, trial, width=MOST_AT_ONCE, ended=ended)
+    run_all([*beside, *commands], trial, width=MOST_AT_ONCE, ended=ended)
     return [proof for each in asked for proof in read_proofs(trial.folder / "results" / each.name)]
 
 
-def _command(asked: Asked, trial: Trial, variables: dict[str, str], *, folder: str) -> Command:
+def _command(asked: Asked, trial: Trial, variables: Mapping[str, str], *, folder: str) -> Command:
     framework = asked.backend.partition("_")[0]
     precision = ["--tf32"] if asked.precision == "tf32" else ["--dtype", asked.precision]
     python = python_of(framework, trial)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness import asynchrony, energy
-from harness.asynchrony import INFERENCE_LEFT, TOLERANCES, TRAINING_LEFT
+from harness.asynchrony import TOLERANCES, TRAINING_LEFT
 from harness.networks import get_network
 from harness.start import initial_weights
 from harness.worker import OUT_OF_MEMORY
@@ -37,19 +37,21 @@ def test_nothing_is_left_after_synchronize(make: Callable[..., Any], batches: li
     pytest.fail(f"{errors}")
 
 
-def test_without_waiting_work_is_left(card: None, make: Callable[..., Any], batches: list[Batch]) -> None:
-    """A card works on when Python goes on, and that shows."""
-    backend = make(fresh=True)
+def test_without_waiting_work_is_left(
+    card: None, backend_name: str, make: Callable[..., Any], batches: list[Batch]
+) -> None:
+    """A card works on when Python goes on, and that shows, where Python is not what all waits for."""
+    backend = make(fresh=True, mode={"torch": "cuda-graph", "jax": "jit"}[backend_name])
     backend.synchronize = lambda: None
     for _ in range(ATTEMPTS):
         errors = measure(backend, batches)
-        if all(errors[name] > TOLERANCES[name] for name in (TRAINING_LEFT, INFERENCE_LEFT)):
+        if errors[TRAINING_LEFT] > TOLERANCES[TRAINING_LEFT]:
             return
     pytest.fail(f"{errors}")
 
 
 def test_memory_is_of_the_device(card: None, make: Callable[..., Any], batches: list[Batch]) -> None:
-    """At the least weights, gradients, momentum and a batch; at the most a gigabyte."""
+    """At the least weights, gradients, momentum and a batch; at the most what XLA tries its algorithms in."""
     backend = make()
     backend.load_weights(WEIGHTS)
     backend.train_steps(batches)
@@ -58,7 +60,7 @@ def test_memory_is_of_the_device(card: None, make: Callable[..., Any], batches: 
     used, who = backend.memory()
 
     weights = sum(value.nbytes for value in WEIGHTS.values())
-    assert 3 * weights + batches[0][0].nbytes < used < 2**30, who
+    assert 3 * weights + batches[0][0].nbytes < used < 2**33, who
 
 
 def test_energy_goes_up(card: None, make: Callable[..., Any], batches: list[Batch]) -> None:

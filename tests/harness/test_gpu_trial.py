@@ -18,7 +18,7 @@ import pytest
 import typer
 
 from benchmarks import gpu_trial
-from benchmarks.gpu import look, proof, runs, wheels
+from benchmarks.gpu import attacks, look, proof, runs, wheels
 from benchmarks.gpu.card import Card, Sample, counter_j, integral_j, period_s
 from benchmarks.gpu.commands import Command, cpu_windows, run, run_all
 from benchmarks.gpu.conduct import conduct
@@ -275,7 +275,7 @@ def test_every_attack_is_expected_and_is_there() -> None:
         spec.loader.exec_module(module)
         there |= {(file.parent.name, mode) for mode in module.MODES}
 
-    assert there == set(proof.EXPECTED)
+    assert there == set(attacks.EXPECTED)
 
 
 def test_modes_without_a_proof_are_timed_as_such(trial: Trial) -> None:
