@@ -2,7 +2,8 @@
 
 `lenet-bench run` starts its launches one after the other, so that each has the machine to itself from the beginning: 54
 entrants would take ten minutes. Here only what is timed has the card to itself; what starting costs is not looked at.
-One launch of each is no verdict: the spread given is that of its turns.
+One launch of each is no verdict: the spread given is that of its turns. And XLA times its algorithms while others use
+the card: it may pick another one than in a `run`, whose figures are those to quote.
 """
 
 from __future__ import annotations

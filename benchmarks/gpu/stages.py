@@ -37,7 +37,7 @@ STAGES = {
     for stage in (
         Stage("look", "look", "What is there: driver, card, clocks, memory, packages", 40, 20),
         Stage("verify", "proof", "Is it the same computation: every mode, in float32, TF32 and bfloat16", 120, 75),
-        Stage("run", "runs", "How fast: the key modes in turns, with verdicts", 200, 50),
+        Stage("run", "runs", "How fast: the key modes in turns, with verdicts", 230, 50),
         Stage("field", "field", "How fast: all modes, both feeds, three batch sizes, started side by side", 150, 40),
         Stage("launches", "launches", "The limit: launches, the card's time and the bytes of a step", 60, 30),
         Stage("accuracy", "runs", "Does it learn: training with the data set on the device", 40, 30),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.networks import get_network
+from harness.recipes import LENET5
 from harness.start import initial_weights
 
 WEIGHTS = initial_weights(get_network("lenet5"), seed=0)
@@ -67,3 +69,33 @@ def test_gradients_between_replays_change_nothing(
     found = losses(captured, WEIGHTS, batches)
 
     np.testing.assert_allclose(found, losses(make(mode="eager"), WEIGHTS, batches), rtol=1e-3)
+
+
+def test_momentum_set_back_in_place_is_a_new_optimizer(backend_name: str, backend_class: Any) -> None:
+    """What loading weights does where addresses are constants: the steps after it are those of a fresh optimizer."""
+    if backend_name != "torch":
+        pytest.skip("only PyTorch captures here")
+    import torch
+
+    from backends.torch.optimizer import forget, make_optimizer
+
+    model = torch.nn.Linear(5, 3)
+    start = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optimizer = make_optimizer(model, replace(LENET5, nesterov=True), mode="eager")
+
+    def train() -> list[float]:
+        model.load_state_dict(start)
+        found = []
+        for step in range(4):
+            optimizer.zero_grad()
+            loss = (model(torch.full((2, 5), 0.1 * step + 0.1)) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    first = train()
+    assert train() != first
+    forget(optimizer)
+
+    assert train() == first
