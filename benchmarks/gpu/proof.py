@@ -157,13 +157,15 @@ def _command(asked: Asked, trial: Trial, variables: Mapping[str, str], *, folder
 
 
 def read_proofs(folder: Path) -> list[Proven]:
-    """The verdicts in the verification.csv files under a folder."""
-    rows: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    """The verdicts in the verification.csv files under a folder; the latest of each mode, if it was asked again."""
+    found: dict[tuple[str, str, str], Proven] = {}
     for file in sorted(folder.glob("*/verification.csv")):
+        rows: dict[tuple[str, str, str], list[dict[str, str]]] = {}
         with file.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
                 rows.setdefault((row["backend"], row["mode"], row["dtype"]), []).append(row)
-    return [_proven(key, of_mode) for key, of_mode in rows.items()]
+        found |= {key: _proven(key, of_mode) for key, of_mode in rows.items()}
+    return list(found.values())
 
 
 def _proven(key: tuple[str, str, str], rows: list[dict[str, str]]) -> Proven:

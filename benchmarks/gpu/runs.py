@@ -66,18 +66,20 @@ def run_accuracy(trial: Trial) -> None:
 
 
 def _bench(trial: Trial, name: str, modes: tuple[str, ...], *options: str) -> None:
-    """Run `lenet-bench run`; its tables are noted, and what went wrong is a problem."""
+    """Run `lenet-bench run`; what goes wrong is a problem. What an earlier call had measured is gone on with."""
     backends = [each for each in FRAMEWORKS if any(mode.startswith(each) for mode in modes)]
-    pythons = [f"{each}={path}" for each in backends if (path := python_of(each, trial))]
-    command = Command(
-        name,
-        (
-            "-m", "harness", "run", "-b", ",".join(backends), "--mode", ",".join(modes), "--device", trial.device,
-            "--threads", str(trial.threads), "--results-dir", str(trial.folder), "--name", name, *options,
-            *(f"--python={each}" for each in pythons), *_unverified(trial, modes),
-        ),
-    )  # fmt: skip
-    how = run(command, trial)
+    pythons = [f"--python={each}={path}" for each in backends if (path := python_of(each, trial))]
+    folder = trial.folder / name
+    if (folder / "launches.csv").exists():
+        trial.note(f"{name}/ was begun by an earlier call and is gone on with.")
+        arguments = ("--resume", str(folder))
+    else:
+        arguments = (
+            "-b", ",".join(backends), "--mode", ",".join(modes), "--device", trial.device, "--threads",
+            str(trial.threads), "--results-dir", str(trial.folder), "--name", name, *options,
+            *_unverified(trial, modes),
+        )  # fmt: skip
+    how = run(Command(name, ("-m", "harness", "run", *arguments, *pythons)), trial)
     trial.record(f"{name} output", how.output)
     if how.code is None:
         trial.problem(f"The run was cut off after {how.seconds:.0f} s; what it had measured is in {name}/.")

@@ -262,6 +262,10 @@ def test_proofs_are_read_from_certificates(tmp_path: Path) -> None:
     assert late.kind == "numbers"
     assert late.worst[0] != late.worst[0]
     assert late.worst[1] == "conv1.weight after 100"
+    again = tmp_path / "one" / "2027-verify"
+    again.mkdir()
+    (again / "verification.csv").write_text(f"{text.splitlines()[0]}\n{lines[0]}\n")
+    assert [each.kind for each in proof.read_proofs(tmp_path / "one")] == ["nothing", "numbers"]
 
 
 def test_every_attack_is_expected_and_is_there() -> None:
