@@ -26,16 +26,13 @@ EXPECTED = {
     ("jax_streams", "nothing-waited"): ("times", "times"),
     ("jax_streams", "first-loss-waited"): ("times", "times"),
 }
-REHEARSED = (("torch_numbers", "bfloat16-late"), ("torch_numbers", "update-skipped"), ("jax_streams", "nothing-waited"))
+REHEARSED = (("torch_numbers", "update-skipped"), ("jax_streams", "nothing-waited"))
 
 
 def run_attacks(trial: Trial) -> None:
     """Verify backends that cheat; say by what each is caught, and which are not."""
     tried = REHEARSED if trial.rehearsal else tuple(EXPECTED)
-    asked = [
-        Asked(name, tuple(mode for backend, mode in tried if backend == name))
-        for name in dict.fromkeys(backend for backend, _ in tried)
-    ]
+    asked = [Asked(backend, (mode,)) for backend, mode in tried]
     flattery = Flattery(trial)
     variables = {"LENET_BENCH_BACKENDS": str(ATTACKS)}
     found = verify_all(asked, trial, variables=variables, beside=flattery.commands())

@@ -40,11 +40,11 @@ STAGES = {
         Stage("run", "runs", "How fast: the key modes in turns, with verdicts", 230, 50),
         Stage("field", "field", "How fast: all modes, both feeds, three batch sizes, started side by side", 150, 40),
         Stage("launches", "launches", "The limit: launches, the card's time and the bytes of a step", 60, 30),
-        Stage("accuracy", "runs", "Does it learn: training with the data set on the device", 40, 30),
+        Stage("accuracy", "runs", "Does it learn: training with the data set on the device", 60, 30),
         Stage("tests", "tests", "The tests that need a card", 90, 40),
         Stage("attacks", "attacks", "What is caught: tricks, of which most need a card", 110, 80),
-        Stage("energy", "energy", "Power against energy, memory against memory", 30, 30),
-        Stage("copies", "copies", "Pinned memory and other choices, in one process", 20, 20),
-        Stage("loops", "loops", "The harness against hand-written loops", 100, 45),
+        Stage("energy", "energy", "Power against energy, memory against memory", 50, 30),
+        Stage("copies", "copies", "Pinned memory and other choices, in one process", 35, 20),
+        Stage("loops", "loops", "The harness against hand-written loops", 130, 45),
     )
 }

@@ -27,7 +27,7 @@ from harness.recipes import LENET5
 
 STEPS = 20
 BATCHES = {"gpu": (64, 1024), "cpu": (64,)}
-TURNS = {"gpu": 40, "cpu": 6}
+TURNS = {"gpu": 25, "cpu": 6}
 # One is timed against the first of its kind.
 EAGER, CAPTURED = "eager", "cuda-graph"
 Batch = tuple[np.ndarray, np.ndarray]
