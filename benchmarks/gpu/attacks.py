@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 
@@ -70,11 +69,10 @@ class Flattery:
         }  # fmt: skip
 
     def _take_in(self, name: str, how: Ended) -> None:
-        for line in how.output.splitlines():
-            step = json.loads(line)
+        for step in how.found:
             cells = [step[key] for key in ("mode", "feed", "batch_size", "step_us", "unwaited_us")]
             self._rows.append([name, *cells, step["step_us"] / step["unwaited_us"]])
         if how.code != 0:
-            self._trial.problem(f"{name} without waiting could not all be timed: {how.last_words}")
+            self._trial.problem(f"{name} without waiting could not all be timed: {how.fate}")
         header = ["backend", "mode", "feed", "batch", "step us", "without waiting us", "looks so many times as fast"]
         self._trial.table("What waiting for nothing would be worth", header, self._rows)

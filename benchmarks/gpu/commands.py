@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import psutil
 
@@ -55,8 +57,24 @@ class Ended:
     log: Path
 
     @property
+    def found(self) -> list[dict[str, Any]]:
+        """What it printed as lines of JSON; whatever else a library printed is left out."""
+        found = []
+        for line in self.output.splitlines():
+            with contextlib.suppress(ValueError):
+                value = json.loads(line)
+                if isinstance(value, dict):
+                    found.append(value)
+        return found
+
+    @property
+    def fate(self) -> str:
+        """How it ended, for a sentence on what went wrong: cut off, or with the last line of its log."""
+        return f"cut off after {self.seconds:.0f} s" if self.code is None else self.last_words
+
+    @property
     def last_words(self) -> str:
-        """The last line of its log, for a sentence on what went wrong."""
+        """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n") if self.log.exists() else []
         lines = [line.strip() for line in lines if line.strip()]
         return lines[-1][:300] if lines else "it wrote nothing"

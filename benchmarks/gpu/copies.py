@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from benchmarks.gpu.commands import Command, run
 from benchmarks.gpu.pythons import python_of
 from benchmarks.gpu.trial import Cell, Trial
@@ -15,8 +13,7 @@ def run_copies(trial: Trial) -> None:
     arguments = ("-m", "benchmarks.gpu.probes.torch_copies", trial.device)
     how = run(Command("copies", arguments, python=python_of("torch", trial), variables=variables), trial)
     rows: list[list[Cell]] = []
-    for line in how.output.splitlines():
-        found = json.loads(line)
+    for found in how.found:
         for name, step_us in found["step_us"].items():
             base = found["step_us"][found["base"][name]]
             rows.append([found["batch_size"], name, step_us, found["base"][name], found["ratio"][name], base / step_us])
@@ -24,4 +21,4 @@ def run_copies(trial: Trial) -> None:
     trial.table("PyTorch, host feed: speed over the backend's own way", header, rows)
     trial.record("rows", rows)
     if how.code != 0:
-        trial.problem(f"The variants could not all be timed: {how.last_words}")
+        trial.problem(f"The variants could not all be timed: {how.fate}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -56,9 +55,8 @@ def _loaded(trial: Trial, card: Card, name: str) -> tuple[list[Sample], dict[str
     def load() -> None:
         how = run(command, trial)
         if how.code != 0:
-            trial.problem(f"The load of {name} did not end well: {how.last_words}")
-        for line in how.output.splitlines():
-            values = json.loads(line)
+            trial.problem(f"The load of {name} did not end well: {how.fate}")
+        for values in how.found:
             spans[f"{mode} b{values['batch_size']}"] = values
 
     return _sampled(card, load), spans

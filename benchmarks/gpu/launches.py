@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from benchmarks.gpu.commands import Command, Ended, run, run_all
@@ -23,10 +22,10 @@ def run_launches(trial: Trial) -> None:
     )
     how = run(ceilings, trial)
     found: dict[str, Any] = {}
-    for line in how.output.splitlines():
-        found |= json.loads(line)
+    for values in how.found:
+        found |= values
     if how.code != 0:
-        trial.problem(f"The ceilings could not be measured: {how.last_words}")
+        trial.problem(f"The ceilings could not be measured: {how.fate}")
     trial.record("ceilings", found)
     trial.table("Ceilings of this card, measured", ["what", "value"], [[name, value] for name, value in found.items()])
     _floors(trial, found)
@@ -75,12 +74,9 @@ def _steps(trial: Trial) -> None:
     rows: list[list[Cell]] = []
 
     def ended(command: Command, how: Ended) -> None:
-        if how.code is None:
-            trial.problem(f"{command.name} was cut off; what it had traced is in the table.")
-        elif how.code:
-            trial.problem(f"{command.name} could not be traced: {how.last_words}")
-        for line in how.output.splitlines():
-            step = json.loads(line)
+        if how.code != 0:
+            trial.problem(f"{command.name} could not be traced to the end: {how.fate}")
+        for step in how.found:
             rows.append([
                 command.name, step["mode"], step["feed"], step["batch_size"], step["step_us"], step["card_us"],
                 step["card_us"] / step["step_us"], step["kernels"], step["copies"], step["calls"],

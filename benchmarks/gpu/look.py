@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -46,10 +45,10 @@ def run_look(trial: Trial) -> None:
 
     def ended(command: Command, how: Ended) -> None:
         if how.code != 0:
-            trial.problem(f"{command.name} could not be looked at: {how.last_words}")
+            trial.problem(f"{command.name} could not be looked at: {how.fate}")
         found[command.name] = {}
-        for line in how.output.splitlines():
-            found[command.name] |= json.loads(line)
+        for values in how.found:
+            found[command.name] |= values
         trial.record(command.name, found[command.name])
         _show(trial, found)
 

@@ -148,7 +148,9 @@ def test_commands_run_side_by_side_and_end_with_the_stage(trial: Trial) -> None:
 
     assert {how.code for how in found.values()} == {3}
     assert all(len(json.loads(how.output)) == 1 for how in found.values())
-    assert found["0"].last_words == "oh no"
+    assert found["0"].fate == "oh no"
+    printed = run(Command("lines", ("-c", """print('{"a": 1}\\nnoise\\n3')""")), trial)
+    assert printed.found == [{"a": 1}]
     cut = run(Command("long", ("-c", "import time; time.sleep(600)")), trial, limit_s=0.5)
     assert cut.code is None
     late = Trial(out=trial.out, stage="late", device="cpu", seconds=1)

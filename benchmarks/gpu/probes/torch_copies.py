@@ -27,7 +27,8 @@ from harness.recipes import LENET5
 
 STEPS = 20
 BATCHES = {"gpu": (64, 1024), "cpu": (64,)}
-TURNS = {"gpu": 25, "cpu": 6}
+TURNS = {"gpu": 25, "cpu": 3}
+WARMUP = 2
 # One is timed against the first of its kind.
 EAGER, CAPTURED = "eager", "cuda-graph"
 Batch = tuple[np.ndarray, np.ndarray]
@@ -160,13 +161,13 @@ def _timed(found: dict[str, tuple[str, Block]], batches: list[Batch], turns: int
     wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     times: dict[str, list[float]] = {name: [] for name in found}
     order = random.Random(0)
-    for turn in range(turns + 3):
+    for turn in range(turns + WARMUP):
         for name in order.sample(list(found), len(found)):
             wait()
             start = time.perf_counter()
             found[name][1](batches)
             wait()
-            if turn >= 3:
+            if turn >= WARMUP:
                 times[name].append((time.perf_counter() - start) / STEPS * 1e6)
     base = {name: each[0] for name, each in found.items()}
     return {
