@@ -34,6 +34,8 @@ PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
 # Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
 GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
+# What the trial of a GPU is about.
+OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.
 OF_TABLES = ("results", "analysis", "tables")
 # Of the workers that are tested.
@@ -131,12 +133,15 @@ def runnable(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
     return found
 
 
-def backend_python(session: nox.Session, backend: str, version: str = "") -> Path:
-    """A worker side, of the pinned version or of another; the harness is told where it is."""
+def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
+    """A worker side, of the pinned version or of another; the harness is told where it is.
+
+    Its wheels are for a GPU where that is said here or after --.
+    """
     problem = obstacle(backend)
     if problem:
         session.error(problem)
-    name = f"{backend}-gpu" if backend in GPU_WHEELS and wants_gpu(session.posargs) else backend
+    name = f"{backend}-gpu" if backend in GPU_WHEELS and (gpu or wants_gpu(session.posargs)) else backend
     asked = requirements(session, name, version)
     if version:
         name = f"{name}=={version}"
@@ -329,6 +334,23 @@ def overhead(session: nox.Session) -> None:
 def spread(session: nox.Session) -> None:
     """How much launches of each framework differ, with the controls and without one of them; options after --."""
     benchmark(session, "spread")
+
+
+@nox.session(name="gpu", venv_backend="none", default=False)
+def gpu_trial(session: nox.Session) -> None:
+    """Ask a GPU all that it can tell: verify, run, tests, profile, energy (ten minutes); options after --."""
+    for backend in OF_TRIAL:
+        backend_python(session, backend, gpu=True)
+    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *session.posargs)
+
+
+@nox.session(name="gpu-rehearsal", venv_backend="none", default=False)
+def gpu_rehearsal(session: nox.Session) -> None:
+    """Run the very code of `gpu` on the CPU, with small numbers and a made-up card (five minutes); options after --."""
+    for backend in OF_TRIAL:
+        backend_python(session, backend)
+    out = ["--out", str(ROOT / "results" / "gpu-rehearsal"), "--device", "cpu", "--budget", "290"]
+    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *out, *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

@@ -2,6 +2,7 @@
 
     nox -s overhead                         all five in their default modes, six rounds
     nox -s overhead -- --backend torch --mode all --rounds 10
+    python -m benchmarks.overhead -b torch,jax --device gpu      told to the loops in LENET_BENCH_LOOP_DEVICE
 
 In each round both sides are started, and take turns of one block: same arrays, batch size, threads, CPUs, variables.
 The median ratio of the turns is the round's. Ends with what the stopwatch itself adds to an interval.
@@ -23,10 +24,11 @@ from rich.table import Table
 from harness.analysis.statistics import mean_of_logs
 from harness.data.sources import load_dataset
 from harness.errors import LenetBenchError
-from harness.runs import rounds
+from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.interpreters import find
+from harness.runs.scratch import scratch_folder, write_dataset
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
@@ -48,7 +50,7 @@ class Harness:
     def __init__(self, entrant: Entrant, interpreter: str, scratch: Path, folder: Path) -> None:
         job = Job(
             kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(scratch),
-            weights=str(scratch / "weights.npz"), asked=rounds.asked_controls(entrant, folder), steady_s=0.01,
+            weights=str(scratch / "weights.npz"), asked=asked_controls(entrant, folder), steady_s=0.01,
             turns=TURNS, inference_sizes=(),
         )  # fmt: skip
         self._worker = WorkerProcess(job, interpreter=interpreter, folder=folder, timeout_s=300)
@@ -85,7 +87,7 @@ class Loop:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [interpreter, "-c", code, self._script, *arguments],
-                env=controls.launch_environment(os.environ, asked)[0],
+                env=controls.launch_environment(os.environ, asked)[0] | {"LENET_BENCH_LOOP_DEVICE": entrant.device},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         self._answer()
@@ -125,7 +127,7 @@ def one_round(entrant: Entrant, interpreter: str, scratch: Path, name: str) -> t
 
 def prepare(scratch: Path, entrant: Entrant) -> None:
     """Write what the harness reads: data set and weights."""
-    rounds.write_dataset(load_dataset(), scratch)
+    write_dataset(load_dataset(), scratch)
     network = get_network(entrant.network)
     np.savez(scratch / "weights.npz", **initial_weights(network, seed=0))  # type: ignore[arg-type]
 
@@ -159,16 +161,17 @@ def main(
     rounds_: Annotated[int, typer.Option("--rounds", min=2, help="Of a launch of each side for each entrant.")] = 6,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     batch_size: Annotated[int, typer.Option(min=1)] = LENET5.batch_size,
+    device: Annotated[str, typer.Option(help="cpu, or gpu: torch and jax have loops for it.")] = "cpu",
 ) -> None:
     """Print the ratio harness / hand-written loop of each entrant, with its interval."""
     names = [name for name in parse_backends(backend) if name in catalogue.FRAMEWORKS]
-    pythons = {name: find(name).path for name in names}
+    pythons = {name: find(name, device=device).path for name in names}
     entrants = make_entrants(
-        names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device="cpu",
+        names, modes=mode, threads=(threads,), batch_sizes=(batch_size,), network="lenet5", device=device,
         dtype="float32",
     )  # fmt: skip
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {entrant.label: [] for entrant in entrants}
-    with Display() as display, rounds.scratch_folder() as scratch:
+    with Display() as display, scratch_folder() as scratch:
         prepare(scratch, entrants[0])
         display.start(len(entrants))
         for number in range(1, rounds_ + 1):

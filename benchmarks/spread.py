@@ -25,10 +25,11 @@ from rich.text import Text
 from benchmarks.overhead import prepare
 from harness.analysis.comparison import paired_spread, ratio_of
 from harness.errors import InputError, LenetBenchError, WorkerFailed, unknown
-from harness.runs import rounds
+from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.interpreters import find
+from harness.runs.scratch import scratch_folder
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.recipes import LENET5
 from harness.tables import layout
@@ -91,7 +92,7 @@ class Launch:
         entrant = replace(entrant, threads=threads, environment="controlled" if threads else "native")
         job = Job(
             kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(scratch),
-            weights=str(scratch / "weights.npz"), asked=change(rounds.asked_controls(entrant, folder)), steady_s=0.01,
+            weights=str(scratch / "weights.npz"), asked=change(asked_controls(entrant, folder)), steady_s=0.01,
             turns=TURNS, inference_sizes=(),
         )  # fmt: skip
         self.error = ""
@@ -146,7 +147,7 @@ def main(
     entrants = make_entrants(parse_backends(backend), network="lenet5", device="cpu", dtype="float32")
     pythons = {entrant.backend: find(entrant.backend).path for entrant in entrants}
     rows: list[Row] = []
-    with Display() as display, rounds.scratch_folder() as scratch:
+    with Display() as display, scratch_folder() as scratch:
         prepare(scratch, entrants[0])
         display.start(len(entrants))
         for number in range(1, rounds_ + 1):

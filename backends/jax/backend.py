@@ -202,6 +202,9 @@ class Backend:
         return None, "cpu: see peak_rss_bytes"
 
     def describe(self) -> dict[str, str]:
+        # A GPU's has several lines.
+        compiler = " ".join(f"XLA {self._device.client.platform_version}".split())
+        card = f", {self._device.device_kind}" if self._device.platform != "cpu" else ""
         return {
             "version": jax.__version__,
             "flax": flax.__version__,
@@ -210,7 +213,7 @@ class Backend:
             "layout": "NHWC",
             "fast_math": f"matmul_precision={jax.config.jax_default_matmul_precision}",
             "optimizer": f"optax {self._recipe.optimizer}, inject_hyperparams",
-            "compiler": f"XLA {self._device.client.platform_version}" + ", no jit" * (self._mode == "eager"),
+            "compiler": compiler + card + ", no jit" * (self._mode == "eager"),
         }
 
 

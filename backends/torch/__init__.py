@@ -9,6 +9,8 @@ Fast-math: TF32 is a choice of GPU convolutions by default (`torch.backends.cudn
     the precision tf32.
 bfloat16: `torch.autocast` around the model, logits in float32 for the loss.
 Synchronisation: the CPU is synchronous; CUDA queues work until `torch.cuda.synchronize`.
+CUDA graphs: a captured step reads and writes fixed addresses, so parameters, momentum and learning rate stay where
+    they are for as long as the process lives: loading weights writes over them.
 Labels: `cross_entropy` takes int64 classes, so the int32 labels are widened as part of the transfer.
 """
 
@@ -23,6 +25,8 @@ GPU_MODES = ("cuda-graph",)
 REFUSED = {
     ("compiled", "float64"): "PyTorch 2.13's Inductor computes wrong gradients of the convolutions in float64 on the "
     "CPU: errors of the size of the gradients themselves, logits and loss right (docs/frameworks.md)",
+    ("cuda-graph", "float64"): "PyTorch's fused SGD reads a learning rate that is a tensor, which a captured step "
+    "needs, as float32",
 }
 DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")

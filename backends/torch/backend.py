@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from backends.torch import weights as table
 from backends.torch.model import build, mixed
-from backends.torch.optimizer import make_optimizer, name_of
+from backends.torch.optimizer import forget, make_optimizer, name_of
 from backends.torch.steps import Pair, make_step
 from harness.spec.network import Network
 from harness.spec.precision import array_dtype
@@ -39,6 +39,7 @@ class Backend:
         self._mixed = dtype == "bfloat16"
         self._forward = mixed(self._model) if self._mixed else self._model
         self._predict, self._train_loss = self._forward, self._mean_loss
+        self._optimizer: torch.optim.Optimizer | None = None
         if mode == "compiled":
             self._predict = torch.compile(self._forward)
             # A program for each batch size: one for all sizes would be slower for each of them.
@@ -54,6 +55,11 @@ class Backend:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         table.load(self._model, weights)
+        if self._mode == "cuda-graph" and self._optimizer:
+            # Addresses are constants of what was captured: what lies there is set back, and nothing is captured anew.
+            forget(self._optimizer)
+            self.set_learning_rate(self._recipe.learning_rate)
+            return
         self._optimizer = make_optimizer(self._model, self._recipe, mode=self._mode)
         self._step = make_step(self._mode, self._train_loss, self._optimizer, self._recipe)
 
@@ -143,5 +149,12 @@ class Backend:
             "layout": "NHWC" if self._mode == "channels-last" else "NCHW",
             "fast_math": f"tf32={torch.backends.cudnn.allow_tf32}",
             "optimizer": f"torch.optim.{name_of(self._recipe)}(fused=True)",
-            "compiler": "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}",
+            "compiler": self._compiler(),
         }
+
+    def _compiler(self) -> str:
+        if self._device.type == "cpu":
+            return "Inductor" if self._mode == "compiled" else f"oneDNN {torch.backends.mkldnn.is_available()}"
+        libraries = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+        libraries += ", Inductor" * (self._mode == "compiled")
+        return f"{libraries}, {torch.cuda.get_device_name()}"

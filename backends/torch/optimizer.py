@@ -30,6 +30,13 @@ def make_optimizer(model: nn.Module, recipe: Any, *, mode: str) -> torch.optim.O
     )  # fmt: skip
 
 
+def forget(optimizer: torch.optim.Optimizer) -> None:
+    """Set the momentum back where it lies: the next step is then as the first one."""
+    for state in optimizer.state.values():
+        if state.get("momentum_buffer") is not None:
+            state["momentum_buffer"].zero_()
+
+
 def name_of(recipe: Any) -> str:
     """Name of the class that `make_optimizer` takes."""
     return "Adam" if recipe.optimizer == "adam" else "SGD"

@@ -1,6 +1,7 @@
 """LeNet-5 in plain JAX: lax convolutions, a list of arrays, momentum by hand, donation; Flax where nothing compiles."""
 
 import functools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -79,8 +80,8 @@ def scan(weights, moments, x, y):
         *state, loss = step(*state, *batch)
         return state, loss
 
-    # unroll=True: convolutions inside XLA's loops are slow on the CPU.
-    state, losses = lax.scan(body, [weights, moments], (x, y), unroll=True)
+    # Convolutions inside XLA's loops are slow on the CPU, and on no GPU.
+    state, losses = lax.scan(body, [weights, moments], (x, y), unroll=jax.default_backend() == "cpu")
     return *state, losses
 
 
@@ -116,6 +117,11 @@ def eager():
 
 
 def setup(mode, threads):
+    if os.environ.get("LENET_BENCH_LOOP_DEVICE") != "gpu":
+        # Where JAX finds a GPU it takes it.
+        jax.config.update("jax_platforms", "cpu")
+    # Otherwise a GPU multiplies in TF32; on a CPU this does nothing.
+    jax.config.update("jax_default_matmul_precision", "highest")
     if mode == "eager":
         return eager()
     shapes = [(5, 5, 1, 6), (6,), (5, 5, 6, 16), (16,), (400, 120), (120,), (120, 84), (84,), (84, 10), (10,)]

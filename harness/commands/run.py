@@ -232,7 +232,8 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
         raise InputError(f"{folder.path} was measured on another machine ({machine}); this is {this_machine().text}.")
     for name, version in set(zip(launches["backend"], launches["framework_version"])):
         here = {each.version for installed, each in found.items() if installed.partition("==")[0] == name}
-        if here and version not in here:
+        # A CUDA wheel of PyTorch calls itself 2.11.0+cu130, and 2.11.0 in its metadata.
+        if here and not here & {version, version.partition("+")[0]}:
             raise InputError(
                 f"{folder.path} has {name} {version}; installed is {', '.join(sorted(here))}. Start a new run."
             )

@@ -206,6 +206,23 @@ def test_resume_of_a_whole_run_launches_nothing(finished_run: Path, tiny_command
     assert set(folder.read_environment()["packages"]) == {"numpy", "twin"}
 
 
+def test_resume_knows_a_version_by_its_release(finished_run: Path, tiny_commands: None, tmp_path: Path) -> None:
+    """CUDA wheels have a local part that their metadata lacks; another release is refused."""
+    for suffix, refused in (("+cu130", False), ("9", True)):
+        folder = tmp_path / suffix
+        shutil.copytree(finished_run, folder)
+        rows = RunFolder(folder).read("launches")
+        version = rows["framework_version"].iloc[0]
+        text = (folder / "launches.csv").read_text()
+        (folder / "launches.csv").write_text(text.replace(f",{version},", f",{version}{suffix},"))
+
+        if refused:
+            with pytest.raises(InputError, match="Start a new run"):
+                run_command.resume_run(folder, pythons={})
+        else:
+            assert run_command.resume_run(folder, pythons={}) == 0
+
+
 def test_failing_entrant_leaves_the_run(
     tiny_commands: None, make_plan: Callable[..., Plan], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
