@@ -121,18 +121,6 @@ def obstacle(backend: str) -> str | None:
     return None
 
 
-def runnable(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
-    """Those of the backends that can be had here; says which are left out and why."""
-    found = []
-    for backend in backends:
-        problem = obstacle(backend)
-        if problem:
-            session.warn(f"LEFT OUT: {problem}")
-        else:
-            found.append(backend)
-    return found
-
-
 def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
     """A worker side, of the pinned version or of another; the harness is told where it is.
 
@@ -190,6 +178,24 @@ def harness(session: nox.Session, *arguments: str) -> None:
         raise SystemExit(failure.return_code) from None
 
 
+def install_all(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
+    """Install those of the backends that can be had here, and return them; says which are left out and why."""
+    found = []
+    for backend in backends:
+        problem = obstacle(backend)
+        if problem:
+            session.warn(f"LEFT OUT: {problem}")
+        else:
+            backend_python(session, backend)
+            found.append(backend)
+    return found
+
+
+def harness_on(session: nox.Session, backends: tuple[str, ...], *command: str) -> None:
+    """Install these backends, and run a command of the tool on all of them."""
+    harness(session, *command, "--backend", ",".join(install_all(session, backends)), *session.posargs)
+
+
 def bench_session(backend: str) -> None:
     """Define bench-<backend>, verify-<backend> and tests-<backend>."""
 
@@ -207,16 +213,11 @@ def bench_session(backend: str) -> None:
 
     @nox.session(name=f"tests-{backend}", venv_backend="none", default=False)
     def tests_one(session: nox.Session) -> None:
-        test_backend(session, backend)
+        session.run(*conformance(backend_python(session, backend), backend, session.posargs), env=QUIET)
 
     bench_one.__doc__ = f"Install {backend}, train LeNet-5, time it, print a table, write CSV; options after --."
     verify_one.__doc__ = f"Install {backend} and prove its arithmetic against the float64 reference."
     tests_one.__doc__ = f"Test the {backend} backend's conformance in its own environment."
-
-
-def test_backend(session: nox.Session, backend: str) -> None:
-    """Run the conformance suite in the backend's environment."""
-    session.run(*conformance(backend_python(session, backend), backend, session.posargs), env=QUIET)
 
 
 def test_backends(session: nox.Session, backends: list[str]) -> None:
@@ -253,19 +254,14 @@ for each in BACKENDS:
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Install all five frameworks, run them round by round, compare them; options after --."""
-    backends = runnable(session, FRAMEWORKS)
-    for backend in backends:
-        backend_python(session, backend)
-    harness(session, "run", "--backend", ",".join(backends), *session.posargs)
+    harness_on(session, FRAMEWORKS, "run")
 
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
     python = harness_python(session)
-    backends = runnable(session, BACKENDS)
-    for backend in backends:
-        backend_python(session, backend)
+    backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them.
     session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "loadfile", *session.posargs)
     # The slowest to compile first.
@@ -283,28 +279,19 @@ def tests_pandas2(session: nox.Session) -> None:
 @nox.session(venv_backend="none", default=False)
 def verify(session: nox.Session) -> None:
     """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""
-    backends = runnable(session, BACKENDS)
-    for backend in backends:
-        backend_python(session, backend)
-    harness(session, "verify", "--backend", ",".join(backends), *session.posargs)
+    harness_on(session, BACKENDS, "verify")
 
 
 @nox.session(venv_backend="none", default=False)
 def gate(session: nox.Session) -> None:
     """Train every framework briefly; fail where one is less accurate than the baseline allows; options after --."""
-    backends = runnable(session, FRAMEWORKS)
-    for backend in backends:
-        backend_python(session, backend)
-    harness(session, "gate", "--backend", ",".join(backends), *session.posargs)
+    harness_on(session, FRAMEWORKS, "gate")
 
 
 @nox.session(venv_backend="none", default=False)
 def baseline(session: nox.Session) -> None:
     """Train every framework from ten seeds for a new accuracy baseline; asks before it writes; options after --."""
-    backends = runnable(session, FRAMEWORKS)
-    for backend in backends:
-        backend_python(session, backend)
-    harness(session, "baseline", "update", "--backend", ",".join(backends), *session.posargs)
+    harness_on(session, FRAMEWORKS, "baseline", "update")
 
 
 @nox.session(name="gate-alarms", venv_backend="none", default=False)
@@ -316,9 +303,7 @@ def gate_alarms(session: nox.Session) -> None:
 
 def benchmark(session: nox.Session, name: str) -> None:
     """Run a script of benchmarks/ on all five frameworks, or on those that are named after --."""
-    backends = runnable(session, FRAMEWORKS)
-    for backend in backends:
-        backend_python(session, backend)
+    backends = install_all(session, FRAMEWORKS)
     named = any(option in ("-b", "--backend") for option in session.posargs)
     choice = [] if named else ["--backend", ",".join(backends)]
     session.run(str(harness_python(session)), "-m", f"benchmarks.{name}", *choice, *session.posargs)

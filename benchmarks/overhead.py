@@ -37,7 +37,7 @@ from harness.tables import layout
 from harness.worker import catalogue, controls
 from harness.worker.batches import Data
 from harness.worker.job import Entrant, Job
-from harness.worker.measure import DISTINCT_BLOCKS, RETURN_STEPS
+from harness.worker.steady import DISTINCT_BLOCKS, RETURN_STEPS
 from harness.worker.stopwatch import timed
 
 LOOPS = Path(__file__).parent / "loops"

@@ -27,7 +27,7 @@ def summarise(launches: pd.DataFrame, epochs: pd.DataFrame | None = None, *, bas
 
     Args:
         epochs: rows of epochs.csv, for the time to accuracy.
-        base: what all others are compared with (see `standings`).
+        base: what all others are compared with (see `compare_entrants`).
     """
     found = compare_entrants(launches, base=base)
     epochs = frame_of([], EPOCHS) if epochs is None else epochs
@@ -54,21 +54,21 @@ def inference_sweep(summary: pd.DataFrame, launches: pd.DataFrame, inference: pd
     return wide.reindex(places).set_index(summary.index)
 
 
-def _row(standing: Comparison, found: list[Comparison]) -> dict[str, Any]:
-    row = _figures(standing)
+def _row(compared: Comparison, found: list[Comparison]) -> dict[str, Any]:
+    row = _figures(compared)
     base = next(each for each in found if each.ratio is None)
     row["base"] = base.label
-    ratio = standing.ratio
+    ratio = compared.ratio
     if ratio is None:
         return row | {"ratio": 1.0}
     limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
-    spread = {"ratio_sd": paired_spread(standing.launches, base.launches)}
-    paired = {"paired": bool(standing.launches["run"].iloc[0] == base.launches["run"].iloc[0])}
-    return row | {"ratio": ratio.estimate, "verdict": standing.verdict} | limits | spread | paired
+    spread = {"ratio_sd": paired_spread(compared.launches, base.launches)}
+    paired = {"paired": bool(compared.launches["run"].iloc[0] == base.launches["run"].iloc[0])}
+    return row | {"ratio": ratio.estimate, "verdict": compared.verdict} | limits | spread | paired
 
 
-def _figures(standing: Comparison) -> dict[str, Any]:
-    group, first = standing.launches, standing.launches.iloc[0]
+def _figures(compared: Comparison) -> dict[str, Any]:
+    group, first = compared.launches, compared.launches.iloc[0]
     row: dict[str, Any] = {key: first[key] for key in [*KEY, "run", "machine", "machine_sha256", "data_sha256"]}
     speeds = group[SPEED].to_numpy(float)
     row |= {
@@ -78,7 +78,7 @@ def _figures(standing: Comparison) -> dict[str, Any]:
         "unsteady": int((~group["steady"].astype(bool)).sum()),
         f"{SPEED}_cv": speeds.std(ddof=1) / speeds.mean() if len(speeds) > 1 else None,
     }
-    intervals = {SPEED: standing.speed} | {
+    intervals = {SPEED: compared.speed} | {
         name: mean_of_logs(group[name].dropna().to_numpy(float)) for name in STARTS if group[name].notna().any()
     }
     for name, interval in intervals.items():

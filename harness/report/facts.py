@@ -19,7 +19,7 @@ HEADLINE = ["entrant", "images/s", "95 % interval", "ratio", "interval", "verdic
 def headline(report: Report) -> Table:
     """Fastest first; behind them what was only trained, or failed."""
     rows = [
-        Row([text(each.label), *_standing(row)], each.number)
+        Row([text(each.label), *_with_speed(row)], each.number)
         for each, (_, row) in zip(report.entrants, report.summary.iterrows())
     ]
     for each in report.entrants[len(report.summary) :]:
@@ -27,7 +27,7 @@ def headline(report: Report) -> Table:
     return Table(HEADLINE, rows, "Training speed, and what comes with it; fastest first")
 
 
-def _standing(row: pd.Series) -> list[Cell]:
+def _with_speed(row: pd.Series) -> list[Cell]:
     return [
         number(row[SPEED], ",.0f"),
         interval(row[f"{SPEED}_low"], row[f"{SPEED}_high"], ",.0f"),

@@ -41,7 +41,7 @@ class Display:
             console=self.console,
             auto_refresh=False,
         )
-        self._standings: Table | None = None
+        self._comparisons: Table | None = None
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
         self._task: Any = None
         self._round = ""
@@ -60,7 +60,7 @@ class Display:
         """Say how many pieces of work there will be."""
         if self._task is not None:
             self.progress.remove_task(self._task)
-        self._standings = None
+        self._comparisons = None
         self._task = self.progress.add_task(description, total=pieces)
         self._draw()
 
@@ -85,7 +85,7 @@ class Display:
             return
         left = _round_summary(pace)
         if self.console.is_terminal:
-            self._standings = _table(pace.found, f"after {pace.rounds} round(s): {left}")
+            self._comparisons = _table(pace.found, f"after {pace.rounds} round(s): {left}")
             self._draw()
         else:
             self.note(f"after {pace.rounds} round(s): {'; '.join(map(_ratio_of, pace.found))}; {left}")
@@ -135,7 +135,7 @@ class Display:
 
     def _draw(self) -> None:
         if self.console.is_terminal:
-            parts = [self._standings, self.progress] if self._standings else [self.progress]
+            parts = [self._comparisons, self.progress] if self._comparisons else [self.progress]
             self._live.update(Group(*parts), refresh=True)
 
 

@@ -2,5 +2,5 @@
 
 NumPy, psutil and threadpoolctl at most, on NumPy 1.23 too: environments of old frameworks have to run it.
 Never imports a room but `spec`: no tables, no progress bar, no statistics beside what is timed.
-Start with `phases.py` (what a launch does), then `stopwatch.py` (where the clock is read) and `measure.py`.
+Start with `phases.py` (what a launch does), then `stopwatch.py` (where the clock is read) and `steady.py`.
 """

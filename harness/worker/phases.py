@@ -14,13 +14,13 @@ from harness.spec.networks import get_network
 from harness.spec.precision import array_dtype
 from harness.spec.recipe import Recipe
 from harness.spec.start import Weights, weights_digest
-from harness.worker import asynchrony, catalogue, controls, dropout, measure, peak, training
+from harness.worker import asynchrony, catalogue, controls, dropout, epochs, inference, memory, peak, steady
 from harness.worker.batches import Data, batches_digest
 from harness.worker.handicap import Slowed
 from harness.worker.job import Entrant, Job
-from harness.worker.measure import Row
 from harness.worker.packages import packages_digest
 from harness.worker.quantities import write_quantities
+from harness.worker.steady import Row
 from harness.worker.stopwatch import timed
 
 Tell = Callable[..., None]
@@ -55,12 +55,12 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         _make_resident(backend, data)
     if job.kind == "measure":
         row = _measure(job, backend, data, row, tell, take_turn)
-    row["peak_rss_bytes"] = measure.peak_rss_bytes()
+    row["peak_rss_bytes"] = memory.peak_rss_bytes()
     row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
     row |= _description(backend, job.entrant)
     row |= _digests(job, backend, data, weights)
     if job.epochs:
-        row |= training.train_epochs(job, backend, data, weights, tell)
+        row |= epochs.train_epochs(job, backend, data, weights, tell)
     row["packages_sha256"], packages = packages_digest()
     tell("result", **row, packages=packages)
 
@@ -92,7 +92,7 @@ def _build(job: Job, network: Network, weights: Weights, tell: Tell) -> tuple[An
     tell("phase", name="import")
     start = time.perf_counter()
     backend_class = catalogue.backend_class(entrant.backend)
-    row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": measure.rss_bytes()}
+    row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": memory.rss_bytes()}
     if entrant.device != "cpu":
         # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
         _check_device(entrant, backend_class)
@@ -125,16 +125,16 @@ def _make_resident(backend: Any, data: Data) -> None:
 
 def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
     """Columns of what is timed; `row` has those of import and build."""
-    source = measure.blocks(job, data)
+    source = steady.blocks(job, data)
     tell("phase", name="first step")
     first_step = timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
     tell("phase", name="train")
-    row = row | {"first_step_s": first_step} | measure.training(job, backend, source, tell, take_turn)
+    row = row | {"first_step_s": first_step} | steady.training(job, backend, source, tell, take_turn)
     images, batch_size = len(data.train_labels), job.entrant.batch_size
-    row |= measure.cold_start(row, images=images, batch_size=batch_size)
+    row |= steady.cold_start(row, images=images, batch_size=batch_size)
     if job.inference_sizes:
         tell("phase", name="infer")
-        row |= measure.inference(job, backend, data) | measure.latency(backend, data)
+        row |= inference.throughput(job, backend, data) | inference.latency(backend, data)
     return row
 
 

@@ -23,8 +23,8 @@ from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, 
 from harness.runs.entrants import make_entrants
 from harness.runs.plan import Plan, default_plan
 from harness.worker import catalogue
+from harness.worker.inference import PERCENTILES
 from harness.worker.job import Entrant, block_steps
-from harness.worker.measure import PERCENTILES
 
 # Images per second at batch 64, by backend: of the README's table, in round numbers.
 SPEEDS = {"torch": 16000.0, "tensorflow": 19000.0, "jax": 8000.0, "mxnet": 12000.0, "paddle": 5600.0}

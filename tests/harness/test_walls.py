@@ -25,7 +25,7 @@ TRESPASSES = {
     "backends/torch/model.py": "from harness.worker import job",
     "backends/jax/model.py": "from harness.errors import InputError",
     "harness/worker/batches.py": "from harness.data import idx",
-    "harness/worker/measure.py": "def later():\n    import pandas",
+    "harness/worker/steady.py": "def later():\n    import pandas",
     "harness/spec/start.py": "import psutil",
     "harness/proof/posing.py": "import torch",
     "backends/torch/weights.py": "from backends.jax import weights as others",

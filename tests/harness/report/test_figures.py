@@ -16,7 +16,7 @@ from harness.report.parts import Cell, digits, interval, log_axis, number
 from harness.report.reading import read_report
 from harness.report.sections import figures
 from harness.results.folder import RunFolder
-from harness.worker.measure import PERCENTILES
+from harness.worker.inference import PERCENTILES
 from tests.harness.synthetic_run import write_run
 
 

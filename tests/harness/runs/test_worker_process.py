@@ -363,7 +363,7 @@ def test_worker_imports_only_what_it_needs(launch_one: LaunchOne, tmp_path: Path
 
     unwanted = {"pandas", "rich", "typer", "scipy", "requests", "pooch", "platformdirs", "cpuinfo", "click"}
     assert modules & unwanted == set()
-    assert {"numpy", "threadpoolctl", "harness.worker.measure", "backends.misbehaving.backend"} <= modules
+    assert {"numpy", "threadpoolctl", "harness.worker.steady", "backends.misbehaving.backend"} <= modules
     assert str(tmp_path / "launch" / "import") in path
     assert str(Path(__file__).parents[3]) not in path
     assert os.path.realpath(tmp_path / "launch") not in map(os.path.realpath, path)

@@ -1,90 +1,22 @@
-"""The stopwatch and the loops around it, with a fake clock and a backend that records."""
+"""The stopwatch and the loops of training around it, with a clock of their own and a backend that records."""
 
 from __future__ import annotations
 
-import gc
-import mmap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from harness.data.sources import Dataset
-from harness.runs.rounds import write_dataset
-from harness.spec.recipes import LENET5
 from harness.spec.start import batch_indices, epoch_order
-from harness.worker import measure
+from harness.worker import steady
 from harness.worker.batches import Data, prepare
-from harness.worker.job import LATENCY_QUERIES, Entrant, Job, block_steps
-from harness.worker.measure import cold_start, drift, evaluation_batches, is_steady
+from harness.worker.job import Job, block_steps
+from harness.worker.steady import cold_start, drift, is_steady
 from harness.worker.stopwatch import timed
-
-
-class Clock:
-    """A clock that moves only when it is told to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 100.0
-        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
-
-
-class Recorder:
-    """A backend that keeps what it is given; the k-th call of train_steps takes durations[k] seconds, of logits too."""
-
-    def __init__(self, clock: Clock, durations: Iterator[float], logits: Iterator[float] | None = None) -> None:
-        self.clock = clock
-        self.durations = durations
-        self.logits_durations = logits or iter(())
-        self.pending = 0.0
-        self.calls: list[str] = []
-        self.batches: list[Any] = []
-        self.asked: list[np.ndarray] = []
-
-    def put(self, *, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.clock.now += 1000  # nothing that is timed may contain this
-        return images, labels
-
-    def train_steps(self, batches: Any) -> None:
-        self.calls.append("train")
-        self.batches.append(batches)
-        self.pending += next(self.durations)
-
-    def logits(self, images: np.ndarray) -> None:
-        self.calls.append("logits")
-        self.asked.append(images)
-        self.pending += next(self.logits_durations)
-
-    def synchronize(self) -> None:
-        self.calls.append("synchronize")
-        self.clock.now += self.pending
-        self.pending = 0.0
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    yield Clock(monkeypatch)
-    gc.unfreeze()
-
-
-@pytest.fixture
-def data(tiny_dataset: Dataset, tmp_path: Path) -> Data:
-    write_dataset(tiny_dataset, tmp_path)
-    return Data(tmp_path, input_shape=(1, 32, 32), dtype="float32")
-
-
-@pytest.fixture
-def make_job(make_entrant: Callable[..., Entrant]) -> Callable[..., Job]:
-    def make(*, feed: str = "host", batch_size: int = 64, device: str = "cpu", **changes: Any) -> Job:
-        entrant = make_entrant(feed=feed, batch_size=batch_size, device=device)
-        options = {"kind": "measure", "recipe": LENET5.as_dict(), "seed": 3, "data": "", "weights": ""}
-        return Job(entrant=entrant, **(options | changes))
-
-    return make
+from tests.harness.worker.made_up_backend import Clock, Recorder
 
 
 def silent(event: str, **values: Any) -> None:
@@ -131,7 +63,7 @@ def test_blocks_hold_the_epochs_batches(make_job: Callable[..., Job], data: Data
     """Blocks have 20 full batches each, in the order of the first epoch, going round a small data set."""
     order = epoch_order(650, seed=3, epoch=0)
     full = [index for index in batch_indices(order, 64) if len(index) == 64]
-    source = measure.blocks(make_job(feed=feed), data)
+    source = steady.blocks(make_job(feed=feed), data)
 
     first, second = next(source), next(source)
     again = [next(source) for _ in range(4)][-1]
@@ -154,7 +86,7 @@ def test_blocks_hold_the_epochs_batches(make_job: Callable[..., Job], data: Data
 def test_blocks_differ_where_there_is_enough_data(make_job: Callable[..., Job], data: Data) -> None:
     """With batches of 8 of 650 images the second block goes on where the first ended."""
     order = epoch_order(650, seed=3, epoch=0)
-    source = measure.blocks(make_job(feed="device", batch_size=8), data)
+    source = steady.blocks(make_job(feed="device", batch_size=8), data)
 
     np.testing.assert_array_equal(next(source).ravel(), order[:160])
     np.testing.assert_array_equal(next(source).ravel(), order[160:320])
@@ -171,17 +103,17 @@ def test_blocks_of_large_batches_are_shorter(batch_size: int, expected: int) -> 
 
 def test_blocks_of_large_batches_hold_their_steps(make_job: Callable[..., Job], data: Data) -> None:
     """What is handed to one timed call is as many batches as `block_steps` says."""
-    assert [len(batch) for batch in next(measure.blocks(make_job(feed="device", batch_size=600), data))] == [600] * 4
+    assert [len(batch) for batch in next(steady.blocks(make_job(feed="device", batch_size=600), data))] == [600] * 4
 
 
 def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Warm-up is not counted; median, 95th percentile and images a second come from the blocks after it."""
     warmup = [10.0] * 5 + [1.0] * 8  # five ones, and before them a window with three
-    steady = [0.2 * number for number in range(1, 11)]
-    backend = Recorder(clock, iter(warmup + steady))
+    counted = [0.2 * number for number in range(1, 11)]
+    backend = Recorder(clock, iter(warmup + counted))
     numbers = [[(None, [number])] for number in range(23)]
 
-    row = measure.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent, never)
+    row = steady.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent, never)
 
     assert row["steady"] is True
     assert row["block_steps"] == 20
@@ -190,9 +122,9 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     assert row["steady_steps"] == 10 * 20
     assert row["steady_drift"] == pytest.approx(1.6 / 0.6 - 1)
     assert row["step_us_median"] == pytest.approx(1.1 / 20 * 1e6)
-    assert row["step_us_p95"] == pytest.approx(np.percentile(steady, 95) / 20 * 1e6)
+    assert row["step_us_p95"] == pytest.approx(np.percentile(counted, 95) / 20 * 1e6)
     assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.1)
-    assert row["blocks"] == {"warmup": [pytest.approx(warmup)], "return": [[]], "steady": [pytest.approx(steady)]}
+    assert row["blocks"] == {"warmup": [pytest.approx(warmup)], "return": [[]], "steady": [pytest.approx(counted)]}
     assert (row["turns"], row["turn_step_us"]) == (1, "55000.000")
     assert backend.batches == numbers
 
@@ -201,7 +133,7 @@ def test_training_figures_of_large_batches(clock: Clock, make_job: Callable[...,
     """Steps are those of the blocks that the batch size has, in every figure: 5 of 512 images."""
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = measure.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent, never)
+    row = steady.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent, never)
 
     assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (5, 10 * 5, 12 * 5)
     assert row["step_us_median"] == pytest.approx(0.2e6)
@@ -224,9 +156,9 @@ def test_counters_and_phases_enclose_steady_training(
     counters = Mock()
     counters().start.side_effect = lambda: events.append("start")
     counters().stop.side_effect = lambda steps: events.append(steps) or {"energy_j": 7.5}
-    monkeypatch.setattr(measure, "Counters", counters)
+    monkeypatch.setattr(steady, "Counters", counters)
 
-    row = measure.training(
+    row = steady.training(
         make_job(steady_s=12.0, device=device),
         Noting(clock, iter([1.0] * 100)),
         iter([[]] * 100),
@@ -234,8 +166,8 @@ def test_counters_and_phases_enclose_steady_training(
         never,
     )
 
-    warmup, steady = ["train"] * 10, ["train"] * 12
-    assert events == [*warmup, "phase steady", "start", *steady, 12 * 20, "phase steady ended"]
+    warmup, timed_blocks = ["train"] * 10, ["train"] * 12
+    assert events == [*warmup, "phase steady", "start", *timed_blocks, 12 * 20, "phase steady ended"]
     assert row["energy_j"] == 7.5
     assert counters.call_args.kwargs.get("device", "cpu") == device
 
@@ -254,7 +186,7 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     backend = Recorder(clock, iter(durations))
     job = make_job(turns=3, steady_s=6.0)
 
-    row = measure.training(
+    row = steady.training(
         job, backend, iter([[0] * 20] * 100), lambda event, **v: events.append(v.get("name", event)), take_turn
     )
 
@@ -275,7 +207,7 @@ def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_jo
     job = replace(job, entrant=replace(job.entrant, backend="jax", mode="epoch"))
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = measure.training(job, backend, iter([[0] * 20] * 100), silent, lambda: next(words))
+    row = steady.training(job, backend, iter([[0] * 20] * 100), silent, lambda: next(words))
 
     assert {len(batches) for batches in backend.batches} == {20}
     assert row["return_steps"] == 20
@@ -286,14 +218,14 @@ def test_turns_last_their_share(clock: Clock, make_job: Callable[..., Job]) -> N
     words = iter([True, True, False])
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = measure.training(make_job(turns=2, steady_s=10.0), backend, iter([[]] * 100), silent, lambda: next(words))
+    row = steady.training(make_job(turns=2, steady_s=10.0), backend, iter([[]] * 100), silent, lambda: next(words))
 
     assert [len(turn) for turn in row["blocks"]["steady"]] == [5, 5]
 
 
 def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> None:
     """What the machine's own counters found in steady training stands in the row."""
-    row = measure.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
+    row = steady.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
 
     assert row["cpu_s_user"] >= 0
     assert {"preemptions_per_step", "steal_share", "other_load", "energy_j", "energy_source"} <= set(row)
@@ -301,9 +233,7 @@ def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> Non
 
 def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Blocks are timed until the asked seconds are over, and there are ten at least."""
-    long = measure.training(
-        make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never
-    )
+    long = steady.training(make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
 
     assert long["steady_steps"] == 30 * 20
 
@@ -311,7 +241,7 @@ def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., J
 @pytest.mark.parametrize(("block_s", "expected"), [(1 / 4, 10), (1 / 16, 10), (1 / 32, 16), (1 / 64, 32)])
 def test_warm_up_lasts_half_a_second(clock: Clock, make_job: Callable[..., Job], block_s: float, expected: int) -> None:
     """Short blocks that are alike from the first on are warmed up for half a second; there are ten at least."""
-    row = measure.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent, never)
+    row = steady.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent, never)
 
     assert row["steady"] is True
     assert row["warmup_steps"] == expected * 20
@@ -322,7 +252,7 @@ def test_warm_up_gives_up(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Training that never becomes steady is measured all the same, and marked."""
     durations = iter([1.5**number for number in range(60)])
 
-    row = measure.training(
+    row = steady.training(
         make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60), silent, never
     )
 
@@ -335,7 +265,7 @@ def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]
     durations = [0.125 * 1.1**number for number in range(60)]
     last = next(count for count in range(60) if sum(durations[:count]) >= 8.0)
 
-    row = measure.training(
+    row = steady.training(
         make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), iter([[]] * 60), silent, never
     )
 
@@ -383,84 +313,3 @@ def test_start_up_is_what_starting_adds(changes: dict[str, float], start_up_s: f
     assert row["start_up_s"] == pytest.approx(start_up_s)
     # 650 images in batches of 64 are 10.15625 steps of 10 ms.
     assert row["first_epoch_s"] == pytest.approx(start_up_s + 0.1015625)
-
-
-def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
-    """1,024 timed queries of one image each, after a warm-up, going round the test half; put is not counted."""
-    seconds = [7.0] * 64 + [number / 1e6 for number in range(1, 1025)]
-    backend = Recorder(clock, iter(()), iter(seconds))
-
-    row = measure.latency(backend, data)
-
-    assert LATENCY_QUERIES == 1024
-    assert backend.calls.count("logits") == 64 + 1024
-    milliseconds = np.arange(1, 1025) / 1e3
-    for name, percent in (("latency_ms_p50", 50), ("latency_ms_p95", 95), ("latency_ms_p99", 99)):
-        assert row[name] == pytest.approx(np.percentile(milliseconds, percent))
-    kept = dict(row["latency"])
-    assert (kept[0], kept[100]) == (pytest.approx(0.001, rel=1e-5), pytest.approx(1.024))
-    assert [kept[50], kept[95], kept[99]] == [row[f"latency_ms_p{each}"] for each in (50, 95, 99)]
-
-
-def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
-    """Each size in ascending order, two calls that are not counted and five that are; the largest size is the row's."""
-    of_64, of_500 = [9.0, 9.0, 5.0, 1.0, 3.0, 2.0, 4.0], [9.0, 9.0, 0.5, 0.25, 1.0, 2.0, 4.0]
-    backend = Recorder(clock, iter(()), iter(of_64 + of_500))
-
-    row = measure.inference(make_job(inference_sizes=(500, 64)), backend, data)
-
-    assert [len(images) for images in backend.asked] == [64] * 7 + [500] * 7
-    assert row["inference"] == [(64, pytest.approx(64 / 3)), (500, pytest.approx(500 / 1))]
-    assert row["inference_batch_size"] == 500
-    assert row["inference_images_per_s"] == pytest.approx(500)
-
-
-def test_inference_of_small_batches_lasts_long_enough(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
-    """Short calls are repeated for 0.2 s, over different images, and going round them where they are few."""
-    backend = Recorder(clock, iter(()), iter([1 / 32] * 100))
-
-    measure.inference(make_job(inference_sizes=(1, 200)), backend, data)
-
-    single, large = backend.asked[:9], backend.asked[9:]
-    assert [len(images) for images in backend.asked] == [1] * 9 + [200] * 9  # 7 / 32 is the first to be over 0.2
-    np.testing.assert_array_equal(np.concatenate(single), data.test_batch(slice(0, 9))[0])
-    for number, images in enumerate(large):
-        start = 200 * (number % 2)
-        np.testing.assert_array_equal(images, data.test_batch(slice(start, start + 200))[0])
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, [500]),
-        ({"size": 64}, [64] * 7 + [52]),
-        ({"size": 64, "limit": 1000}, [64] * 7),
-        ({"size": 64, "limit": 200}, [64] * 3),
-        ({"size": 64, "limit": 192}, [64] * 3),
-        ({"size": 64, "limit": 10}, [64]),
-        ({"size": 1, "limit": 3}, [1] * 3),
-    ],
-)
-def test_evaluation_batches_cover_the_test_half(
-    clock: Clock, data: Data, options: dict[str, int], expected: list[int]
-) -> None:
-    """Every test image once, in order; under a limit only full batches, but one at least."""
-    found = list(evaluation_batches(Recorder(clock, iter(())), data, **options))
-
-    assert [len(images) for images, _ in found] == [len(labels) for _, labels in found] == expected
-    images, labels = data.test_batch(slice(0, sum(expected)))
-    np.testing.assert_array_equal(np.concatenate([each for each, _ in found]), images)
-    np.testing.assert_array_equal(np.concatenate([each for _, each in found]), labels)
-
-
-def test_resident_set_is_of_now_and_in_bytes() -> None:
-    """64 MiB that are written to are found, and are gone again; the largest so far has them still."""
-    size = 64 * 2**20
-    before = measure.rss_bytes()
-    with mmap.mmap(-1, size) as memory:
-        memory.write(b"1" * size)
-        during, peak = measure.rss_bytes(), measure.peak_rss_bytes()
-
-    assert during - before == pytest.approx(size, rel=0.1)
-    assert measure.rss_bytes() - before < size / 2
-    assert measure.peak_rss_bytes() >= peak > before + 0.9 * size

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from harness.data.sources import Dataset
-from harness.runs.rounds import write_dataset
+from harness.runs.scratch import write_dataset
 from harness.spec.recipes import LENET5
 from harness.spec.start import epoch_order
-from harness.worker import training
+from harness.worker import epochs
 from harness.worker.batches import Data, batches_digest, prepare
 from harness.worker.job import Entrant, Job
 
@@ -85,7 +85,7 @@ def train(
         job = Job(entrant=make_entrant(feed=feed), **(options | {"epochs": len(accuracies)} | changes))
         backend = Trainee(accuracies, monkeypatch)
         told: list[dict[str, Any]] = []
-        row = training.train_epochs(job, backend, data, {}, lambda event, **values: told.append({"": event} | values))
+        row = epochs.train_epochs(job, backend, data, {}, lambda event, **values: told.append({"": event} | values))
         return row, backend, told
 
     yield run
@@ -97,15 +97,15 @@ def test_epochs_have_each_image_once(
     train: Callable[..., Any], data: Data, monkeypatch: pytest.MonkeyPatch, feed: str
 ) -> None:
     """An epoch is the order's batches, the small one alone; loss is a mean over images; evaluation is not training."""
-    monkeypatch.setattr(training, "steps_of", lambda entrant: 4)
+    monkeypatch.setattr(epochs, "steps_of", lambda entrant: 4)
 
     row, backend, told = train([0.5, 0.75], feed=feed)
 
-    warm, epochs = backend.batches[:3], [backend.batches[3:7], backend.batches[7:]]
+    warm, trained = backend.batches[:3], [backend.batches[3:7], backend.batches[7:]]
     sizes = [(len(batches), len(batches[0][1]) if feed == "host" else len(batches[0])) for batches in warm]
     assert sizes == [(4, 64), (2, 64), (1, 10)], "every shape that an epoch has, so that none is compiled in it"
     assert backend.loaded_after == [3]
-    for number, chunks in enumerate(epochs):
+    for number, chunks in enumerate(trained):
         order = epoch_order(650, seed=3, epoch=number)
         assert [len(chunk) for chunk in chunks] == [4, 4, 2, 1]
         if feed == "device":

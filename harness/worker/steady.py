@@ -1,4 +1,4 @@
-"""What is timed: training, turn by turn, inference and latency. Worker side: NumPy and psutil only.
+"""What is timed of training: blocks of steps, once they are steady, turn by turn. Worker side.
 
 Every timed interval is one call of `stopwatch.timed`. Preparing batches, choosing, counting and reporting happen
 between intervals.
@@ -6,13 +6,9 @@ between intervals.
 
 from __future__ import annotations
 
-import gc
-import os
-import re
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +16,8 @@ import numpy as np
 from harness.worker.batches import Data
 from harness.worker.catalogue import blockwise, steps_of
 from harness.worker.counters import Counters, combine
-from harness.worker.job import EVALUATION_BATCH, LATENCY_QUERIES, Job
+from harness.worker.job import Job
+from harness.worker.memory import collect_garbage
 from harness.worker.stopwatch import timed
 
 # Blocks of different batches that training cycles through while it is timed.
@@ -35,13 +32,6 @@ LEAST_WARMUP_S = 0.5
 # turns, medians of 60 turns each: the first step took 17 to 21 % longer, the second 3 to 4, the third 1.5, the fourth
 # and those after it nothing.
 RETURN_STEPS = 4
-LATENCY_WARMUP = 64
-# What a launch keeps of its queries' distribution.
-PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
-# How long each batch size of the inference sweep is timed, and how many calls at least.
-SWEEP_S = 0.2
-SWEEP_CALLS = 5
-
 Row = dict[str, Any]
 Tell = Callable[..., None]
 
@@ -173,82 +163,3 @@ def cold_start(row: Row, *, images: int, batch_size: int) -> Row:
     warming = max(0.0, row["warmup_s"] - row["warmup_steps"] * step_s)
     start_up = row["import_s"] + row["build_s"] + compiling + warming
     return {"start_up_s": start_up, "first_epoch_s": start_up + images / batch_size * step_s}
-
-
-def inference(job: Job, backend: Any, data: Data) -> Row:
-    """Throughput over the test half, images already on the device, for every size of the sweep.
-
-    Returns:
-        columns of launches.csv (of the largest size), and `inference`: (size, images per second), for inference.csv.
-    """
-    sweep = [(size, _throughput(backend, data, size)) for size in sorted(job.inference_sizes)]
-    size, images_per_s = sweep[-1]
-    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep}
-
-
-def _throughput(backend: Any, data: Data, size: int) -> float:
-    """Images per second in batches of one size: of the median call."""
-    images = cycle([native for native, _ in evaluation_batches(backend, data, size=size, limit=2 * EVALUATION_BATCH)])
-    for _ in range(2):
-        timed(backend.logits, next(images), synchronize=backend.synchronize)
-    collect_garbage()
-    seconds: list[float] = []
-    while len(seconds) < SWEEP_CALLS or sum(seconds) < SWEEP_S:
-        seconds.append(timed(backend.logits, next(images), synchronize=backend.synchronize))
-    return size / statistics.median(seconds)
-
-
-def latency(backend: Any, data: Data) -> Row:
-    """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream).
-
-    Returns:
-        columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
-    """
-    queries = []
-    for number in range(LATENCY_QUERIES):
-        place = number % len(data.test_labels)
-        images, labels = data.test_batch(slice(place, place + 1))
-        queries.append(backend.put(images=images, labels=labels)[0])
-    for image in queries[:LATENCY_WARMUP]:
-        timed(backend.logits, image, synchronize=backend.synchronize)
-    collect_garbage()
-    milliseconds = [timed(backend.logits, image, synchronize=backend.synchronize) * 1e3 for image in queries]
-    found = dict(zip(PERCENTILES, np.percentile(milliseconds, PERCENTILES).tolist()))
-    return {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)} | {"latency": list(found.items())}
-
-
-def evaluation_batches(
-    backend: Any, data: Data, *, size: int = EVALUATION_BATCH, limit: int | None = None
-) -> Iterator[tuple[Any, np.ndarray]]:
-    """The test half on the device, batch by batch: native images and int32 labels.
-
-    Args:
-        limit: only full batches, of so many images in all, but one batch at least.
-    """
-    count = len(data.test_labels)
-    if limit is not None:
-        count = max(1, min(count, limit) // size) * size
-    for start in range(0, count, size):
-        images, labels = data.test_batch(slice(start, start + size))
-        yield backend.put(images=images, labels=labels)[0], labels
-
-
-def collect_garbage() -> None:
-    """Collect now, and let later collections pass over what the harness holds: they belong to the framework."""
-    gc.collect()
-    gc.freeze()
-
-
-def rss_bytes() -> int:
-    """Resident set of this process now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak_rss_bytes() -> int:
-    """Largest resident set of this program so far: VmHWM of proc(5).
-
-    getrusage(2)'s ru_maxrss also counts the process that it was forked from: a small framework was given the
-    harness's own memory.
-    """
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]

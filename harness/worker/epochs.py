@@ -12,8 +12,9 @@ import numpy as np
 from harness.spec.recipe import Recipe
 from harness.worker.batches import Data
 from harness.worker.catalogue import steps_of
+from harness.worker.inference import Row, evaluation_batches
 from harness.worker.job import Job
-from harness.worker.measure import Row, collect_garbage, evaluation_batches
+from harness.worker.memory import collect_garbage
 from harness.worker.stopwatch import timed
 
 
