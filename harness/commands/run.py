@@ -211,11 +211,14 @@ def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
 
     Raises:
         InputError: the folder is not a run, or was measured on another machine, version or data set.
+        Regression: an entrant that was verified when the run began does not pass any more.
     """
     folder = RunFolder(path)
     plan = Plan.from_dict(folder.read_environment().get("plan", {}))
     found = find_interpreters(plan, pythons)
     _check_resumable(folder, found)
+    if plan.verified:
+        register.require(plan, pythons=pythons)
     folder.drop_failed_launches()
     with Display() as display:
         dataset = load_for_plan(plan, display)

@@ -15,6 +15,7 @@ from harness.gate.baseline import read_baseline
 from harness.gate.speed import SpeedTest, check_out, measure
 from harness.gate.verdicts import FAILED, NO_RESULT, PASSED, Verdict, find_row, judge
 from harness.proof import register
+from harness.proof.proving import LAUNCH
 from harness.runs import interpreters
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
@@ -100,7 +101,7 @@ def verification(plan: Plan, *, pythons: dict[str, str]) -> list[Verdict]:
         if not bad:
             how = "verified now" if fresh else "has a certificate for this code and version"
             found.append(Verdict(entrant.backend, "verification", PASSED, "verification passed", f"It {how}."))
-        elif any(check.quantity == "launch" for each in bad for check in each.checks):
+        elif any(check.quantity == LAUNCH for each in bad for check in each.checks):
             found.append(Verdict(entrant.backend, "verification", NO_RESULT, "verification: a launch failed", words))
         else:
             found.append(Verdict(entrant.backend, "verification", FAILED, "verification FAILED", words))

@@ -21,8 +21,9 @@ import numpy as np
 from harness.data.sources import Dataset, cache_folder
 from harness.errors import InputError
 from harness.files import write_text_atomically
-from harness.proof import code, posing, rounding
+from harness.proof import posing, rounding
 from harness.proof.problem import Problem
+from harness.runs import code
 from harness.spec.network import Network
 from harness.spec.recipe import Recipe
 from harness.spec.start import Weights, weights_digest

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.proof.problem import Check
-from harness.proof.proving import Outcome
+from harness.proof.proving import CODE, LAUNCH, Outcome
 from harness.tables.layout import make_columns, make_table
 from harness.worker import asynchrony, dropout
 from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN
@@ -70,7 +70,8 @@ def _table(outcomes: list[Outcome]) -> Table:
     for outcome in outcomes:
         groups: dict[str, list[Check]] = {name: [] for name in GROUPS}
         for check in outcome.checks:
-            groups[group_of(check.quantity)].append(check)
+            if check.quantity not in (LAUNCH, CODE):
+                groups[group_of(check.quantity)].append(check)
         entrant = outcome.subject.entrant
         table.add_row(entrant.backend, entrant.mode, *(_cell(checks) for checks in groups.values()))
     return table
@@ -78,6 +79,8 @@ def _table(outcomes: list[Outcome]) -> Table:
 
 def _cell(checks: list[Check]) -> Text:
     """The worst share of a tolerance; at most 1 where all passed."""
+    if not checks:
+        return Text("-")
     shares = [check.error / check.tolerance if check.tolerance else math.nan for check in checks]
     worst = math.nan if any(math.isnan(share) for share in shares) else max(shares, default=0.0)
     good = all(check.passed for check in checks)

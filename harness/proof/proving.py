@@ -18,7 +18,7 @@ from harness.proof.bisection import explain
 from harness.proof.problem import Check, Problem
 from harness.proof.rounding import KINDS, ORDERS
 from harness.results.schema import SCHEMA_VERSION
-from harness.runs import interpreters
+from harness.runs import code, interpreters
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
@@ -34,6 +34,8 @@ from harness.worker.job import Entrant, Job
 from harness.worker.quantities import Quantities
 
 Row = dict[str, Any]
+# Checks beside those of quantities, which fail where there is nothing to compare, or no one thing that was verified.
+LAUNCH, CODE = "launch", "code"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Outcome:
         sentences: where it begins to differ and what that looks like; none where all passed.
         version: of the framework.
         packages_sha256: of everything that was installed beside it.
+        code: digests of what was verified, as it stood before the launch (`code.digests`).
     """
 
     subject: Subject
@@ -66,6 +69,7 @@ class Outcome:
     sentences: list[str]
     version: str
     packages_sha256: str
+    code: dict[str, str]
 
     @property
     def passed(self) -> bool:
@@ -163,14 +167,19 @@ class Launching:
             self.display.note(
                 f"Tolerances allow for {entrant.backend}'s kernels: {KINDS[kind].format(size)}.", "yellow"
             )
+        before = code.digests(entrant.backend)
         try:
             quantities, told = self._launch(subject)
         except WorkerFailed as error:
             # One that cannot be launched has not passed, and the others go on.
-            return Outcome(subject, self.seed, [Check("launch", math.nan, 0.0)], [str(error)], version, "")
+            return Outcome(subject, self.seed, [Check(LAUNCH, math.nan, 0.0)], [str(error)], version, "", before)
         checks = problem.check(quantities)
         sentences = explain(problem, quantities, checks)
-        return Outcome(subject, self.seed, checks, sentences, version, told["packages_sha256"])
+        changed = code.changed(before, code.digests(entrant.backend))
+        if changed:
+            checks.append(Check(CODE, math.nan, 0.0))
+            sentences.append(f"While it was verified, its code was changed: {', '.join(changed)}. Verify it again.")
+        return Outcome(subject, self.seed, checks, sentences, version, told["packages_sha256"], before)
 
     def _launch(self, subject: Subject) -> tuple[Quantities, Row]:
         entrant = subject.entrant

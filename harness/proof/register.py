@@ -1,7 +1,8 @@
 """Which entrants have been verified on this machine: a run times no other, unless it is told to.
 
-A certificate is for exactly one backend, version, mode, precision, device, network and recipe, and for the very code
-that was verified: another byte in the backend or in what defines the computation, and it is void.
+A certificate is for exactly one backend, version, mode, precision, device, network and recipe, on one machine, with the
+very packages and the very code that were verified: another byte in the backend, in one that it wraps, in the reference
+or in the harness, and it is void. It is read and compared, never only there.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.data.sources import cache_folder
-from harness.errors import Regression
+from harness.errors import InputError, Regression
 from harness.files import write_text_atomically
-from harness.proof import code, proving
+from harness.proof import proving
 from harness.proof.proving import Outcome, Subject
-from harness.runs import interpreters
+from harness.runs import code, interpreters
+from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
 from harness.spec.recipe import Recipe
 
+Key = dict[str, Any]
 WORST = "worst share of a tolerance"
 
 
@@ -47,14 +51,22 @@ def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Outcome]:
     # Feed, threads and batch size change no formula: one of each kind stands for all, handed its batches by the host.
     # What a resident data set gives is in `batches_sha256` of every launch.
     subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
-    kinds = {_kind(subject): subject for subject in subjects}
-    found = interpreters.find_all([each.entrant for each in kinds.values()], given=pythons)
-    missing = [each for each in kinds.values() if not path_of(each, found[each.entrant.installation].version).exists()]
+    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
+    packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
+    missing: dict[str, Subject] = {}
+    for subject in subjects:
+        interpreter = found[subject.entrant.installation]
+        key = key_of(
+            subject, version=interpreter.version, packages_sha256=packages[interpreter.path],
+            code=code.digests(subject.entrant.backend),
+        )  # fmt: skip
+        if kept(key) is None:
+            missing.setdefault(_digest(key), subject)
     if not missing:
         return []
     outcomes = []
     for outcome in proving.verify(
-        missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
+        list(missing.values()), data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
         timeout_s=plan.launch_timeout_s,
     ):  # fmt: skip
         if outcome.passed:
@@ -67,26 +79,47 @@ def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Outcome]:
 
 
 def keep(outcome: Outcome) -> None:
-    """Write the certificate of an outcome that passed."""
+    """Write the certificate of an outcome that passed; a cache that cannot be written costs time alone."""
     worst = max((check.error / check.tolerance for check in outcome.checks if check.tolerance), default=0.0)
-    path = path_of(outcome.subject, outcome.version)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_key(outcome.subject, outcome.version) | {WORST: worst}, indent=1, sort_keys=True)
-    write_text_atomically(path, text + "\n")
+    key = key_of(outcome.subject, version=outcome.version, packages_sha256=outcome.packages_sha256, code=outcome.code)
+    path = path_of(key)
+    text = json.dumps({"key": key, WORST: worst, "sha256": _digest([key, worst])}, indent=1, sort_keys=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, text + "\n")
+    except (OSError, InputError) as error:
+        print(f"The certificate is not kept, the next run verifies again: {error}", file=sys.stderr)
 
 
-def path_of(subject: Subject, version: str) -> Path:
-    """Where the certificate of a subject is, if it has one."""
-    key = json.dumps(_key(subject, version), sort_keys=True)
-    return cache_folder() / "certificates" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+def kept(key: Key) -> float | None:
+    """The worst share of a tolerance in a certificate that says in full that it is for this; None without one."""
+    try:
+        values = json.loads(path_of(key).read_text(encoding="utf-8"))
+        said, worst = values["key"], float(values[WORST])
+        whole = _digest([said, worst]) == values["sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return worst if whole and _digest(said) == _digest(key) and 0 <= worst <= 1 else None
 
 
-def _key(subject: Subject, version: str) -> dict[str, object]:
+def path_of(key: Key) -> Path:
+    """Where the certificate with this key is, if there is one."""
+    return cache_folder() / "certificates" / f"{_digest(key)}.json"
+
+
+def key_of(subject: Subject, *, version: str, packages_sha256: str, code: dict[str, str]) -> Key:
+    """All that can change what a subject computes.
+
+    Args:
+        version: of the framework.
+        packages_sha256: of all that is installed beside it (`interpreters.packages_digest`).
+        code: digests, part by part (`code.digests`).
+    """
     entrant = subject.entrant
     return {
         "backend": entrant.backend, "framework_version": version, "mode": entrant.mode, "device": entrant.device,
         "dtype": entrant.dtype, "network": entrant.network, "recipe": _formula(subject.recipe),
-        "code": code.digest(entrant.backend),
+        "packages_sha256": packages_sha256, "machine_sha256": this_machine().sha256, "code": code,
     }  # fmt: skip
 
 
@@ -95,5 +128,5 @@ def _formula(recipe: Recipe) -> dict[str, object]:
     return {name: value for name, value in recipe.as_dict().items() if name not in ("batch_size", "epochs", "source")}
 
 
-def _kind(subject: Subject) -> str:
-    return json.dumps(_key(subject, subject.entrant.version), sort_keys=True)
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,6 +13,7 @@ from harness.proof.proving import Subject
 from harness.report.parts import Row, Table, number, text
 from harness.report.reading import Report
 from harness.results.folder import RunFolder
+from harness.runs import code
 from harness.worker.job import Entrant as Job
 
 # Columns of verification.csv and of launches.csv that must agree. Feed and batch size change no formula.
@@ -56,7 +55,7 @@ def _read_verifications(folder: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _from_table(found: pd.DataFrame, launch: pd.Series) -> tuple[str, float, int] | None:
+def _from_table(found: pd.DataFrame, launch: pd.Series) -> tuple[str, float | None, int] | None:
     """The latest verification of exactly this, and its worst share; None where there is none."""
     same = pd.Series(True, index=found.index)
     for name in SAME:
@@ -68,7 +67,9 @@ def _from_table(found: pd.DataFrame, launch: pd.Series) -> tuple[str, float, int
     shares = (latest["error"] / latest["tolerance"]).astype("Float64")
     passed = "passed" if latest["passed"].fillna(False).all() else "FAILED"
     when = str(latest["verified_utc"].max())[:10]
-    return f"{passed} {when} ({latest['place'].iloc[0]}/verification.csv)", float(shares.max()), len(latest)
+    # A launch that failed has a row without a share.
+    worst = None if shares.isna().all() else float(shares.max())
+    return f"{passed} {when} ({latest['place'].iloc[0]}/verification.csv)", worst, len(latest)
 
 
 def _from_cache(report: Report, launch: pd.Series) -> tuple[str, float | None, None]:
@@ -77,13 +78,15 @@ def _from_cache(report: Report, launch: pd.Series) -> tuple[str, float | None, N
     entrant = _job_of(report, launch)
     if report.plan is None or entrant is None:
         return missing, None, None
-    path = register.path_of(Subject(entrant, report.plan.recipe), str(launch["framework_version"]))
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        worst = float(values[register.WORST])
-    except (OSError, ValueError, KeyError, TypeError):
+    now = code.digests(entrant.backend)
+    key = register.key_of(
+        Subject(entrant, report.plan.recipe), version=str(launch["framework_version"]),
+        packages_sha256=str(launch["packages_sha256"]), code=now,
+    )  # fmt: skip
+    worst = register.kept(key)
+    if worst is None:
         return missing, None, None
-    return f"passed, for code {str(values.get('code', ''))[:12]}", worst, None
+    return f"passed, for code {code.digest(entrant.backend)[:12]}", worst, None
 
 
 def _job_of(report: Report, launch: pd.Series) -> Job | None:

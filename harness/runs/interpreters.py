@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.errors import InputError
+from harness.errors import InputError, WorkerFailed
 from harness.files import ROOT, write_text_atomically
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
@@ -109,6 +109,21 @@ def _candidates(name: str, given: dict[str, str], device: str, version: str) -> 
             yield str(map_path()), path, _version_in(path, name)
     if importlib.util.find_spec("threadpoolctl"):
         yield "this interpreter", sys.executable, catalogue.installed_version(name)
+
+
+def packages_digest(interpreter: str) -> str:
+    """SHA-256 of all that is installed where this Python is, as its workers will tell it.
+
+    Raises:
+        WorkerFailed: it cannot be asked.
+    """
+    command = [interpreter, "-P", "-m", "harness.worker.packages"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise WorkerFailed(f"{interpreter} cannot tell what is installed there: {error}.") from None
+    return answer.stdout.strip()
 
 
 def _same_version(found: str, asked: str) -> bool:

@@ -17,6 +17,7 @@ import pandas as pd
 from harness.analysis.comparison import compare_entrants
 from harness.analysis.summary import summarise
 from harness.errors import WorkerFailed
+from harness.runs import code
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.launch import Launch
@@ -65,6 +66,8 @@ class Rounds:
         self.packages: dict[str, list[str]] = {}
         self.ending = ""
         self._digests: dict[tuple[int, int], str] = {}
+        backends = dict.fromkeys(entrant.backend for entrant in run.plan.entrants)
+        self._code = {name: code.digests(name) for name in backends} if run.plan.verified else {}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
 
     def execute(self, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> None:
@@ -191,6 +194,7 @@ class Rounds:
         def check(result: dict[str, Any]) -> None:
             self.packages[entrant.installation] = result.pop("packages")
             self._check_digests(each.job.seed, entrant.batch_size, result, shared.weights_sha256)
+            self._check_code(entrant.backend)
 
         each.finish(check)
         if each.error:
@@ -239,6 +243,17 @@ class Rounds:
             train_accuracy=plan.train_accuracy,
             audit_batches=plan.audit_batches,
         )
+
+    def _check_code(self, backend: str) -> None:
+        """What was verified must be what ran."""
+        if backend not in self._code:
+            return
+        parts = code.changed(self._code[backend], code.digests(backend))
+        if parts:
+            raise WorkerFailed(
+                f"After it was verified, its code was changed: {', '.join(parts)}. What was timed may be either. Start "
+                "a new run."
+            )
 
     def _check_digests(self, seed: int, batch_size: int, result: dict[str, Any], weights_sha256: str) -> None:
         """Every backend must have started from the same weights and met the same batches."""

@@ -151,7 +151,7 @@ def test_verification_is_a_kind_of_verdict(
 
     def verify_missing(plan: Any, *, pythons: Any) -> list[Outcome]:
         subject = Subject(plan.entrants[0], plan.recipe)
-        return [Outcome(subject, 0, checks, ["the loss is twice"], "1.0", "")] if checks else []
+        return [Outcome(subject, 0, checks, ["the loss is twice"], "1.0", "", {})] if checks else []
 
     monkeypatch.setattr(register, "verify_missing", verify_missing)
     found, out, _ = gate("-b", "numpy", "--verify", "--summary", tmp_path / "s.md")

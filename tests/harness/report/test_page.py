@@ -17,7 +17,8 @@ import pytest
 
 from harness.errors import InputError
 from harness.proof import register
-from harness.proof.proving import Subject
+from harness.proof.problem import Check
+from harness.proof.proving import LAUNCH, Outcome, Subject
 from harness.report import page
 from harness.report.export import find_browser, parse_formats
 from harness.report.facts import versions
@@ -25,6 +26,7 @@ from harness.report.reading import read_report
 from harness.report.sections import sections
 from harness.results.folder import RunFolder, frame_of, write_table
 from harness.results.schema import VERIFICATION
+from harness.runs import code
 from tests.harness.report_helpers import Call, Parsed, caller, change
 from tests.harness.synthetic_run import write_run
 
@@ -244,6 +246,36 @@ def test_base(run: Path, call: Call, tmp_path: Path) -> None:
     assert not (tmp_path / "b.html").exists()
 
 
+def test_verification_whose_launch_failed_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has one row, without a share of a tolerance: the report says FAILED, and nothing in place of the share."""
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    folder = write_run(tmp_path / "results" / "run", entrants=1, rounds=4)
+    row = read_report(folder).launches.iloc[0]
+    names = (
+        "schema_version",
+        "backend",
+        "framework_version",
+        "network",
+        "mode",
+        "device",
+        "dtype",
+        "threads",
+        "recipe",
+    )
+    failed = {name: row[name] for name in names} | {
+        "verified_utc": "2026-11-20T09:00:00+00:00", "quantity": LAUNCH, "error": float("nan"), "tolerance": 0.0,
+        "passed": False,
+    }  # fmt: skip
+    beside = tmp_path / "results" / "2026-11-20T09-00-00-verify"
+    beside.mkdir()
+    write_table(beside / "verification.csv", frame_of([failed], VERIFICATION))
+
+    (shown,) = proof_of(folder)
+
+    cells = [cell.text for cell in shown.cells[3:]]
+    assert cells == [f"FAILED 2026-11-20 ({beside.name}/verification.csv)", "–", "1"]  # noqa: RUF001
+
+
 def test_verification_is_found(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a `verify` beside the run, else of the cache; nothing is claimed without either."""
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
@@ -253,9 +285,9 @@ def test_verification_is_found(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert all(row[:2] == ["yes", "none at hand: lenet-bench verify writes one"] for row in rows.values())
 
     entrant = report.plan.entrants[0]  # type: ignore[union-attr]
-    path = register.path_of(Subject(entrant, report.plan.recipe), "2.13.0")  # type: ignore[union-attr]
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"code": "abc", register.WORST: 0.25}))
+    subject, packages = Subject(entrant, report.plan.recipe), str(report.launches["packages_sha256"].iloc[0])  # type: ignore[union-attr]
+    checks = [Check("logits", 0.25, 1.0)]
+    register.keep(Outcome(subject, 0, checks, [], "2.13.0", packages, code.digests(entrant.backend)))
     known = {"schema_version": report.launches["schema_version"].iloc[0], "backend": "tensorflow", "mode": "graph",
              "framework_version": "2.21.0", "network": "lenet5", "device": "cpu", "dtype": "float32", "threads": 1,
              "recipe": "lenet5", "verified_utc": "2026-11-20T09:00:00+00:00"}  # fmt: skip
@@ -269,7 +301,7 @@ def test_verification_is_found(run: Path, tmp_path: Path, monkeypatch: pytest.Mo
     (broken / "verification.csv").write_text("half a fi")
 
     rows = {row.cells[0].text: [cell.text for cell in row.cells[2:]] for row in proof_of(folder)}
-    assert rows["torch eager"] == ["yes", "passed, for code abc", "0.25", "–"]  # noqa: RUF001
+    assert rows["torch eager"] == ["yes", f"passed, for code {code.digest('torch')[:12]}", "0.25", "–"]  # noqa: RUF001
     assert rows["tensorflow graph"] == ["yes", f"passed 2026-11-20 ({beside.name}/verification.csv)", "0.50", "2"]
 
 

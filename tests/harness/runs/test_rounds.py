@@ -14,9 +14,11 @@ import pytest
 from harness.analysis import joining
 from harness.analysis.summary import summarise
 from harness.commands import run as run_command
-from harness.errors import InputError, WorkerFailed
+from harness.errors import InputError, Regression, WorkerFailed
+from harness.proof import register
 from harness.results.folder import RunFolder, read_table
 from harness.results.schema import SCALING
+from harness.runs import code
 from harness.runs.display import Display
 from harness.runs.plan import Plan
 from harness.runs.rounds import Rounds
@@ -221,6 +223,47 @@ def test_resume_knows_a_version_by_its_release(finished_run: Path, tiny_commands
                 run_command.resume_run(folder, pythons={})
         else:
             assert run_command.resume_run(folder, pythons={}) == 0
+
+
+def test_resume_asks_for_certificates(
+    finished_run: Path, tiny_commands: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of verified entrants goes on only with what passes now; one of unverified entrants asks nobody."""
+    shutil.copytree(finished_run, tmp_path / "run")
+    folder, asked = RunFolder(tmp_path / "run"), []
+
+    def require(plan: Plan, **_: Any) -> None:
+        asked.append(plan)
+        raise Regression("Not timed, because it has not passed verification.")
+
+    monkeypatch.setattr(register, "require", require)
+    assert run_command.resume_run(folder.path, pythons={}) == 0
+    assert asked == []
+
+    environment = folder.read_environment()
+    folder.write_environment(environment | {"plan": environment["plan"] | {"verified": True}})
+    before = (folder.path / "launches.csv").read_bytes()
+    with pytest.raises(Regression):
+        run_command.resume_run(folder.path, pythons={})
+
+    assert len(asked) == 1
+    assert (folder.path / "launches.csv").read_bytes() == before
+
+
+def test_code_that_changes_under_a_run_fails_its_launches(
+    tiny_commands: None, make_plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was verified is one thing and what ran may be another: the launch fails, and says which part it is."""
+    states = iter(["a", "a", "b"])
+    monkeypatch.setattr(code, "digests", lambda backend: {"spec": "s", "backend": next(states)})
+
+    plan = make_plan("numpy", rounds=3, epochs=0, verified=True, timing=True, inference_sizes=())
+    ended = run_command.new_run(plan, results=tmp_path, name="run", pythons={})
+
+    rows = RunFolder(tmp_path / "run").read("launches")
+    assert ended == 3
+    assert list(rows["status"]) == ["ok", "failed"]
+    assert "After it was verified, its code was changed: backend." in rows["error"].iloc[1]
 
 
 def test_failing_entrant_leaves_the_run(

@@ -1,0 +1,66 @@
+"""The code that a proof is of, as digests: another byte in it, and what was proven or measured with it is void."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import backends
+from harness.files import ROOT
+
+# Rooms of the harness that define the computation, feed it, carry it out, or judge it.
+ROOMS = ("spec", "data", "worker", "runs", "proof")
+REFERENCE = "numpy"
+OTHER_BACKEND = re.compile(rb"\bbackends\.(\w+)")
+
+
+def digests(backend: str) -> dict[str, str]:
+    """SHA-256 of each room that a proof rests on, of the reference, and of the backend with all that it wraps."""
+    found = {room: _digest([ROOT / "harness" / room]) for room in ROOMS}
+    found["errors and files"] = _digest([ROOT / "harness" / "errors.py", ROOT / "harness" / "files.py"])
+    found["reference"] = _digest(_folders_of(REFERENCE))
+    found["backend"] = _digest(folder for name in _wrapped(backend) for folder in _folders_of(name))
+    return found
+
+
+def digest(backend: str) -> str:
+    """All of `digests` as one."""
+    lines = [f"{part} {value}" for part, value in sorted(digests(backend).items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """The parts that are not as they were."""
+    return sorted(part for part in {*before, *now} if before.get(part) != now.get(part))
+
+
+def _folders_of(backend: str) -> list[Path]:
+    return [Path(folder) / backend for folder in backends.__path__ if (Path(folder) / backend).is_dir()]
+
+
+def _wrapped(backend: str) -> list[str]:
+    """The backend, and those whose names stand in its files, or in theirs."""
+    found, left = [], [backend]
+    while left:
+        name = left.pop()
+        if name in found or not _folders_of(name):
+            continue
+        found.append(name)
+        for folder in _folders_of(name):
+            for file in folder.rglob("*.py"):
+                left += [other.decode() for other in OTHER_BACKEND.findall(file.read_bytes())]
+    return sorted(found)
+
+
+def _digest(places: Iterable[Path]) -> str:
+    """Of every file below, whatever its ending and however deep, by its path and its bytes."""
+    running = hashlib.sha256()
+    for place in places:
+        files = sorted(place.rglob("*")) if place.is_dir() else [place]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = file.read_bytes()
+                running.update(f"{file.relative_to(place.parent)} {len(content)}\n".encode() + content)
+    return running.hexdigest()
