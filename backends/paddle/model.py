@@ -58,11 +58,12 @@ class ConnectedConv2D(nn.Conv2D):
     """A convolution of which only some weights are connected."""
 
     def __init__(self, inputs: int, layer: Conv) -> None:
-        super().__init__(inputs, layer.channels, layer.kernel, padding=layer.padding)
+        super().__init__(inputs, layer.channels, layer.kernel)
+        self.padding = layer.padding
         self.register_buffer("mask", paddle.to_tensor(connection_mask(layer, inputs)))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.conv2d(x, self.weight * self.mask, self.bias)
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
 
 
 class Subsampling(nn.Layer):

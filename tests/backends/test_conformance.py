@@ -15,7 +15,8 @@ from harness.spec.start import initial_weights
 from harness.worker import dropout
 
 LENET = get_network("lenet5")
-# Padding, odd sizes that pooling cuts, and several input channels: what lenet5 does not have.
+# Padding, odd sizes that pooling cuts, several input channels, and a sparse convolution with padding: what lenet5 does
+# not have, and the last of these no network of the catalogue.
 OTHER = Network(
     name="other",
     input_shape=(3, 13, 11),
@@ -23,7 +24,7 @@ OTHER = Network(
         Conv("conv1", 4, 3, padding=1),
         Relu("relu1"),
         MaxPool("pool1"),
-        Conv("conv2", 5, 3, padding=2),
+        Conv("conv2", 5, 3, padding=2, connections=((0, 1), (1, 2), (2, 3), (0, 3), (0, 1, 2, 3))),
         MaxPool("pool2"),
         Flatten("flatten"),
         Dense("dense1", 7),
