@@ -121,11 +121,10 @@ def obstacle(backend: str) -> str | None:
     return None
 
 
-def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
-    """A worker side, of the pinned version or of another; the harness is told where it is.
-
-    Its wheels are for a GPU where that is said here or after --.
-    """
+def backend_environment(
+    session: nox.Session, backend: str, version: str = "", *, gpu: bool = False
+) -> tuple[str, Path]:
+    """Name and Python of a worker side's environment, which is made where it is not there."""
     problem = obstacle(backend)
     if problem:
         session.error(problem)
@@ -133,7 +132,15 @@ def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu
     asked = requirements(session, name, version)
     if version:
         name = f"{name}=={version}"
-    python = environment(session, name, *asked)
+    return name, environment(session, name, *asked)
+
+
+def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
+    """A worker side, of the pinned version or of another; the harness is told where it is.
+
+    Its wheels are for a GPU where that is said here or after --.
+    """
+    name, python = backend_environment(session, backend, version, gpu=gpu)
     code = "import sys; from harness.runs import interpreters; interpreters.record(*sys.argv[1:])"
     session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
     return python
@@ -180,14 +187,14 @@ def harness(session: nox.Session, *arguments: str) -> None:
 
 def install_all(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
     """Install those of the backends that can be had here, and return them; says which are left out and why."""
-    found = []
-    for backend in backends:
-        problem = obstacle(backend)
-        if problem:
-            session.warn(f"LEFT OUT: {problem}")
-        else:
-            backend_python(session, backend)
-            found.append(backend)
+    for problem in filter(None, map(obstacle, backends)):
+        session.warn(f"LEFT OUT: {problem}")
+    found = [backend for backend in backends if not obstacle(backend)]
+    # One unpacks while the other downloads; the map of interpreters is written by one alone.
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda backend: backend_environment(session, backend), found))
+    for backend in found:
+        backend_python(session, backend)
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkerFailed
+from harness.runs import plausible
 from harness.runs.launch_rows import LaunchRows
 from harness.runs.worker_process import WorkerProcess
 from harness.worker.job import Job
@@ -40,6 +41,7 @@ class Launch:
         self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
         self._options["source"] = source
         self._worker: WorkerProcess | None = None
+        self._turns = 0
 
     def start(self) -> None:
         """Start the process; with turns to take, wait until it is warm."""
@@ -53,6 +55,7 @@ class Launch:
 
     def turn(self) -> None:
         """Let it time a turn."""
+        self._turns += 1
         self._attempt(lambda: self._at_work.turn(self.rows.listen))
 
     def finish(self, check: Callable[[dict[str, Any]], None]) -> None:
@@ -61,6 +64,11 @@ class Launch:
         def step() -> None:
             result = self._at_work.result(self.rows.listen)
             check(result)
+            if self.job.kind == "measure":
+                plausible.check(
+                    result, turns=self._turns, batch_size=self.job.entrant.batch_size, heard_s=self.rows.steady_s,
+                    heard_turns=self.rows.steady_turns,
+                )  # fmt: skip
             self.rows.succeeded(result)
 
         self._attempt(step)

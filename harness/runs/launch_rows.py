@@ -13,7 +13,9 @@ from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, 
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
+from harness.runs.plausible import check_peak
 from harness.runs.run import Place, Run
+from harness.runs.worker_process import STEADY_ENDED
 from harness.spec.networks import get_network
 from harness.spec.operations import training as training_operations
 from harness.worker import controls
@@ -50,6 +52,8 @@ class LaunchRows:
     Attributes:
         row: of launches.csv.
         trained_s: seconds of training and evaluating epochs.
+        steady_s: seconds between the worker's words around steady training, by the harness's clock, all turns together.
+        steady_turns: how often these words came.
     """
 
     def __init__(self, row: dict[str, Any], *, label: str, display: Display) -> None:
@@ -62,7 +66,8 @@ class LaunchRows:
         self._inference: list[tuple[int, float]] = []
         self._latency: list[tuple[float, float]] = []
         self._steady: tuple[float, float] | None = None
-        self._harness_cpu_s = self._steady_s = 0.0
+        self._harness_cpu_s = 0.0
+        self.steady_s, self.steady_turns = 0.0, 0
 
     def listen(self, message: dict[str, Any]) -> None:
         """Take in what the worker says while it works; show it, but for what it says around steady training."""
@@ -74,15 +79,21 @@ class LaunchRows:
             self._display.epoch(self._label, epoch)
         elif name == "steady":
             self._steady = (time.process_time(), time.monotonic())
-        elif name == "steady ended" and self._steady:
+        elif name == STEADY_ENDED and self._steady:
             self._harness_cpu_s += time.process_time() - self._steady[0]
-            self._steady_s += time.monotonic() - self._steady[1]
-            self.row["harness_cpu_share"] = self._harness_cpu_s / self._steady_s
+            self.steady_s += time.monotonic() - self._steady[1]
+            self.steady_turns += 1
+            self._steady = None
+            self.row["harness_cpu_share"] = self._harness_cpu_s / self.steady_s
         else:
             self._display.message(message)
 
     def succeeded(self, result: dict[str, Any]) -> None:
-        """Take in the worker's result."""
+        """Take in the worker's result.
+
+        Raises:
+            WorkerFailed: it is no result, because it cannot be.
+        """
         self._blocks = result.pop("blocks", {})
         self._inference = result.pop("inference", [])
         self._latency = result.pop("latency", [])
@@ -92,6 +103,8 @@ class LaunchRows:
             operations = training_operations(get_network(self.row["network"])).total
             self.row["train_gflops"] = operations * speed / 1e9
             self.row["peak_share"] = self.row["train_gflops"] / peak if peak else None
+            if peak:
+                check_peak(self.row["train_gflops"], peak)
 
     def failed(self, error: WorkerFailed) -> None:
         """Take in that there is no result."""

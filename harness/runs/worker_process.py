@@ -21,6 +21,8 @@ from harness.worker.job import NO_MORE_TURNS, TURN, Job
 
 Listener = Callable[[dict[str, Any]], None]
 LOG_LINES = 12
+# What a worker says when a turn of steady training is over: what is asked about it now delays nothing that is timed.
+STEADY_ENDED = "steady ended"
 
 
 def run_job(job: Job, *, interpreter: str, folder: Path, timeout_s: float, listen: Listener) -> dict[str, Any]:
@@ -58,6 +60,7 @@ class WorkerProcess:
             source: a folder with the `harness` and `backends` that the worker runs; None for this code.
         """
         self._timeout_s = timeout_s
+        self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
         folder.mkdir(parents=True)
         job_file, self._log_file = folder / "job.json", folder / "log.txt"
         job.write(job_file)
@@ -102,6 +105,26 @@ class WorkerProcess:
         self._say(NO_MORE_TURNS)
         return self._wait_for("result", listen)
 
+    def _check_scheduling(self) -> None:
+        """All its threads are scheduled as the harness is, on the CPUs that it was given: the system is asked."""
+        try:
+            threads = [int(name) for name in os.listdir(f"/proc/{self._process.pid}/task")]
+            found = {(os.sched_getscheduler(each), os.getpriority(os.PRIO_PROCESS, each)) for each in threads}
+            cpus = {cpu for each in threads for cpu in os.sched_getaffinity(each)}
+        except OSError:
+            # A thread that has just ended; and a process that has died is noticed by whoever waits for its answer.
+            return
+        reason = ""
+        if found != {(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0))}:
+            reason = (
+                "It changed how it is scheduled (class or niceness): what it takes from others is no speed of its own."
+            )
+        elif self._cpus and not cpus <= self._cpus:
+            given, left = (", ".join(map(str, sorted(each))) for each in (self._cpus, cpus))
+            reason = f"It left the CPUs that it was given ({given}): its threads may run on {left}."
+        if reason:
+            raise WorkerFailed(reason, _log_end(self._log_file))
+
     def _say(self, word: bytes) -> None:
         # One that has died is noticed by whoever waits for its answer.
         with contextlib.suppress(BrokenPipeError):
@@ -128,6 +151,8 @@ class WorkerProcess:
                     if message["event"] in (event, "failed"):
                         return message
                     listen(message)
+                    if message.get("name") == STEADY_ENDED:
+                        self._check_scheduling()
                 ready = [key.fileobj for key, _ in selector.select(timeout=max(0.0, deadline - time.monotonic()))]
                 if not ready:
                     return None

@@ -18,7 +18,7 @@ from harness.worker.catalogue import blockwise, steps_of
 from harness.worker.counters import Counters, combine
 from harness.worker.job import Job
 from harness.worker.memory import collect_garbage
-from harness.worker.stopwatch import timed
+from harness.worker.stopwatch import timed, timed_with_result
 
 # Blocks of different batches that training cycles through while it is timed.
 DISTINCT_BLOCKS = 5
@@ -102,6 +102,8 @@ class Turns:
         self.seconds: list[list[float]] = []
         self.returns: list[list[float]] = []
         self.counted: list[tuple[int, float, Row]] = []
+        self._losses: list[tuple[int, Any]] = []
+        self._steps_seen = 0
         self.counters = Counters(device=job.entrant.device)
         # A shorter block of a mode that compiles blocks would be another program.
         whole = job.entrant.mode in blockwise(job.entrant.backend)
@@ -121,9 +123,32 @@ class Turns:
         self.counted.append((steps, sum(seconds), self.counters.stop(steps=steps)))
         self.tell("phase", name="steady ended")
         self.seconds.append(seconds)
+        self._check_losses()
 
     def _steps(self, batches: Any) -> float:
-        return timed(self.backend.train_steps, batches, synchronize=self.backend.synchronize)
+        seconds, losses = timed_with_result(self.backend.train_steps, batches, synchronize=self.backend.synchronize)
+        self._losses.append((len(batches), losses))
+        return seconds
+
+    def _check_losses(self) -> None:
+        """Look at the losses of a turn, once it is over.
+
+        Raises:
+            RuntimeError: a step has none.
+            FloatingPointError: one is no longer a finite number: whatever speed that had, nothing was trained.
+        """
+        for steps, losses in self._losses:
+            found = np.asarray(self.backend.to_numpy(losses))
+            if found.shape != (steps,):
+                raise RuntimeError(f"A block of {steps} steps gave back losses of shape {found.shape}, not ({steps},).")
+            wrong = ~np.isfinite(found)
+            if wrong.any():
+                number = self._steps_seen + int(wrong.argmax()) + 1
+                raise FloatingPointError(
+                    f"The training diverged: its loss became {found[wrong][0]} in step {number} of those timed."
+                )
+            self._steps_seen += steps
+        self._losses.clear()
 
 
 def _warm_up(job: Job, backend: Any, source: Iterator[Any]) -> tuple[list[float], bool]:

@@ -12,8 +12,13 @@ from typing import Any
 
 def timed(call: Callable[..., Any], *arguments: Any, synchronize: Callable[[], None]) -> float:
     """Seconds that `call(*arguments)` takes, from an idle device to an idle device."""
+    return timed_with_result(call, *arguments, synchronize=synchronize)[0]
+
+
+def timed_with_result(call: Callable[..., Any], *arguments: Any, synchronize: Callable[[], None]) -> tuple[float, Any]:
+    """The same, and what the call returned, for whoever looks at it later."""
     synchronize()
     start = time.perf_counter()
-    call(*arguments)
+    result = call(*arguments)
     synchronize()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, result

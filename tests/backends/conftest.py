@@ -45,10 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for `any_mode` in every mode that the backend has on a CPU."""
-    if "any_mode" in metafunc.fixturenames:
-        name = metafunc.config.getoption("--backend") or "numpy"
-        metafunc.parametrize("any_mode", list(catalogue.modes(name, "cpu")))
+    """Run a test that asks for `any_mode` in every mode that the backend has on a CPU; with precision and feed, so that
+    each mode meets both of each, and the default mode all four together: every combination compiles anew."""
+    modes = list(catalogue.modes(metafunc.config.getoption("--backend") or "numpy", "cpu"))
+    if {"any_mode", "dtype", "feed"} <= set(metafunc.fixturenames):
+        cases = [("float32", "host"), ("float64", "device"), ("float32", "device"), ("float64", "host")]
+        found = [(mode, *case) for mode in modes for case in (cases if mode == modes[0] else cases[:2])]
+        metafunc.parametrize(("any_mode", "dtype", "feed"), found)
+    elif "any_mode" in metafunc.fixturenames:
+        metafunc.parametrize("any_mode", modes)
 
 
 @pytest.fixture(scope="session")

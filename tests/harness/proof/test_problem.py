@@ -182,7 +182,9 @@ def test_images_of_very_large_losses_are_not_chosen(tiny_dataset: Dataset) -> No
     weights = {
         name: value * 1000 if "dense3" in name else value for name, value in initial_weights(LENET, seed=0).items()
     }
-    problem = pose(LENET, replace(LENET5, learning_rate=1e-9), tiny_dataset, weights)
+    recipe = replace(LENET5, learning_rate=1e-9)
+    chosen = posing.choose(LENET, recipe, tiny_dataset, weights)
+    problem = posing.answer(LENET, recipe, tiny_dataset, weights, chosen, dtype="float32")
 
     def losses(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         backend = reference(LENET, LENET5, "float64")

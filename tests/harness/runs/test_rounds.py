@@ -257,7 +257,7 @@ def test_code_that_changes_under_a_run_fails_its_launches(
     states = iter(["a", "a", "b"])
     monkeypatch.setattr(code, "digests", lambda backend: {"spec": "s", "backend": next(states)})
 
-    plan = make_plan("numpy", rounds=3, epochs=0, verified=True, timing=True, inference_sizes=())
+    plan = make_plan("numpy", rounds=3, epochs=0, verified=True)
     ended = run_command.new_run(plan, results=tmp_path, name="run", pythons={})
 
     rows = RunFolder(tmp_path / "run").read("launches")

@@ -1,0 +1,123 @@
+"""Results that cannot be: by themselves, and from workers that cheat while they are timed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.commands import run as run_command
+from harness.errors import WorkerFailed
+from harness.results.folder import RunFolder
+from harness.runs.plan import Plan
+from harness.runs.plausible import check, check_peak
+from harness.worker.job import Entrant
+
+
+def result(**changes: Any) -> dict[str, Any]:
+    """Two turns of two blocks of a tenth of a second each, and what they give with batches of 64."""
+    blocks = {"warmup": [[1.0]], "return": [[0.05], [0.05]], "steady": [[0.1, 0.1], [0.1, 0.1]]}
+    return {"block_steps": 20, "train_images_per_s": 12800.0, "blocks": blocks} | changes
+
+
+def seen(**changes: Any) -> dict[str, Any]:
+    """What the harness saw of it."""
+    return {"turns": 2, "batch_size": 64, "heard_s": 0.52, "heard_turns": 2} | changes
+
+
+def test_honest_result_passes() -> None:
+    """In turns, and all at once."""
+    check(result(), **seen())
+    at_once = {"warmup": [[1.0]], "return": [[]], "steady": [[0.1, 0.1, 0.1]]}
+    check(result(blocks=at_once), **seen(turns=0, heard_turns=1, heard_s=0.31))
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "words"),
+    [
+        ({}, {"turns": 3}, r"timed 2 turn\(s\), and told of 2; it was let go on 3 time"),
+        ({}, {"heard_turns": 1}, r"timed 2 turn\(s\), and told of 1"),
+        ({}, {"heard_turns": 0, "heard_s": 0.0}, "told of 0"),
+        ({}, {"heard_s": 0.0}, "clock cannot be right"),
+        ({}, {"heard_s": 0.49}, r"took 0\.500 s, .* lay 0\.490 s"),
+        ({}, {"heard_s": 0.65}, r"took 0\.500 s, .* lay 0\.650 s"),
+        ({"train_images_per_s": 12801.0}, {}, "says 12,801 images/s, and its blocks give 12,800"),
+        ({"train_images_per_s": float("nan")}, {}, "do not give its speed"),
+        ({"train_images_per_s": float("inf")}, {}, "do not give its speed"),
+        ({"blocks": {"steady": [[0.1, 0.0], [0.1]]}}, {}, "took no time"),
+        ({"blocks": {"steady": [[0.1, -0.1], [0.1]]}}, {}, "took no time"),
+        ({"blocks": {"steady": [[0.1, float("nan")], [0.1]]}}, {}, "clock cannot be right"),
+        ({"blocks": {"steady": [[], []]}}, {}, "took no time"),
+        ({"blocks": {}}, {}, "timed 0 turn"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], what: dict[str, Any], words: str) -> None:
+    """With what was said and what was seen."""
+    with pytest.raises(WorkerFailed, match=words):
+        check(result(**changes), **seen(**what))
+
+
+def test_speed_above_the_peak_is_refused() -> None:
+    """Products with zeros may be skipped: twice the peak is the limit, not the peak."""
+    check_peak(190.0, 100.0)
+    with pytest.raises(WorkerFailed, match="210 GFLOP/s, where multiplying matrices reaches 100"):
+        check_peak(210.0, 100.0)
+
+
+@pytest.fixture
+def run_cheat(
+    tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
+) -> Callable[..., dict[str, Any]]:
+    """Return a function that times one launch of the cheating backend, in turns beside an honest one, or alone."""
+
+    def run(mode: str, *, alone: bool = False, **changes: Any) -> dict[str, Any]:
+        cheat = make_entrant("cheating", mode=mode, batch_size=8)
+        others = [] if alone else [make_entrant("numpy", batch_size=8)]
+        options = {"rounds": 1, "epochs": 0, "timing": True, "inference_sizes": (), "steady_s": 0.2} | changes
+        run_command.new_run(make_plan(cheat, *others, **options), results=tmp_path, name="run", pythons={})
+        rows = RunFolder(tmp_path / "run").read("launches")
+        assert set(rows.loc[rows["backend"] == "numpy", "status"]) <= {"ok"}
+        return dict(rows[rows["backend"] == "cheating"].iloc[0])
+
+    return run
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in turns", "alone"])
+def test_honest_worker_passes(run_cheat: Callable[..., dict[str, Any]], alone: bool) -> None:
+    """What the others are held against."""
+    assert run_cheat("honest", alone=alone)["status"] == "ok"
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in turns", "alone"])
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("slow-clock", "Its clock cannot be right"),
+        ("patched-timed", "Its clock cannot be right"),
+        ("forged-blocks", "Its clock cannot be right"),
+        ("forged-speed", "Its blocks do not give its speed"),
+        ("more-turns", "It says that it timed"),
+        ("nan", "The training diverged: its loss became nan in step"),
+        ("few-losses", r"gave back losses of shape \(1,\), not"),
+        ("nice", "It changed how it is scheduled"),
+        ("fifo", "It changed how it is scheduled"),
+        ("elsewhere", "It left the CPUs that it was given"),
+    ],
+)
+def test_cheat_is_no_result(run_cheat: Callable[..., dict[str, Any]], mode: str, words: str, alone: bool) -> None:
+    """Each fails its launch with a sentence, and has no speed."""
+    if mode == "fifo" and os.geteuid() != 0:
+        pytest.skip("only root may change its scheduling class")
+    if mode == "elsewhere" and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is no other CPU to run on")
+
+    row = run_cheat(mode, alone=alone)
+
+    assert row["status"] == "failed"
+    assert re.search(words, row["error"]), row["error"]
+    assert pd.isna(row["train_images_per_s"])
