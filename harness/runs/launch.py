@@ -66,9 +66,8 @@ class Launch:
             check(result)
             if self.job.kind == "measure":
                 plausible.check(
-                    result, turns=self._turns, batch_size=self.job.entrant.batch_size, heard_s=self.rows.steady_s,
-                    heard_turns=self.rows.steady_turns,
-                )  # fmt: skip
+                    result, turns=self._turns, batch_size=self.job.entrant.batch_size, heard=self.rows.steady_s
+                )
             self.rows.succeeded(result)
 
         self._attempt(step)

@@ -52,8 +52,7 @@ class LaunchRows:
     Attributes:
         row: of launches.csv.
         trained_s: seconds of training and evaluating epochs.
-        steady_s: seconds between the worker's words around steady training, by the harness's clock, all turns together.
-        steady_turns: how often these words came.
+        steady_s: seconds between the worker's words around each turn of steady training, by the harness's clock.
     """
 
     def __init__(self, row: dict[str, Any], *, label: str, display: Display) -> None:
@@ -67,7 +66,7 @@ class LaunchRows:
         self._latency: list[tuple[float, float]] = []
         self._steady: tuple[float, float] | None = None
         self._harness_cpu_s = 0.0
-        self.steady_s, self.steady_turns = 0.0, 0
+        self.steady_s: list[float] = []
 
     def listen(self, message: dict[str, Any]) -> None:
         """Take in what the worker says while it works; show it, but for what it says around steady training."""
@@ -81,10 +80,9 @@ class LaunchRows:
             self._steady = (time.process_time(), time.monotonic())
         elif name == STEADY_ENDED and self._steady:
             self._harness_cpu_s += time.process_time() - self._steady[0]
-            self.steady_s += time.monotonic() - self._steady[1]
-            self.steady_turns += 1
+            self.steady_s.append(time.monotonic() - self._steady[1])
             self._steady = None
-            self.row["harness_cpu_share"] = self._harness_cpu_s / self.steady_s
+            self.row["harness_cpu_share"] = self._harness_cpu_s / sum(self.steady_s)
         else:
             self._display.message(message)
 
