@@ -15,7 +15,7 @@ from harness.worker.job import Job
 
 
 class MadeUpLaunches:
-    """Stands in for `launch`: workers that answer at once with speeds made up, while a clock of their own goes on.
+    """Stands in for `run_job` and `WorkerProcess`: answers at once, with speeds made up, while its own clock goes on.
 
     Attributes:
         jobs: that were launched, in their order.
@@ -51,7 +51,7 @@ class MadeUpLaunches:
         return [(job.entrant.threads, job.entrant.dtype) for job in self.jobs if job.kind == "peak"]
 
     def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
-        """Answer as `harness.runs.worker_process.Worker` does."""
+        """Answer as `harness.runs.worker_process.WorkerProcess` does."""
         return SimpleNamespace(
             ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
             turn=lambda listen: self.steps.append(("turn", job.entrant.label)),
@@ -60,7 +60,7 @@ class MadeUpLaunches:
         )
 
     def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:
-        """Answer as `harness.runs.worker_process.launch` does."""
+        """Answer as `harness.runs.worker_process.run_job` does."""
         self.jobs.append(job)
         self.interpreters.append(interpreter)
         if job.kind == "peak":
