@@ -37,11 +37,13 @@ from harness.tables import layout
 from harness.worker import catalogue, controls
 from harness.worker.batches import Data
 from harness.worker.job import Entrant, Job
-from harness.worker.steady import DISTINCT_BLOCKS, RETURN_STEPS
 from harness.worker.stopwatch import timed
+from harness.worker.turns import RETURN_STEPS
 
 LOOPS = Path(__file__).parent / "loops"
 TURNS = 24
+# Blocks that a hand-written loop goes round.
+DISTINCT_BLOCKS = 5
 
 
 class Harness:
@@ -133,7 +135,7 @@ def prepare(scratch: Path, entrant: Entrant) -> None:
 
 
 def _arrays(scratch: Path, entrant: Entrant) -> Path:
-    """The file that a loop reads, with the very batches, in blocks of the very lengths, that the harness times."""
+    """The file that a loop reads: batches of the harness's own making, in blocks of the very lengths that it times."""
     steps = catalogue.steps_of(entrant)
     file = scratch / f"blocks-{steps}.npz"
     if not file.exists():

@@ -41,7 +41,7 @@ from harness.commands.options import (
     whole,
 )
 from harness.errors import InputError, WorkerFailed, unknown
-from harness.proof import register
+from harness.proof import audit, register
 from harness.results.folder import RunFolder
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
@@ -202,8 +202,10 @@ def new_run(
     with Display() as display:
         dataset = load_for_plan(plan, display)
     before()
+    with Display() as display:
+        audited = audit.fields_of(plan, dataset, display)
     folder = RunFolder.create(results, name or name_of(entrant.backend for entrant in plan.entrants))
-    return _carry_out(Run(plan, found, dataset, folder))
+    return _carry_out(Run(plan, found, dataset, folder, **audited))
 
 
 def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
@@ -222,9 +224,12 @@ def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
     folder.drop_failed_launches()
     with Display() as display:
         dataset = load_for_plan(plan, display)
+        audited = audit.fields_of(plan, dataset, display)
     if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
         raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
-    return _carry_out(Run(plan, found, dataset, folder), packages=folder.read_environment().get("packages", {}))
+    return _carry_out(
+        Run(plan, found, dataset, folder, **audited), packages=folder.read_environment().get("packages", {})
+    )
 
 
 def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:

@@ -113,8 +113,8 @@ def _in_another_order(backend: Any, problem: Problem, number: int) -> Quantities
     network, weights, labels = problem.network, problem.weights, problem.labels
     images, rate = problem.images.astype(array_dtype(problem.dtype)), problem.recipe.learning_rate
     random = np.random.default_rng(number)
-    axes = _unit_orders(network, random)
-    shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
+    axes = unit_orders(network, random)
+    shuffled = {name: permute(value, axes[name]) for name, value in weights.items()}
     # The smaller batch is the first of the images: they stay among themselves.
     smaller = blocks(images.shape[1])[0][2]
     rows = np.concatenate([random.permutation(smaller), smaller + random.permutation(images.shape[1] - smaller)])
@@ -124,19 +124,20 @@ def _in_another_order(backend: Any, problem: Problem, number: int) -> Quantities
     for name, value in found.items():
         parameter = name.removeprefix("gradient of ").split(" after ")[0]
         if parameter in axes:
-            found[name] = _permute(value, [_inverse(order) for order in axes[parameter]])
+            found[name] = permute(value, [inverse(order) for order in axes[parameter]])
         elif name in outputs:
-            found[name] = _permute(value, [back, _inverse(outputs[name])])
+            found[name] = permute(value, [back, inverse(outputs[name])])
         elif name.startswith("logits"):
             found[name] = value[back]
     return found
 
 
-def _inverse(order: np.ndarray | None) -> np.ndarray | None:
+def inverse(order: np.ndarray | None) -> np.ndarray | None:
+    """The permutation that undoes one; None for none."""
     return None if order is None else np.argsort(order)
 
 
-def _unit_orders(network: Network, random: np.random.Generator) -> dict[str, list[np.ndarray | None]]:
+def unit_orders(network: Network, random: np.random.Generator) -> dict[str, list[np.ndarray | None]]:
     """For every parameter, a permutation of its output axis and the matching one of its input axis.
 
     The logits keep their order, because labels are classes; and so do the channels around a sparse convolution, whose
@@ -183,7 +184,8 @@ def _flattened(order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray |
     return np.arange(math.prod(shape)).reshape(shape[0], -1)[order].reshape(-1)
 
 
-def _permute(value: np.ndarray, orders: list[np.ndarray | None]) -> np.ndarray:
+def permute(value: np.ndarray, orders: list[np.ndarray | None]) -> np.ndarray:
+    """A copy with each of its first axes in the order given for it; None leaves an axis as it is."""
     for axis, order in enumerate(orders):
         if order is not None:
             value = np.take(value, order, axis=axis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BASELINE_VERSION = 2
 
 
@@ -83,6 +83,10 @@ warmup_s          | real | s | that they took
 steady            | bool |  | whether steadiness was reached within the limit
 steady_steps      | int  | steps | that the next columns were measured over
 turns             | int  | turns | that they were timed in, entrant after entrant; 1 for all at once
+turn_seed         | int  |  | what the starts and the batches of the turns follow from, drawn for the round
+audited_turns     | int  | turns | drawn after they were timed, done over by the reference, and found right
+audit_share       | real | 1 | largest error of the audit (losses, weights, logits) over what rounding allows
+left_share        | real | 1 | share of a turn's time for which work went on after `synchronize`, median over turns
 turn_step_us      | text | us | training step, median over the blocks of each turn; what ratios are made from
 steady_drift      | real | 1 | median block of their second half over that of the first, less 1
 train_images_per_s | real | images/s | steady training: batch size over median step time

@@ -41,7 +41,7 @@ class Launch:
         self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
         self._options["source"] = source
         self._worker: WorkerProcess | None = None
-        self._turns = 0
+        self._said: list[str] = []
 
     def start(self) -> None:
         """Start the process; with turns to take, wait until it is warm."""
@@ -55,19 +55,31 @@ class Launch:
 
     def turn(self) -> None:
         """Let it time a turn."""
-        self._turns += 1
-        self._attempt(lambda: self._at_work.turn(self.rows.listen))
 
-    def finish(self, check: Callable[[dict[str, Any]], None]) -> None:
-        """Let it do the rest and take in its result, which `check` may refuse by raising WorkerFailed."""
+        def step() -> None:
+            self._said.append(self._at_work.turn(self.rows.listen).get("sha256", ""))
+
+        self._attempt(step)
+
+    def finish(
+        self,
+        check: Callable[[dict[str, Any]], None],
+        audit: Callable[[list[str]], dict[str, Any]] = lambda said: {},
+    ) -> None:
+        """Let it do the rest and take in its result.
+
+        Args:
+            check: of the result; may refuse it by raising WorkerFailed.
+            audit: of what its turns came to, whose digests it is given; more columns, or WorkerFailed.
+        """
 
         def step() -> None:
             result = self._at_work.result(self.rows.listen)
             check(result)
             if self.job.kind == "measure":
-                plausible.check(
-                    result, turns=self._turns, batch_size=self.job.entrant.batch_size, heard=self.rows.steady_s
-                )
+                result |= audit(self._said)
+                size, heard = self.job.entrant.batch_size, self.rows.steady_s
+                plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
             self.rows.succeeded(result)
 
         self._attempt(step)

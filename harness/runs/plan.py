@@ -100,8 +100,11 @@ class Plan:
 
     @property
     def turns(self) -> int:
-        """In how many turns the launches of a round time their steady training, one after the other; 0 for none."""
-        if not self.timing or len(self.entrants) == 1:
+        """In how many turns the launches of a round time their steady training, one after the other; 0 for none.
+
+        A launch that is alone in its round has turns, too: each is an experiment that can be done over.
+        """
+        if not self.timing:
             return 0
         return max(LEAST_TURNS, round(self.steady_s / TURN_S))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import shutil
 import sys
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from harness.runs.run import Place, Run
 from harness.runs.scratch import scratch_folder, write_dataset
 from harness.runs.worker_process import run_job
 from harness.spec.networks import get_network
-from harness.spec.start import initial_weights, weights_digest
+from harness.spec.start import Weights, initial_weights, weights_digest
 from harness.worker import peak
 from harness.worker.job import Entrant, Job
 
@@ -41,12 +42,18 @@ class Shared:
         weights_file: the initial weights, .npz.
         weights_sha256: of these, as every launch must give it back.
         turns: in how many turns they time their steady training; 0 for none.
+        turn_seed: what the starts and batches of their turns follow from.
+        starts: that their turns may begin from.
+        start_files: these, .npz.
     """
 
     scratch: Path
     weights_file: Path
     weights_sha256: str
     turns: int
+    turn_seed: int
+    starts: tuple[Weights, ...]
+    start_files: tuple[str, ...]
 
 
 class Rounds:
@@ -146,8 +153,8 @@ class Rounds:
             for position, entrant in enumerate(self.plan.order(number), start=1)
             if entrant.label not in self.failures and (number, position) not in done
         ]
-        turns = self.plan.turns if len(places) > 1 else 0
-        shared = Shared(scratch, weights_file, weights_digest(weights), turns)
+        shared = self._share(scratch, weights_file, weights)
+        turns = shared.turns
         launches = [self._make_launch(place, shared) for place in places]
         try:
             if turns:
@@ -161,6 +168,17 @@ class Rounds:
             for each in launches:
                 each.close()
         return sum(each.rows.trained_s for each in launches)
+
+    def _share(self, scratch: Path, weights_file: Path, weights: Weights) -> Shared:
+        starts, files = [weights], [str(weights_file)]
+        if self.run.trained is not None:
+            trained = scratch / "trained.npz"
+            if not trained.exists():
+                np.savez(trained, **self.run.trained)  # type: ignore[arg-type]
+            starts.append(self.run.trained)
+            files.append(str(trained))
+        seed, digest = secrets.randbits(63), weights_digest(weights)
+        return Shared(scratch, weights_file, digest, self.plan.turns, seed, tuple(starts), tuple(files))
 
     def _make_launch(self, place: Place, shared: Shared) -> Launch:
         entrant, folder = place.entrant, shared.scratch / f"{place.round}-{place.position}"
@@ -196,7 +214,11 @@ class Rounds:
             self._check_digests(each.job.seed, entrant.batch_size, result, shared.weights_sha256)
             self._check_code(entrant.backend)
 
-        each.finish(check)
+        def audit(said: list[str]) -> dict[str, Any]:
+            auditor = self.run.auditor if each.job.output else None
+            return auditor.check(each.job, shared.starts, said) if auditor else {}
+
+        each.finish(check, audit)
         if each.error:
             self.failures[entrant.label] = each.error
         each.rows.write(self.folder, launch_s=each.seconds)
@@ -227,6 +249,11 @@ class Rounds:
 
     def _job(self, place: Place, folder: Path, shared: Shared) -> Job:
         plan = self.plan
+        # Workers of another commit know nothing of these.
+        audited = self.run.auditor is not None and place.entrant.variant not in self.run.sources
+        more: dict[str, Any] = {}
+        if audited:
+            more = {"turn_seed": shared.turn_seed, "starts": shared.start_files, "output": str(folder / "turns")}
         return Job(
             kind="measure" if plan.timing else "train",
             entrant=place.entrant,
@@ -242,6 +269,7 @@ class Rounds:
             until=plan.until,
             train_accuracy=plan.train_accuracy,
             audit_batches=plan.audit_batches,
+            **more,
         )
 
     def _check_code(self, backend: str) -> None:

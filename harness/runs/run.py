@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import harness
 from harness.data.sources import Dataset
@@ -16,7 +16,20 @@ from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
-from harness.worker.job import Entrant
+from harness.spec.start import Weights
+from harness.worker.job import Entrant, Job
+
+
+class Auditor(Protocol):
+    """Holds what a launch gave back against the reference: `harness.proof.audit`, which this room knows nothing of."""
+
+    def check(self, job: Job, starts: Sequence[Weights], said: Sequence[str]) -> dict[str, Any]:
+        """Columns of launches.csv; raises WorkerFailed where a launch did something else than the reference.
+
+        Args:
+            starts: that the job's turns may have begun from.
+            said: SHA-256 of what each turn came to, as the launch said at its end.
+        """
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,8 @@ class Run:
         interpreters: by `Entrant.installation`; of all entrants, and possibly of others.
         sources: variant of an entrant -> the folder with the `harness` and `backends` that its workers run; all others
             run this code.
+        auditor: of all launches that run this code; None for none.
+        trained: the second start of the turns that are audited; None without an auditor.
         notes: what environment.json says beside what every run's says.
     """
 
@@ -35,6 +50,8 @@ class Run:
     dataset: Dataset
     folder: RunFolder
     sources: Mapping[str, Path] = field(default_factory=dict)
+    auditor: Auditor | None = None
+    trained: Weights | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def announce(self, display: Display) -> None:

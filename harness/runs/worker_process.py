@@ -95,10 +95,10 @@ class WorkerProcess:
         """Wait until it is warm and wants its first turn."""
         self._wait_for("ready", listen)
 
-    def turn(self, listen: Listener) -> None:
-        """Let it time a turn, and wait for the end of that."""
+    def turn(self, listen: Listener) -> dict[str, Any]:
+        """Let it time a turn, wait for the end of that, and return what it then says."""
         self._say(TURN)
-        self._wait_for("turn ended", listen)
+        return self._wait_for("turn ended", listen)
 
     def result(self, listen: Listener) -> dict[str, Any]:
         """Let it do all that is left, and return its result's fields."""

@@ -33,7 +33,7 @@ def initial_weights(network: Network, *, seed: int, initialiser: str = "uniform-
     """
     if initialiser not in INITIALISERS:
         raise unknown("initialiser", initialiser, INITIALISERS)
-    draw = INITIALISERS[initialiser]
+    initialise = INITIALISERS[initialiser]
     shapes = network.parameter_shapes()
     weights: Weights = {}
     for row in network.summary():
@@ -42,10 +42,10 @@ def initial_weights(network: Network, *, seed: int, initialiser: str = "uniform-
             name = f"{row.layer.name}.{part}"
             if name not in shapes:
                 continue
-            raw = _raw(seed, f"weights/{name}", math.prod(shapes[name]))
+            raw = draw(seed, f"weights/{name}", math.prod(shapes[name]))
             # Output units are the first axis, and fan in may differ from one to the next.
             unit = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(len(fans.inputs), -1)
-            values = draw(unit, part, fans).reshape(shapes[name])
+            values = initialise(unit, part, fans).reshape(shapes[name])
             if part == "weight" and isinstance(row.layer, Conv) and row.layer.connections:
                 values = values * connection_mask(row.layer, row.input_shape[0])
             weights[name] = np.ascontiguousarray(values.astype(np.float32))
@@ -103,7 +103,7 @@ INITIALISERS: dict[str, Callable[[np.ndarray, str, Fans], np.ndarray]] = {
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> np.ndarray:
     """Return a permutation of `count` images, int64 (count,), for one epoch (counted from 0)."""
-    return np.argsort(_raw(seed, f"order/{epoch}", count), kind="stable")
+    return np.argsort(draw(seed, f"order/{epoch}", count), kind="stable")
 
 
 def batch_indices(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
@@ -126,7 +126,7 @@ def update_digest(digest: hashlib._Hash, array: np.ndarray, *, label: str) -> No
     digest.update(np.ascontiguousarray(array).tobytes())
 
 
-def _raw(seed: int, stream: str, count: int) -> np.ndarray:
+def draw(seed: int, stream: str, count: int) -> np.ndarray:
     """Draw `count` raw 64-bit integers; streams of different names are independent Philox keys."""
     stream_key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], "little")
     key = np.array([seed, stream_key], dtype=np.uint64)

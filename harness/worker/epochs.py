@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from harness.spec.recipe import Recipe
 from harness.worker.batches import Data
 from harness.worker.catalogue import steps_of
-from harness.worker.inference import Row, evaluation_batches
-from harness.worker.job import Job
+from harness.worker.job import EVALUATION_BATCH, Job
 from harness.worker.memory import collect_garbage
 from harness.worker.stopwatch import timed
+
+Row = dict[str, Any]
 
 
 def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarray], tell: Callable[..., None]) -> Row:
@@ -50,6 +51,13 @@ def accuracy(backend: Any, data: Data) -> float:
     for images, labels in evaluation_batches(backend, data):
         right += int((backend.to_numpy(backend.logits(images)).argmax(axis=1) == labels).sum())
     return right / len(data.test_labels)
+
+
+def evaluation_batches(backend: Any, data: Data) -> Iterator[tuple[Any, np.ndarray]]:
+    """The test half on the device, batch by batch: native images and int32 labels."""
+    for start in range(0, len(data.test_labels), EVALUATION_BATCH):
+        images, labels = data.test_batch(slice(start, start + EVALUATION_BATCH))
+        yield backend.put(images=images, labels=labels)[0], labels
 
 
 def _warm_up_shapes(job: Job, backend: Any, data: Data) -> None:

@@ -1,21 +1,25 @@
 """What is timed of inference: images per second by batch size, and the time for one image. Worker side.
 
-Every timed interval is one call of `stopwatch.timed`; images are on the device before.
+Every timed interval is one call of `stopwatch.timed`; images are on the device before. No image that was handed over is
+asked about twice, and between handing over and asking lies a training step: whatever was computed before is wrong by
+then. A part of the answers, drawn afterwards, is kept for the harness, which holds them against the reference.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from itertools import cycle
+from collections.abc import Sequence
+from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import numpy as np
 
 from harness.worker.batches import Data
-from harness.worker.job import EVALUATION_BATCH, LATENCY_QUERIES, Job
+from harness.worker.experiment import WARM_UP, Source
+from harness.worker.job import LATENCY_QUERIES, Job
 from harness.worker.memory import collect_garbage
-from harness.worker.stopwatch import timed
+from harness.worker.stopwatch import timed_with_result
 
 LATENCY_WARMUP = 64
 # What a launch keeps of its queries' distribution.
@@ -23,64 +27,106 @@ PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100)
 # How long each batch size of the inference sweep is timed, and how many calls at least.
 SWEEP_S = 0.2
 SWEEP_CALLS = 5
-
+SWEEP_WARMUP = 2
+# Calls between two training steps: so many, or so many images, but a few.
+CALLS, CALL_IMAGES, LEAST_CALLS = 64, 1000, 3
+# Answers that come in no time would be asked for without end.
+MOST_SERIES = 100
+# The share of answers that the harness looks at.
+LOOKED_AT = 0.1
 
 Row = dict[str, Any]
+# What an outsider cannot foresee.
+_draw = SystemRandom()
 
 
-def throughput(job: Job, backend: Any, data: Data) -> Row:
+class Asked:
+    """A series of queries: images of the test half, each handed over once and asked about once.
+
+    Attributes:
+        seconds: of every call that counts.
+    """
+
+    def __init__(self, job: Job, backend: Any, data: Data, source: Source, *, size: int) -> None:
+        self.job, self.backend, self.data, self.source, self.size = job, backend, data, source, size
+        self.seconds: list[float] = []
+        self._next = 0
+        self._series = 0
+        self._kept: dict[str, np.ndarray] = {}
+
+    def ask(self, calls: int, *, warm_up: int) -> None:
+        """Hand over as many batches as there are calls, train a step, then ask about each."""
+        first = self._next
+        batches = [self._put() for _ in range(warm_up + calls)]
+        self.backend.train_steps(self.source.take(WARM_UP, 1))
+        collect_garbage()
+        answers = []
+        for number, batch in enumerate(batches):
+            seconds, answer = timed_with_result(self.backend.logits, batch, synchronize=self.backend.synchronize)
+            if number >= warm_up:
+                self.seconds.append(seconds)
+                answers.append(answer)
+        self._series += 1
+        # One series of all, each with the same chance, whose number nobody knows before.
+        if _draw.random() < 1 / self._series:
+            self._remember(first + warm_up, answers)
+
+    def keep(self, name: str) -> None:
+        """Write what is to be looked at, for the harness."""
+        if self.job.output:
+            np.savez(Path(self.job.output) / f"{name}.npz", **self._kept)  # type: ignore[arg-type]
+
+    def _remember(self, first: int, answers: Sequence[Any]) -> None:
+        drawn = sorted(_draw.sample(range(len(answers)), max(1, round(LOOKED_AT * len(answers)))))
+        self._kept = {
+            "images": np.stack([self._indices(first + number) for number in drawn]),
+            "logits": np.stack([self.backend.to_numpy(answers[number]) for number in drawn]),
+            **self.backend.dump_weights(),
+        }
+
+    def _put(self) -> Any:
+        index, self._next = self._indices(self._next), self._next + 1
+        images, labels = self.data.test_batch(slice(index[0], index[-1] + 1))
+        return self.backend.put(images=images, labels=labels)[0]
+
+    def _indices(self, number: int) -> np.ndarray:
+        """The test images of a batch (counted from 0): in their order, going round; only full batches."""
+        start = number % max(1, len(self.data.test_labels) // self.size) * self.size
+        return np.arange(start, start + self.size)
+
+
+def throughput(job: Job, backend: Any, data: Data, source: Source) -> Row:
     """Throughput over the test half, images already on the device, for every size of the sweep.
 
     Returns:
         columns of launches.csv (of the largest size), and `inference`: (size, images per second), for inference.csv.
     """
-    sweep = [(size, _throughput(backend, data, size)) for size in sorted(job.inference_sizes)]
+    sweep = [(size, _throughput(job, backend, data, source, size)) for size in sorted(job.inference_sizes)]
     size, images_per_s = sweep[-1]
     return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep}
 
 
-def _throughput(backend: Any, data: Data, size: int) -> float:
+def _throughput(job: Job, backend: Any, data: Data, source: Source, size: int) -> float:
     """Images per second in batches of one size: of the median call."""
-    images = cycle([native for native, _ in evaluation_batches(backend, data, size=size, limit=2 * EVALUATION_BATCH)])
-    for _ in range(2):
-        timed(backend.logits, next(images), synchronize=backend.synchronize)
-    collect_garbage()
-    seconds: list[float] = []
-    while len(seconds) < SWEEP_CALLS or sum(seconds) < SWEEP_S:
-        seconds.append(timed(backend.logits, next(images), synchronize=backend.synchronize))
-    return size / statistics.median(seconds)
+    asked = Asked(job, backend, data, source, size=size)
+    calls = max(LEAST_CALLS, min(CALLS, CALL_IMAGES // size))
+    for _ in range(MOST_SERIES):
+        asked.ask(calls, warm_up=SWEEP_WARMUP)
+        if len(asked.seconds) >= SWEEP_CALLS and sum(asked.seconds) >= SWEEP_S:
+            break
+    asked.keep(f"inference-{size}")
+    return size / statistics.median(asked.seconds)
 
 
-def latency(backend: Any, data: Data) -> Row:
+def latency(job: Job, backend: Any, data: Data, source: Source) -> Row:
     """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream).
 
     Returns:
         columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
     """
-    queries = []
-    for number in range(LATENCY_QUERIES):
-        place = number % len(data.test_labels)
-        images, labels = data.test_batch(slice(place, place + 1))
-        queries.append(backend.put(images=images, labels=labels)[0])
-    for image in queries[:LATENCY_WARMUP]:
-        timed(backend.logits, image, synchronize=backend.synchronize)
-    collect_garbage()
-    milliseconds = [timed(backend.logits, image, synchronize=backend.synchronize) * 1e3 for image in queries]
+    asked = Asked(job, backend, data, source, size=1)
+    asked.ask(LATENCY_QUERIES, warm_up=LATENCY_WARMUP)
+    asked.keep("latency")
+    milliseconds = [second * 1e3 for second in asked.seconds]
     found = dict(zip(PERCENTILES, np.percentile(milliseconds, PERCENTILES).tolist()))
     return {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)} | {"latency": list(found.items())}
-
-
-def evaluation_batches(
-    backend: Any, data: Data, *, size: int = EVALUATION_BATCH, limit: int | None = None
-) -> Iterator[tuple[Any, np.ndarray]]:
-    """The test half on the device, batch by batch: native images and int32 labels.
-
-    Args:
-        limit: only full batches, of so many images in all, but one batch at least.
-    """
-    count = len(data.test_labels)
-    if limit is not None:
-        count = max(1, min(count, limit) // size) * size
-    for start in range(0, count, size):
-        images, labels = data.test_batch(slice(start, start + size))
-        yield backend.put(images=images, labels=labels)[0], labels

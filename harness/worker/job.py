@@ -103,10 +103,13 @@ class Job:
         recipe: fields of `harness.spec.recipe.Recipe`.
         data: folder with train_images.npy (uint8 (n, c, h, w)), train_labels.npy and the same for test.
         weights: the canonical initial weights, .npz.
-        output: where a `verify` job writes its quantities, .npz; `data` is then the .npz of its batches.
+        output: where a `verify` job writes its quantities, .npz; `data` is then the .npz of its batches. Where a
+            `measure` job writes what its turns came to, a folder; empty for nowhere.
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
         turns: in so many turns, of which each waits for the harness's word; 0 for all at once.
+        turn_seed: what the starts and the batches of turns follow from (`harness.worker.experiment`).
+        starts: canonical weights that turns start from, .npz; none for the initial weights alone.
         warmup_limit_s: where the search for steadiness gives up.
         inference_sizes: batch sizes of the inference sweep; none also leaves out the latency.
         until: test accuracy (0..1) at which training ends before `epochs` are over; 0 for never.
@@ -126,6 +129,8 @@ class Job:
     asked: dict[str, object] = field(default_factory=dict)
     steady_s: float = 2.0
     turns: int = 0
+    turn_seed: int = 0
+    starts: tuple[str, ...] = ()
     warmup_limit_s: float = 8.0
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     until: float = 0.0
@@ -141,5 +146,5 @@ class Job:
     def read(cls, path: Path) -> Job:
         """Read what `write` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
-        sizes = tuple(values["inference_sizes"])
-        return cls(**(values | {"entrant": Entrant(**values["entrant"]), "inference_sizes": sizes}))
+        lists = {name: tuple(values[name]) for name in ("inference_sizes", "starts") if name in values}
+        return cls(**(values | lists | {"entrant": Entrant(**values["entrant"])}))

@@ -16,6 +16,7 @@ from harness.spec.recipe import Recipe
 from harness.spec.start import Weights, weights_digest
 from harness.worker import asynchrony, catalogue, controls, dropout, epochs, inference, memory, peak, steady
 from harness.worker.batches import Data, batches_digest
+from harness.worker.experiment import WARM_UP, Source
 from harness.worker.handicap import Slowed
 from harness.worker.job import Entrant, Job
 from harness.worker.packages import packages_digest
@@ -41,8 +42,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         tell("result", peak_gflops=rate, peak_source=peak.describe())
         return
     network = get_network(job.entrant.network)
-    with np.load(job.weights, allow_pickle=False) as archive:
-        weights = {name: archive[name] for name in network.parameter_shapes()}
+    weights = _load(job.weights)
     backend, row = _build(job, network.keeping_all() if job.kind == "verify" else network, weights, tell)
     if job.kind == "verify":
         _verify(job, backend, network, weights)
@@ -63,6 +63,12 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         row |= epochs.train_epochs(job, backend, data, weights, tell)
     row["packages_sha256"], packages = packages_digest()
     tell("result", **row, packages=packages)
+
+
+def _load(path: str) -> Weights:
+    """Canonical weights from a file, in their order there."""
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
@@ -125,16 +131,17 @@ def _make_resident(backend: Any, data: Data) -> None:
 
 def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
     """Columns of what is timed; `row` has those of import and build."""
-    source = steady.blocks(job, data)
+    source = Source(job, data, [_load(path) for path in job.starts or (job.weights,)])
+    first_batch = source.take(WARM_UP, 1)
     tell("phase", name="first step")
-    first_step = timed(backend.train_steps, next(source)[:1], synchronize=backend.synchronize)
+    first_step = timed(backend.train_steps, first_batch, synchronize=backend.synchronize)
     tell("phase", name="train")
     row = row | {"first_step_s": first_step} | steady.training(job, backend, source, tell, take_turn)
     images, batch_size = len(data.train_labels), job.entrant.batch_size
     row |= steady.cold_start(row, images=images, batch_size=batch_size)
     if job.inference_sizes:
         tell("phase", name="infer")
-        row |= inference.throughput(job, backend, data) | inference.latency(backend, data)
+        row |= inference.throughput(job, backend, data, source) | inference.latency(job, backend, data, source)
     return row
 
 

@@ -54,7 +54,7 @@ class MadeUpLaunches:
         """Answer as `harness.runs.worker_process.WorkerProcess` does."""
         return SimpleNamespace(
             ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
-            turn=lambda listen: self.steps.append(("turn", job.entrant.label)),
+            turn=lambda listen: self.steps.append(("turn", job.entrant.label)) or {"sha256": ""},
             result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
             close=lambda: None,
         )

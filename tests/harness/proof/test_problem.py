@@ -21,7 +21,7 @@ from harness.proof.kept import allow_for, pose
 from harness.proof.outcome_table import GROUPS
 from harness.proof.posing import LARGEST_LOSS, tie_distances
 from harness.proof.problem import Check, Problem, relative_error
-from harness.proof.rounding import KINDS, KnownErrors, _permute, _unit_orders, reference
+from harness.proof.rounding import KINDS, KnownErrors, permute, reference, unit_orders
 from harness.results.folder import read_table
 from harness.results.schema import VERIFICATION
 from harness.spec.network import Conv, Dense, Flatten, MaxPool, Network, Relu
@@ -268,8 +268,8 @@ def test_another_order_of_summation_is_the_same_function(number: int) -> None:
     )
     for each in (LENET, network):
         weights = {name: value.astype(float) for name, value in initial_weights(each, seed=1).items()}
-        axes = _unit_orders(each, np.random.default_rng(number))
-        shuffled = {name: _permute(value, axes[name]) for name, value in weights.items()}
+        axes = unit_orders(each, np.random.default_rng(number))
+        shuffled = {name: permute(value, axes[name]) for name, value in weights.items()}
         images = np.random.default_rng(9).random((3, *each.input_shape))
         logits = []
         for values in (weights, shuffled):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -354,8 +355,10 @@ def test_launches_of_a_round_take_turns(run_made_up: Callable[..., Rounds], made
     assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {plan.turns}
 
 
-def test_single_entrant_takes_no_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
-    """With nobody to take turns with, and where nothing is timed, a launch goes on by itself."""
-    run_made_up("numpy", rounds=1, most_rounds=1)
-    assert made_up.steps == []
-    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {0}
+def test_single_entrant_takes_turns(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """With nobody to take them with: each is an experiment that can be done over. Where nothing is timed, none."""
+    work = run_made_up("numpy", rounds=1, most_rounds=1)
+    assert [step for step, _ in made_up.steps] == ["ready"] + ["turn"] * work.plan.turns
+    assert work.plan.turns == 27
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {27}
+    assert replace(work.plan, timing=False).turns == 0

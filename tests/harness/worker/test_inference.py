@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.worker import inference
 from harness.worker.batches import Data
-from harness.worker.inference import evaluation_batches
 from harness.worker.job import LATENCY_QUERIES, Job
-from tests.harness.worker.made_up_backend import Clock, Recorder
+from tests.harness.worker.made_up_backend import Blocks, Clock, Recorder
 
 
-def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
+def recorder(clock: Clock, seconds: list[float]) -> Recorder:
+    """A backend whose calls of `logits` take so long, and whose training steps nothing."""
+    return Recorder(clock, iter([0.0] * 1000), iter(seconds))
+
+
+def source() -> Blocks:
+    return Blocks(iter([[0]] * 1000))
+
+
+def test_latency_is_of_1024_single_images(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
     """1,024 timed queries of one image each, after a warm-up, going round the test half; put is not counted."""
-    seconds = [7.0] * 64 + [number / 1e6 for number in range(1, 1025)]
-    backend = Recorder(clock, iter(()), iter(seconds))
+    backend = recorder(clock, [7.0] * 64 + [number / 1e6 for number in range(1, 1025)])
 
-    row = inference.latency(backend, data)
+    row = inference.latency(make_job(), backend, data, source())
 
     assert LATENCY_QUERIES == 1024
     assert backend.calls.count("logits") == 64 + 1024
+    assert backend.calls[:2] == ["train", "synchronize"]
     milliseconds = np.arange(1, 1025) / 1e3
     for name, percent in (("latency_ms_p50", 50), ("latency_ms_p95", 95), ("latency_ms_p99", 99)):
         assert row[name] == pytest.approx(np.percentile(milliseconds, percent))
@@ -32,51 +41,59 @@ def test_latency_is_of_1024_single_images(clock: Clock, data: Data) -> None:
 
 
 def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
-    """Each size in ascending order, two calls that are not counted and five that are; the largest size is the row's."""
-    of_64, of_500 = [9.0, 9.0, 5.0, 1.0, 3.0, 2.0, 4.0], [9.0, 9.0, 0.5, 0.25, 1.0, 2.0, 4.0]
-    backend = Recorder(clock, iter(()), iter(of_64 + of_500))
+    """Each size in ascending order, in series of which two calls are not counted; the largest size is the row's."""
+    of_64, of_500 = [9.0, 9.0, *range(1, 16)], [9.0, 9.0, 0.5, 0.25, 1.0, 9.0, 9.0, 0.125, 2.0, 4.0]
+    backend = recorder(clock, of_64 + of_500)
 
-    row = inference.throughput(make_job(inference_sizes=(500, 64)), backend, data)
+    row = inference.throughput(make_job(inference_sizes=(500, 64)), backend, data, source())
 
-    assert [len(images) for images in backend.asked] == [64] * 7 + [500] * 7
-    assert row["inference"] == [(64, pytest.approx(64 / 3)), (500, pytest.approx(500 / 1))]
+    assert [len(images) for images in backend.asked] == [64] * 17 + [500] * 10
+    assert row["inference"] == [(64, pytest.approx(64 / 8)), (500, pytest.approx(500 / 0.75))]
     assert row["inference_batch_size"] == 500
-    assert row["inference_images_per_s"] == pytest.approx(500)
+    assert row["inference_images_per_s"] == pytest.approx(500 / 0.75)
 
 
 def test_inference_of_small_batches_lasts_long_enough(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
     """Short calls are repeated for 0.2 s, over different images, and going round them where they are few."""
-    backend = Recorder(clock, iter(()), iter([1 / 32] * 100))
+    backend = recorder(clock, [1 / 512] * 1000)
 
-    inference.throughput(make_job(inference_sizes=(1, 200)), backend, data)
+    inference.throughput(make_job(inference_sizes=(1, 200)), backend, data, source())
 
-    single, large = backend.asked[:9], backend.asked[9:]
-    assert [len(images) for images in backend.asked] == [1] * 9 + [200] * 9  # 7 / 32 is the first to be over 0.2
-    np.testing.assert_array_equal(np.concatenate(single), data.test_batch(slice(0, 9))[0])
+    single, large = backend.asked[:132], backend.asked[132:]
+    assert [len(images) for images in backend.asked] == [1] * 132 + [200] * len(large)
+    assert len(large) * 5 / 7 / 512 >= 0.2
+    np.testing.assert_array_equal(np.concatenate(single), data.test_batch(slice(0, 132))[0])
     for number, images in enumerate(large):
         start = 200 * (number % 2)
         np.testing.assert_array_equal(images, data.test_batch(slice(start, start + 200))[0])
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, [500]),
-        ({"size": 64}, [64] * 7 + [52]),
-        ({"size": 64, "limit": 1000}, [64] * 7),
-        ({"size": 64, "limit": 200}, [64] * 3),
-        ({"size": 64, "limit": 192}, [64] * 3),
-        ({"size": 64, "limit": 10}, [64]),
-        ({"size": 1, "limit": 3}, [1] * 3),
-    ],
-)
-def test_evaluation_batches_cover_the_test_half(
-    clock: Clock, data: Data, options: dict[str, int], expected: list[int]
-) -> None:
-    """Every test image once, in order; under a limit only full batches, but one at least."""
-    found = list(evaluation_batches(Recorder(clock, iter(())), data, **options))
+def test_nothing_is_asked_about_twice(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
+    """Every query has an array of its own, handed over before the training step that lies between."""
+    backend = recorder(clock, [1 / 512] * 2000)
 
-    assert [len(images) for images, _ in found] == [len(labels) for _, labels in found] == expected
-    images, labels = data.test_batch(slice(0, sum(expected)))
-    np.testing.assert_array_equal(np.concatenate([each for each, _ in found]), images)
-    np.testing.assert_array_equal(np.concatenate([each for _, each in found]), labels)
+    inference.throughput(make_job(inference_sizes=(8,)), backend, data, source())
+    inference.latency(make_job(), backend, data, source())
+
+    assert len({id(images) for images in backend.asked}) == len(backend.asked)
+    calls = [call for call in backend.calls if call != "synchronize"]
+    series = "".join(call[0] for call in calls).split("t")
+    assert [len(each) for each in series] == [0, 2 + 64, 2 + 64, 64 + 1024]
+
+
+def test_a_tenth_of_the_answers_is_kept(clock: Clock, make_job: Callable[..., Job], data: Data, tmp_path: Path) -> None:
+    """With the images that they are about, and the weights; others in every launch."""
+    drawn = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        backend = recorder(clock, [1 / 512] * 2000)
+        inference.latency(make_job(output=str(folder)), backend, data, source())
+        with np.load(folder / "latency.npz") as archive:
+            drawn.append(archive["images"].ravel().tolist())
+            assert archive["logits"].shape == (102, 1, 10)
+            assert archive["weight"].tolist() == [0, 0, 0]
+            answers = data.test_batch(slice(0, 500))[0].reshape(500, -1)[:, :10]
+            np.testing.assert_array_equal(archive["logits"][:, 0], answers[archive["images"].ravel()])
+
+    assert drawn[0] != drawn[1]

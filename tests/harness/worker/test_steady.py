@@ -10,13 +10,11 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from harness.spec.start import batch_indices, epoch_order
-from harness.worker import steady
-from harness.worker.batches import Data, prepare
+from harness.worker import steady, turns
 from harness.worker.job import Job, block_steps
 from harness.worker.steady import cold_start, drift, is_steady
 from harness.worker.stopwatch import timed
-from tests.harness.worker.made_up_backend import Clock, Recorder
+from tests.harness.worker.made_up_backend import Blocks, Clock, Recorder
 
 
 def silent(event: str, **values: Any) -> None:
@@ -58,40 +56,6 @@ def test_steadiness_compares_medians(seconds: list[float], expected: bool) -> No
     assert is_steady(seconds) is expected
 
 
-@pytest.mark.parametrize("feed", ["host", "device"])
-def test_blocks_hold_the_epochs_batches(make_job: Callable[..., Job], data: Data, feed: str) -> None:
-    """Blocks have 20 full batches each, in the order of the first epoch, going round a small data set."""
-    order = epoch_order(650, seed=3, epoch=0)
-    full = [index for index in batch_indices(order, 64) if len(index) == 64]
-    source = steady.blocks(make_job(feed=feed), data)
-
-    first, second = next(source), next(source)
-    again = [next(source) for _ in range(4)][-1]
-
-    assert len(full) == 10
-    assert len(first) == 20
-    if feed == "device":
-        np.testing.assert_array_equal(first, np.stack(full + full))
-        assert again is first
-    else:
-        for number in range(20):
-            index = full[number % 10]
-            expected = prepare(data.train_images[index], (1, 32, 32), "float32")
-            np.testing.assert_array_equal(first[number][0], expected)
-            np.testing.assert_array_equal(first[number][1], data.train_labels[index])
-            np.testing.assert_array_equal(second[number][1], first[number][1])
-    assert again is first
-
-
-def test_blocks_differ_where_there_is_enough_data(make_job: Callable[..., Job], data: Data) -> None:
-    """With batches of 8 of 650 images the second block goes on where the first ended."""
-    order = epoch_order(650, seed=3, epoch=0)
-    source = steady.blocks(make_job(feed="device", batch_size=8), data)
-
-    np.testing.assert_array_equal(next(source).ravel(), order[:160])
-    np.testing.assert_array_equal(next(source).ravel(), order[160:320])
-
-
 @pytest.mark.parametrize(
     ("batch_size", "expected"),
     [(1, 20), (64, 20), (128, 20), (129, 19), (256, 10), (512, 5), (640, 4), (641, 4), (60_000, 4)],
@@ -101,11 +65,6 @@ def test_blocks_of_large_batches_are_shorter(batch_size: int, expected: int) -> 
     assert block_steps(batch_size) == expected
 
 
-def test_blocks_of_large_batches_hold_their_steps(make_job: Callable[..., Job], data: Data) -> None:
-    """What is handed to one timed call is as many batches as `block_steps` says."""
-    assert [len(batch) for batch in next(steady.blocks(make_job(feed="device", batch_size=600), data))] == [600] * 4
-
-
 def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Warm-up is not counted; median, 95th percentile and images a second come from the blocks after it."""
     warmup = [10.0] * 5 + [1.0] * 8  # five ones, and before them a window with three
@@ -113,7 +72,7 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     backend = Recorder(clock, iter(warmup + counted))
     numbers = [[(None, [number])] for number in range(23)]
 
-    row = steady.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, iter(numbers), silent, never)
+    row = steady.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, Blocks(iter(numbers)), silent, never)
 
     assert row["steady"] is True
     assert row["block_steps"] == 20
@@ -133,7 +92,7 @@ def test_training_figures_of_large_batches(clock: Clock, make_job: Callable[...,
     """Steps are those of the blocks that the batch size has, in every figure: 5 of 512 images."""
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = steady.training(make_job(batch_size=512, steady_s=12.0), backend, iter([[]] * 100), silent, never)
+    row = steady.training(make_job(batch_size=512, steady_s=12.0), backend, Blocks(iter([[]] * 100)), silent, never)
 
     assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (5, 10 * 5, 12 * 5)
     assert row["step_us_median"] == pytest.approx(0.2e6)
@@ -156,13 +115,13 @@ def test_counters_and_phases_enclose_steady_training(
     counters = Mock()
     counters().start.side_effect = lambda: events.append("start")
     counters().stop.side_effect = lambda steps: events.append(steps) or {"energy_j": 7.5}
-    monkeypatch.setattr(steady, "Counters", counters)
+    monkeypatch.setattr(turns, "Counters", counters)
 
     row = steady.training(
         make_job(steady_s=12.0, device=device),
         Noting(clock, iter([1.0] * 100)),
-        iter([[]] * 100),
-        lambda event, name: events.append(f"{event} {name}"),
+        Blocks(iter([[]] * 100)),
+        lambda event, **values: events.append(f"{event} {values.get('name', '')}".strip()),
         never,
     )
 
@@ -187,7 +146,7 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     job = make_job(turns=3, steady_s=6.0)
 
     row = steady.training(
-        job, backend, iter([[0] * 20] * 100), lambda event, **v: events.append(v.get("name", event)), take_turn
+        job, backend, Blocks(iter([[0] * 20] * 100)), lambda event, **v: events.append(v.get("name", event)), take_turn
     )
 
     turn = ["waits", "steady", "steady ended", "turn ended"]
@@ -207,7 +166,7 @@ def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_jo
     job = replace(job, entrant=replace(job.entrant, backend="jax", mode="epoch"))
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = steady.training(job, backend, iter([[0] * 20] * 100), silent, lambda: next(words))
+    row = steady.training(job, backend, Blocks(iter([[0] * 20] * 100)), silent, lambda: next(words))
 
     assert {len(batches) for batches in backend.batches} == {20}
     assert row["return_steps"] == 20
@@ -218,14 +177,16 @@ def test_turns_last_their_share(clock: Clock, make_job: Callable[..., Job]) -> N
     words = iter([True, True, False])
     backend = Recorder(clock, iter([1.0] * 100))
 
-    row = steady.training(make_job(turns=2, steady_s=10.0), backend, iter([[]] * 100), silent, lambda: next(words))
+    row = steady.training(
+        make_job(turns=2, steady_s=10.0), backend, Blocks(iter([[]] * 100)), silent, lambda: next(words)
+    )
 
     assert [len(turn) for turn in row["blocks"]["steady"]] == [5, 5]
 
 
 def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> None:
     """What the machine's own counters found in steady training stands in the row."""
-    row = steady.training(make_job(), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
+    row = steady.training(make_job(), Recorder(clock, iter([1.0] * 100)), Blocks(iter([[]] * 100)), silent, never)
 
     assert row["cpu_s_user"] >= 0
     assert {"preemptions_per_step", "steal_share", "other_load", "energy_j", "energy_source"} <= set(row)
@@ -233,7 +194,9 @@ def test_counters_are_columns(clock: Clock, make_job: Callable[..., Job]) -> Non
 
 def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Blocks are timed until the asked seconds are over, and there are ten at least."""
-    long = steady.training(make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), iter([[]] * 100), silent, never)
+    long = steady.training(
+        make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), Blocks(iter([[]] * 100)), silent, never
+    )
 
     assert long["steady_steps"] == 30 * 20
 
@@ -241,7 +204,7 @@ def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., J
 @pytest.mark.parametrize(("block_s", "expected"), [(1 / 4, 10), (1 / 16, 10), (1 / 32, 16), (1 / 64, 32)])
 def test_warm_up_lasts_half_a_second(clock: Clock, make_job: Callable[..., Job], block_s: float, expected: int) -> None:
     """Short blocks that are alike from the first on are warmed up for half a second; there are ten at least."""
-    row = steady.training(make_job(), Recorder(clock, iter([block_s] * 1000)), iter([[]] * 1000), silent, never)
+    row = steady.training(make_job(), Recorder(clock, iter([block_s] * 1000)), Blocks(iter([[]] * 1000)), silent, never)
 
     assert row["steady"] is True
     assert row["warmup_steps"] == expected * 20
@@ -253,7 +216,7 @@ def test_warm_up_gives_up(clock: Clock, make_job: Callable[..., Job]) -> None:
     durations = iter([1.5**number for number in range(60)])
 
     row = steady.training(
-        make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), iter([[]] * 60), silent, never
+        make_job(steady_s=0.1, warmup_limit_s=5.0), Recorder(clock, durations), Blocks(iter([[]] * 60)), silent, never
     )
 
     assert row["steady"] is False
@@ -266,7 +229,7 @@ def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]
     last = next(count for count in range(60) if sum(durations[:count]) >= 8.0)
 
     row = steady.training(
-        make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), iter([[]] * 60), silent, never
+        make_job(warmup_limit_s=8.0), Recorder(clock, iter(durations)), Blocks(iter([[]] * 60)), silent, never
     )
 
     assert last > 10

@@ -12,6 +12,16 @@ MODES = {
     "few-losses": "gives back the last loss of a block only",
     "nice": "is scheduled with a lower priority",
     "fifo": "is scheduled before everybody else, where it may be",
+    "no-step": "gives back the loss of its last honest step, and does nothing",
+    "remembered": "does a block once, and gives back what it remembers of it ever after",
+    "half-batch": "trains on the first half of each batch",
+    "no-update": "computes losses and gradients, and leaves the weights alone",
+    "last-update": "leaves out the last update of each block",
+    "float16": "rounds images and weights to float16 from its 200th step on",
+    "next-labels": "trains each image on the label of the next",
+    "queued": "trains when the weights are asked for, and gives back losses that it guesses",
+    "kept-logits": "answers what it answered last",
+    "early-logits": "answers what it has computed when the images were handed over",
     "elsewhere": "has a thread that runs on another CPU than it was given",
 }
 DTYPES = ("float32",)

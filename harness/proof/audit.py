@@ -1,0 +1,218 @@
+"""The audit: launches that were timed, held against the reference afterwards.
+
+What `verify` proves is a launch of its own. A backend could be right there and do something else where the clock runs,
+by mistake or on purpose. So every timed turn starts from weights that the harness knows, on batches that follow from a
+number which it drew for the round (`harness.worker.experiment`), and the launch says before anything is drawn what came
+of it. Then turns are drawn, the reference does them over, and the losses of their steps and the weights behind them
+must be the reference's, but for rounding. Of inference a tenth of the answers is drawn and held against it.
+
+All launches of a round have the same turns, so the reference does each of them once for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import numpy as np
+
+from harness.data.sources import Dataset
+from harness.errors import WorkerFailed
+from harness.proof.replay import LOSSES, Replay, Steps, replay
+from harness.proof.rounding import reference
+from harness.proof.starts import steps_of, trained
+from harness.runs.display import Display
+from harness.runs.plan import Plan
+from harness.spec.network import Network
+from harness.spec.networks import get_network
+from harness.spec.precision import epsilon
+from harness.spec.recipe import Recipe
+from harness.spec.start import Weights
+from harness.worker import catalogue
+from harness.worker.batches import prepare
+from harness.worker.experiment import batches_of, start_of
+from harness.worker.job import Entrant, Job
+from harness.worker.turns import RETURN_STEPS
+
+# Turns of a round that are done over.
+DRAWN = 1
+# What is done over of a turn at most: four steps and two blocks; fewer where they have more multiplications and
+# additions than so many steps of 64 images of LeNet-5.
+MOST_STEPS, LEAST_STEPS = 44, 2
+MOST_WORK = MOST_STEPS * 64 * 416_520
+# Logits: rounding of one forward pass, as a share of the largest. What the reference needed in other orders of
+# summation was 1.1e-6 in float32 at the most; kernels sum in pieces of their own.
+LOGITS = 2.0**9
+_draw = SystemRandom()
+
+
+def fields_of(plan: Plan, dataset: Dataset, display: Display) -> dict[str, Any]:
+    """The fields of `Run` by which it is audited, as every run is that times what was verified."""
+    if not (plan.timing and plan.verified):
+        return {}
+    network = get_network(plan.entrants[0].network)
+    display.start(steps_of(network), "training the audit's second start")
+    return {
+        "auditor": Audit(network, plan.recipe, dataset),
+        "trained": trained(network, plan.recipe, dataset, tick=display.advance),
+    }
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What is done over, and for whom."""
+
+    seed: int
+    number: int
+    batch_size: int
+    steps: int
+    dtype: str
+    inexact: tuple[tuple[str, float], ...]
+
+
+class Audit:
+    """The audit of one run.
+
+    Attributes:
+        drawn: seed of a round -> its turns that are done over; drawn when the first is asked about.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, dataset: Dataset) -> None:
+        # What has dropout is audited in inference, where it drops nothing.
+        self.drops, self.network = network.drops, network.keeping_all()
+        self.recipe, self.dataset = recipe, dataset
+        self.drawn: dict[int, list[int]] = {}
+        self._replays: dict[Turn, Replay] = {}
+
+    def check(self, job: Job, starts: Sequence[Weights], said: Sequence[str]) -> dict[str, Any]:
+        """Hold a launch against the reference; its columns of launches.csv.
+
+        Args:
+            starts: the job's, as the harness has them.
+            said: SHA-256 of what each turn came to, as the launch said at its end.
+
+        Raises:
+            WorkerFailed: it did something else than the reference.
+        """
+        folder = Path(job.output)
+        shares = [self._logits(job.entrant, file) for file in sorted(folder.glob("[il]*.npz"))]
+        # With dropout every framework draws its own masks: what a turn must come to is not known.
+        numbers = [] if self.drops else self._draw(job.turn_seed, len(said))
+        for number in numbers:
+            shares.append(self._turn(job, starts, number, folder / f"turn-{number}.npz", said[number - 1]))
+        return {"turn_seed": job.turn_seed, "audited_turns": len(numbers), "audit_share": max(shares, default=None)}
+
+    def _draw(self, seed: int, turns: int) -> list[int]:
+        if seed not in self.drawn:
+            self.drawn[seed] = sorted(_draw.sample(range(1, turns + 1), min(DRAWN, turns)))
+        return [number for number in self.drawn[seed] if number <= turns]
+
+    def _turn(self, job: Job, starts: Sequence[Weights], number: int, file: Path, said: str) -> float:
+        """The largest error over its tolerance in one turn."""
+        found = _read(file, said, f"turn {number}")
+        losses, weights = found.pop(LOSSES, np.empty(0)), found
+        steps = min(len(losses), self._most_steps(job.entrant))
+        least = min(self._least_steps(job.entrant), self._most_steps(job.entrant))
+        if steps < least:
+            raise WorkerFailed(
+                f"The audit found {len(losses)} losses of turn {number}, which had {least} steps or more."
+            )
+        turn = Turn(
+            job.turn_seed, number, job.entrant.batch_size, steps, job.entrant.dtype, _inexact(job.entrant, self.recipe)
+        )
+        if turn not in self._replays:
+            self._replays[turn] = self._replay(turn, starts)
+        expected = self._replays[turn]
+        # Weights behind the last step are known only where all steps were done over.
+        whole = steps == len(losses)
+        known = Steps(losses[:steps], weights if whole else expected.expected.weights)
+        shares = expected.shares(known)
+        wrong = [name for name, share in shares.items() if not share <= 1]
+        if wrong:
+            raise WorkerFailed(_sentence(number, wrong[0], expected, known))
+        return max(shares.values())
+
+    def _replay(self, turn: Turn, starts: Sequence[Weights]) -> Replay:
+        labels = self.dataset.train_labels
+        indices = batches_of(turn.seed, turn.number, images=len(labels), batch_size=turn.batch_size)
+        batches = [
+            (self._prepare(self.dataset.train_images[index], "float32"), labels[index].astype(np.int32))
+            for index in islice(indices, turn.steps)
+        ]
+        start = starts[start_of(turn.seed, turn.number, len(starts))]
+        return replay(self.network, self.recipe, start, batches, dtype=turn.dtype, inexact=dict(turn.inexact))
+
+    def _prepare(self, images: np.ndarray, dtype: str) -> np.ndarray:
+        return prepare(images, self.network.input_shape, dtype)
+
+    def _least_steps(self, entrant: Entrant) -> int:
+        """The steps of the shortest turn."""
+        block = catalogue.steps_of(entrant)
+        return block if entrant.mode in catalogue.blockwise(entrant.backend) else RETURN_STEPS + block
+
+    def _most_steps(self, entrant: Entrant) -> int:
+        return max(LEAST_STEPS, min(MOST_STEPS, MOST_WORK // (self.network.multiply_adds * entrant.batch_size)))
+
+    def _logits(self, entrant: Entrant, file: Path) -> float:
+        """The largest error of answers over what rounding allows."""
+        size = file.stem.rpartition("-")[2]
+        name = "latency queries" if size == file.stem else f"inference in batches of {size}"
+        found = _read(file, "", f"the answers to {name}")
+        images, logits = found.pop("images"), found.pop("logits")
+        exact = reference(self.network, self.recipe, "float64")
+        exact.load_weights(found)
+        expected = exact.logits(self._prepare(self.dataset.test_images[images.reshape(-1)], "float64"))
+        if logits.size != expected.size or not np.isfinite(logits).all():
+            raise WorkerFailed(f"The audit found that {name} gave no logits of the right shape: {logits.shape}.")
+        off = float(np.abs(logits.reshape(expected.shape) - expected).max() / np.abs(expected).max())
+        allowed = LOGITS * epsilon(entrant.dtype)
+        if not off <= allowed:
+            raise WorkerFailed(
+                f"The audit found that {name} gave other logits than the reference has for the same weights and "
+                f"images: off by {off:.1e} of the largest, where rounding allows {allowed:.1e}. Are answers kept, or "
+                "computed before they are asked for?"
+            )
+        return off / allowed
+
+
+def _read(file: Path, said: str, what: str) -> dict[str, np.ndarray]:
+    try:
+        content = file.read_bytes()
+        if said and hashlib.sha256(content).hexdigest() != said:
+            raise WorkerFailed(f"The audit found that what {what} came to was changed after the launch had told of it.")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise WorkerFailed(f"The audit found nothing of {what} that it can read ({type(error).__name__}).") from None
+
+
+def _inexact(entrant: Entrant, recipe: Recipe) -> tuple[tuple[str, float], ...]:
+    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them."""
+    declared = getattr(catalogue.facts(entrant.backend), "INEXACT", {}).get(entrant.dtype, {})
+    adam = recipe.optimizer == "adam"
+    return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
+
+
+def _sentence(number: int, name: str, expected: Replay, found: Steps) -> str:
+    """What is wrong, where, and by how much."""
+    begin = (
+        f"The audit found that what was timed is not what was proven. In turn {number}, done over by the reference, "
+    )
+    if name != LOSSES:
+        error = expected.shares(found)[name] * expected.weights[name]
+        return (
+            f"{begin}{name} moved otherwise, by {error:.1e} of its movement; {expected.weights[name]:.1e} is allowed."
+        )
+    wanted = expected.expected.losses
+    step = int((~(np.abs(found.losses - wanted) <= expected.losses)).argmax())
+    return (
+        f"{begin}the loss of step {step + 1} of {len(wanted)} is {found.losses[step]:.6g}, not {wanted[step]:.6g}; it "
+        f"may be off by {expected.losses[step]:.1e}."
+    )

@@ -1,0 +1,125 @@
+"""The audit: launches that did what was proven pass it, and no cheat does that computes something else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.commands import run as run_command
+from harness.data.sources import Dataset
+from harness.errors import WorkerFailed
+from harness.proof.audit import Audit
+from harness.results.folder import RunFolder
+from harness.runs.plan import Plan
+from harness.spec.networks import get_network
+from harness.spec.recipes import LENET5
+from harness.spec.start import initial_weights
+from harness.worker.job import Entrant, Job
+
+
+@pytest.fixture
+def run_audited(
+    tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
+) -> Callable[..., pd.DataFrame]:
+    """Return a function that times one round of the cheating backend beside an honest one, with the audit."""
+
+    def run(mode: str, *, alone: bool = False, **changes: Any) -> pd.DataFrame:
+        cheat = make_entrant("cheating", mode=mode, batch_size=8, feed=changes.pop("feed", "host"))
+        others = [] if alone else [make_entrant("numpy", batch_size=8)]
+        options = {"rounds": 1, "epochs": 0, "timing": True, "inference_sizes": (), "steady_s": 0.2, "verified": True}
+        plan = make_plan(cheat, *others, **(options | changes))
+        run_command.new_run(plan, results=tmp_path, name="run", pythons={})
+        return RunFolder(tmp_path / "run").read("launches").set_index("backend")
+
+    return run
+
+
+@pytest.mark.parametrize("feed", ["host", "device"])
+@pytest.mark.parametrize("alone", [False, True], ids=["in turns", "alone"])
+def test_honest_launches_pass(run_audited: Callable[..., pd.DataFrame], alone: bool, feed: str) -> None:
+    """In turns and alone, with inference, from either feed; the rows say what was audited."""
+    rows = run_audited("honest", alone=alone, feed=feed, inference_sizes=(1, 64))
+
+    assert set(rows["status"]) == {"ok"}
+    assert (rows["audited_turns"] == 1).all()
+    assert (rows["audit_share"] < 0.5).all()
+    assert rows["turn_seed"].nunique() == 1
+
+
+def test_unverified_runs_are_not_audited(run_audited: Callable[..., pd.DataFrame]) -> None:
+    """Nothing is claimed of them."""
+    rows = run_audited("half-batch", verified=False)
+
+    assert set(rows["status"]) == {"ok"}
+    assert rows["audited_turns"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("no-step", "the loss of step"),
+        ("remembered", "the loss of step"),
+        ("half-batch", "the loss of step 1 of"),
+        ("no-update", "the loss of step|moved otherwise"),
+        ("float16", "the loss of step|moved otherwise"),
+        ("queued", "the loss of step 1 of"),
+        ("early-logits", "other logits than the reference has"),
+    ],
+)
+def test_cheats_are_found(run_audited: Callable[..., pd.DataFrame], mode: str, words: str) -> None:
+    """Each fails its launch with a sentence and has no speed."""
+    cheat = run_audited(mode, alone=True, inference_sizes=(8,) if "logits" in mode else ()).loc["cheating"]
+
+    assert cheat["status"] == "failed"
+    assert re.search(words, cheat["error"]), cheat["error"]
+    assert pd.isna(cheat["train_images_per_s"])
+
+
+@pytest.fixture
+def launch(tiny_dataset: Dataset, make_entrant: Callable[..., Entrant], tmp_path: Path) -> tuple[Audit, Job]:
+    entrant = make_entrant("numpy", batch_size=8)
+    job = Job(
+        kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data="", weights="", turns=2, turn_seed=5,
+        output=str(tmp_path),
+    )  # fmt: skip
+    return Audit(get_network("lenet5"), LENET5, tiny_dataset), job
+
+
+def test_what_changes_after_it_was_told_is_found(launch: tuple[Audit, Job], tmp_path: Path) -> None:
+    """A launch says what its turns came to before any is drawn."""
+    audit, job = launch
+    weights = initial_weights(get_network("lenet5"), seed=0)
+    for number in (1, 2):
+        np.savez(tmp_path / f"turn-{number}.npz", losses=np.full(24, 2.3), **weights)
+
+    with pytest.raises(WorkerFailed, match="was changed after the launch had told of it"):
+        audit.check(job, [weights], ["0" * 64, "0" * 64])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+def test_what_cannot_be_read_is_found(launch: tuple[Audit, Job], tmp_path: Path, content: bytes | None) -> None:
+    """A launch that leaves nothing to look at has not passed."""
+    audit, job = launch
+    for number in (1, 2):
+        if content is not None:
+            (tmp_path / f"turn-{number}.npz").write_bytes(content)
+
+    with pytest.raises(WorkerFailed, match=r"found nothing of turn \d that it can read"):
+        audit.check(job, [initial_weights(get_network("lenet5"), seed=0)], ["", ""])
+
+
+def test_a_turn_without_steps_is_found(launch: tuple[Audit, Job], tmp_path: Path) -> None:
+    """There are no fewer losses than the shortest turn has steps."""
+    audit, job = launch
+    weights = initial_weights(get_network("lenet5"), seed=0)
+    for number in (1, 2):
+        np.savez(tmp_path / f"turn-{number}.npz", losses=np.empty(0), **weights)
+
+    with pytest.raises(WorkerFailed, match=r"found 0 losses of turn \d, which had 24 steps or more"):
+        audit.check(job, [weights], ["", ""])
