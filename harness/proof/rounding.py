@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.errors import InputError, unknown
 from harness.proof.problem import Problem, relative_error
 from harness.spec.network import Conv, Dense, Flatten, Network, Subsample
-from harness.spec.precision import array_dtype, epsilon
+from harness.spec.precision import PRECISIONS, array_dtype, epsilon
 from harness.spec.recipe import Recipe
 from harness.worker.quantities import LOSSES, Quantities, blocks, quantities
 
@@ -38,6 +39,37 @@ KINDS = {
     "log_softmax": "the log-softmax of an image is off by up to {:.1e}",
     "adam_rate": "Adam's corrected learning rate is off by up to {:.1e} of itself",
 }
+# The largest that may be declared, in epsilons of the precision that the number is in: whoever may declare any error
+# passes with any. Known: MXNet's log-softmax, 30 of float32, where a sum of ten exponentials has three roundings; its
+# rate for Adam, half of one of float32, which is what the rate is in there whatever the precision.
+LARGEST = {"log_softmax": 64, "adam_rate": 1}
+
+
+def largest(kind: str, dtype: str) -> float:
+    """The largest error of a kind of KINDS that a backend may declare in a precision."""
+    held = "float32" if kind == "adam_rate" else array_dtype(dtype)
+    return LARGEST[kind] * epsilon(held)
+
+
+def check_declared(backend: str, inexact: Mapping[str, Mapping[str, float]]) -> None:
+    """Refuse an INEXACT (see harness/spec/protocol.py) that is no such table, or would excuse more than rounding.
+
+    Raises:
+        InputError: what came in, and what is allowed.
+    """
+    for dtype, errors in inexact.items():
+        if dtype not in PRECISIONS:
+            raise unknown("precision for INEXACT", dtype, PRECISIONS)
+        for kind, size in errors.items():
+            if kind not in KINDS:
+                raise unknown("kind of error for INEXACT", kind, KINDS)
+            most = largest(kind, dtype)
+            if not 0 < size <= most:
+                raise InputError(
+                    f"The backend {backend!r} declares in INEXACT, for {dtype}, that {KINDS[kind].format(size)}. "
+                    f"At most {most:.1e} may be declared there, and more than 0: a larger error is a mistake, which "
+                    "verification is there to find."
+                )
 
 
 class KnownErrors:

@@ -64,8 +64,27 @@ def _reason(error: Exception, job: Job) -> str:
         words = " ".join(text.split())[:300]
         return f"Out of memory with batches of {job.entrant.batch_size} images; smaller ones need less. {words}"
     if isinstance(error, ImportError | OSError) and "cannot open shared object file" in str(error):
-        text += ". Install that system library (Debian, Ubuntu: apt-get install libgomp1 libquadmath0 libstdc++6)."
-    return text
+        return (
+            f"{text}. Install that system library (Debian, Ubuntu: apt-get install libgomp1 libquadmath0 libstdc++6)."
+        )
+    place = _place(error)
+    return f"{text} ({place})" if place else text
+
+
+def _place(error: Exception) -> str:
+    """File and line of the backend that an exception came from; empty where none did, or where it says so itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    # Not imported before: what goes wrong may be an import.
+    folders = [Path(folder) for folder in getattr(sys.modules.get("backends"), "__path__", ())]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        for folder in folders:
+            if Path(frame.filename).is_relative_to(folder):
+                # Ours is imported through a link in the launch's folder; whoever looks for it looks in the repository.
+                ours = folder == folders[0]
+                name = Path("backends", Path(frame.filename).relative_to(folder)) if ours else frame.filename
+                return f"{name}, line {frame.lineno}"
+    return ""
 
 
 def _teller(descriptor: int) -> Tell:
