@@ -132,13 +132,12 @@ class Launching:
         failed = {}
         for subject in subjects:
             entrant = subject.entrant
-            before = code.digests(entrant.backend)
             try:
                 self._launch(subject, "smoke")
             except WorkerFailed as error:
                 sentence = f"It failed before there was anything to compare. {error}"
                 self.display.note(f"{entrant.backend} {entrant.mode}: {sentence}", "bold red")
-                failed[subject] = self._no_outcome(subject, sentence, before)
+                failed[subject] = self._no_outcome(subject, sentence, code.digests(entrant.backend))
         return failed
 
     def _no_outcome(self, subject: Subject, sentence: str, before: dict[str, str]) -> Outcome:
