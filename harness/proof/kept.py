@@ -93,7 +93,7 @@ def _tolerances(
 def _of_tolerances(facts: Facts, dtype: str, inexact: Mapping[str, float]) -> Facts:
     """Everything that tolerances depend on."""
     facts = facts | {"what": "tolerances", "dtype": dtype, "inexact": dict(inexact)}
-    return facts | {"orders": rounding.ORDERS, "margins": rounding.MARGINS}
+    return facts | {"orders": rounding.ORDERS, "margins": rounding.MARGINS, "least": rounding.LEAST}
 
 
 def _are_tolerances(found: Any, problem: Problem) -> bool:
