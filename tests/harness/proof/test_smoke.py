@@ -87,6 +87,26 @@ def test_the_others_go_on(verify: Verify, problem_to_come: list[Any]) -> None:
     assert len(problem_to_come) == 1
 
 
+def test_who_takes_long_is_left_to_the_launch(
+    verify: Verify, problem_to_come: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling for half a minute is no failure: it passes, though its first step was given up."""
+    kinds: list[str] = []
+    right = proving.run_job
+
+    def run_job(job: Any, **options: Any) -> Any:
+        kinds.append(job.kind)
+        return right(job, **options)
+
+    monkeypatch.setattr(proving, "SMOKE_S", 0.01)
+    monkeypatch.setattr(proving, "run_job", run_job)
+
+    (outcome,) = verify("none")
+
+    assert outcome.passed
+    assert kinds == ["smoke", "verify"]
+
+
 def test_where_the_problem_is_on_disk_there_is_no_smoke_launch(verify: Verify, monkeypatch: pytest.MonkeyPatch) -> None:
     """The launch itself tells as quickly, in the same words."""
     verify("none")
