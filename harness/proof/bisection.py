@@ -22,6 +22,8 @@ ALIKE = 1e-3
 # One array is a multiple of another where what is left of their difference is no more than this share of it.
 LEFT = 0.02
 
+# Beside outputs of layers and gradients, what is computed from the loaded weights.
+_FORWARD = ("logits", "loss")
 _CAUSES = (
     ("output of", "this layer's kind, its place, padding, or the order of its weights' axes"),
     ("logits after loading", "`load_weights` leaves something of what was before"),
@@ -81,6 +83,8 @@ def _looks(check: Check, found: np.ndarray | None, problem: Problem) -> tuple[li
         return [f"Its shape is {found.shape}, the reference's {expected.shape}."], False
     if not np.isfinite(found).all():
         return [f"{int((~np.isfinite(found)).sum())} of its {found.size} values are not finite."], True
+    if not expected.any():
+        return [], False
     if check.quantity == LOSSES and _is_last_of_block(found, problem, check.tolerance):
         return ["All losses of a block are its last one: one buffer that every step overwrites, kept k times."], True
     mistakes = _mistakes(found, expected, problem.images.shape[1])
@@ -124,9 +128,6 @@ def _shorter(quantity: str, found: np.ndarray, expected: np.ndarray, dtype: str)
     ):
         return "float32"
     return ""
-
-
-_FORWARD = ("logits", "loss")
 
 
 def _single(values: np.ndarray) -> np.ndarray:

@@ -72,15 +72,8 @@ def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Outcome]:
 
 def without_certificate(subjects: list[Subject], *, pythons: dict[str, str]) -> list[Subject]:
     """Those of the subjects that have not passed yet, one of each kind."""
-    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
-    packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
     missing: dict[str, Subject] = {}
-    for subject in subjects:
-        interpreter = found[subject.entrant.installation]
-        key = key_of(
-            subject, version=interpreter.version, packages_sha256=packages[interpreter.path],
-            code=code.digests(subject.entrant.backend),
-        )  # fmt: skip
+    for subject, key in _keys(subjects, pythons):
         if kept(key) is None:
             missing.setdefault(_digest(key), subject)
     return list(missing.values())
@@ -88,8 +81,22 @@ def without_certificate(subjects: list[Subject], *, pythons: dict[str, str]) -> 
 
 def proven_twins(subjects: list[Subject], *, pythons: dict[str, str]) -> set[Subject]:
     """The twins in full precision, of those in a mixed one, that have a certificate."""
-    twins = twins_of(subjects)
-    return {*twins} - {*without_certificate(twins, pythons=pythons)}
+    return {each for each, key in _keys(twins_of(subjects), pythons) if kept(key) is not None}
+
+
+def _keys(subjects: list[Subject], pythons: dict[str, str]) -> list[tuple[Subject, Key]]:
+    """The subjects, each with the key that a certificate for it would have now."""
+    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
+    packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
+    keys = []
+    for subject in subjects:
+        interpreter = found[subject.entrant.installation]
+        key = key_of(
+            subject, version=interpreter.version, packages_sha256=packages[interpreter.path],
+            code=code.digests(subject.entrant.backend),
+        )  # fmt: skip
+        keys.append((subject, key))
+    return keys
 
 
 def keep(outcome: Outcome) -> None:

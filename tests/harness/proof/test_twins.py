@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness.proof import posing, proving, register
 from harness.proof.outcome import TWIN, Outcome, Subject
 from harness.proof.problem import Check
 from harness.proof.twins import hold_to, twin_of, with_twins
-from harness.runs import code, preparation
+from harness.runs import code, interpreters, preparation
 from harness.spec.recipes import LENET5
 from harness.worker import catalogue
 
@@ -89,6 +90,18 @@ def test_run_verifies_the_twin_first(small: None, make_plan: Any, make_entrant: 
     assert register.verify_missing(plan, pythons={}) == []
     register.path_of(_key(outcomes[1])).unlink()
     assert [each.subject.entrant.dtype for each in register.verify_missing(plan, pythons={})] == ["bfloat16"]
+
+
+def test_only_what_has_a_certificate_is_proven(own_cache: Path, subject: Any) -> None:
+    """Of two twins that would share a certificate, neither is proven without it, and both are with it."""
+    subjects = [subject(threads=1), subject(threads=2)]
+    twins = {subject(dtype="float32", threads=count) for count in (1, 2)}
+
+    assert register.proven_twins(subjects, pythons={}) == set()
+    found = interpreters.find("numpy")
+    passed = outcome_of(subject(dtype="float32"))
+    register.keep(replace(passed, version=found.version, packages_sha256=interpreters.packages_digest(found.path)))
+    assert register.proven_twins(subjects, pythons={}) == twins
 
 
 def _key(outcome: Outcome) -> Any:
