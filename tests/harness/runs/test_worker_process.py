@@ -253,6 +253,28 @@ def test_failure_names_the_line_of_the_backend(make_entrant: Callable[..., Entra
         launch_one("raise")
 
 
+def test_frames_in_a_message_are_frames(make_entrant: Callable[..., Entrant]) -> None:
+    """What TensorFlow says of user code: the line that it names, and the message without the frames."""
+    job = Job(kind="train", entrant=make_entrant(), recipe={}, seed=0, data="", weights="")
+    ours = Path(importlib.import_module("backends.numpy.backend").__file__ or "")
+    words = f"""in user code:
+
+    File "{ours}", line 9, in mine  *
+        loss = tf.reduce_meen(images)
+    File "/site-packages/tensorflow/x.py", line 7, in __getattr__
+
+    AttributeError: module 'tensorflow' has no attribute 'reduce_meen'
+
+    Call arguments: none
+"""
+
+    reason = worker._reason(AttributeError(words), job)
+
+    assert reason == (
+        "AttributeError: module 'tensorflow' has no attribute 'reduce_meen' (backends/numpy/backend.py, line 9)"
+    )
+
+
 def test_syntax_error_names_its_own_line(make_entrant: Callable[..., Entrant], tmp_path: Path) -> None:
     """Not the line that imports the file."""
     job = Job(kind="train", entrant=make_entrant(), recipe={}, seed=0, data="", weights="")
