@@ -62,7 +62,8 @@ def verify(
     batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Each tolerance is measured:
     16 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
     times k and 2k steps and looks for work that is left after `synchronize`: a stopwatch that stops too early would
-    flatter the backend. Where something is wrong, says where it begins and what it looks like. The certificate is
+    flatter the backend. Where something is wrong, says where it begins and what it looks like. bfloat16 counts only
+    where the same mode has passed in float32, which is verified first unless it has. The certificate is
     verification.csv in a folder of its own under results/.
 
     Examples:
@@ -83,9 +84,10 @@ def verify(
         )
     ]  # fmt: skip
     folder = RunFolder.create(results_dir, name_of(names, "verify"))
+    pythons = parse_pythons(python or [])
     outcomes = proving.verify(
-        subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout,
-        pythons=parse_pythons(python or []),
+        subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons,
+        proven=register.proven_twins(subjects, pythons=pythons),
     )  # fmt: skip
     write_and_show(outcomes, folder, details=details)
 

@@ -52,6 +52,12 @@ def pose(
     return replace(problem, tolerances=_tolerances(problem, facts, tick=tick))
 
 
+def is_kept(network: Network, recipe: Recipe, dataset: Dataset, weights: Weights, *, dtype: str) -> bool:
+    """Whether the long part of posing a problem was done before."""
+    facts = _facts(network, recipe, dataset, weights)
+    return _read(facts | {"what": "images"}) is not None and _read(_of_tolerances(facts, dtype, {})) is not None
+
+
 def allow_for(
     problem: Problem, dataset: Dataset, inexact: Mapping[str, float], *, tick: Callable[[], None] = lambda: None
 ) -> Problem:
@@ -73,8 +79,7 @@ def _tolerances(
     tick: Callable[[], None],
     inexact: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:
-    facts = facts | {"what": "tolerances", "dtype": problem.dtype, "inexact": dict(inexact)}
-    facts |= {"orders": rounding.ORDERS, "margins": rounding.MARGINS}
+    facts = _of_tolerances(facts, problem.dtype, inexact)
     kept = _read(facts)
     if _are_tolerances(kept, problem):
         for _ in range(rounding.ORDERS):
@@ -83,6 +88,12 @@ def _tolerances(
     measured = rounding.measure(problem, inexact=inexact, tick=tick)
     _keep(facts, measured)
     return measured
+
+
+def _of_tolerances(facts: Facts, dtype: str, inexact: Mapping[str, float]) -> Facts:
+    """Everything that tolerances depend on."""
+    facts = facts | {"what": "tolerances", "dtype": dtype, "inexact": dict(inexact)}
+    return facts | {"orders": rounding.ORDERS, "margins": rounding.MARGINS, "least": rounding.LEAST}
 
 
 def _are_tolerances(found: Any, problem: Problem) -> bool:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.proof.outcome import CODE, LAUNCH, TWIN, Outcome
 from harness.proof.problem import Check
-from harness.proof.proving import CODE, LAUNCH, Outcome
 from harness.tables.layout import make_columns, make_table
 from harness.worker import asynchrony, dropout
 from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN
@@ -70,7 +70,7 @@ def _table(outcomes: list[Outcome]) -> Table:
     for outcome in outcomes:
         groups: dict[str, list[Check]] = {name: [] for name in GROUPS}
         for check in outcome.checks:
-            if check.quantity not in (LAUNCH, CODE):
+            if check.quantity not in (LAUNCH, CODE, TWIN):
                 groups[group_of(check.quantity)].append(check)
         entrant = outcome.subject.entrant
         table.add_row(entrant.backend, entrant.mode, *(_cell(checks) for checks in groups.values()))

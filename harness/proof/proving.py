@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.errors import WorkerFailed
 from harness.proof import kept
 from harness.proof.bisection import explain
+from harness.proof.outcome import CODE, LAUNCH, Outcome, Row, Subject
 from harness.proof.problem import Check, Problem
-from harness.proof.rounding import KINDS, ORDERS
-from harness.results.schema import SCHEMA_VERSION
+from harness.proof.rounding import KINDS, ORDERS, check_declared
+from harness.proof.twins import hold_to, twin_of, with_twins
 from harness.runs import code, interpreters
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
@@ -27,69 +27,14 @@ from harness.runs.scratch import scratch_folder
 from harness.runs.worker_process import run_job
 from harness.spec.networks import get_network
 from harness.spec.precision import array_dtype
-from harness.spec.recipe import Recipe
 from harness.spec.start import initial_weights
 from harness.worker import catalogue
-from harness.worker.job import Entrant, Job
+from harness.worker.job import Job
 from harness.worker.quantities import Quantities
 
-Row = dict[str, Any]
-# Checks beside those of quantities, which fail where there is nothing to compare, or no one thing that was verified.
-LAUNCH, CODE = "launch", "code"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is to be verified: an entrant that trains by a recipe."""
-
-    entrant: Entrant
-    recipe: Recipe
-
-    @property
-    def problem(self) -> tuple[str, str, str]:
-        """Subjects of one problem are given the same batches, and held against the same reference."""
-        return self.entrant.network, self.recipe.name, self.entrant.dtype
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came out.
-
-    Attributes:
-        checks: in the order of computation.
-        sentences: where it begins to differ and what that looks like; none where all passed.
-        version: of the framework.
-        packages_sha256: of everything that was installed beside it.
-        code: digests of what was verified, as it stood before the launch (`code.digests`).
-    """
-
-    subject: Subject
-    seed: int
-    checks: list[Check]
-    sentences: list[str]
-    version: str
-    packages_sha256: str
-    code: dict[str, str]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check did."""
-        return all(check.passed for check in self.checks)
-
-    def rows(self) -> list[Row]:
-        """Rows of verification.csv."""
-        entrant, now = self.subject.entrant, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        fields = {name: getattr(entrant, name) for name in ("backend", "network", "mode", "device", "dtype", "threads")}
-        fields |= {
-            "schema_version": SCHEMA_VERSION, "framework_version": self.version, "recipe": self.subject.recipe.name,
-            "packages_sha256": self.packages_sha256, "seed": self.seed, "verified_utc": now,
-        }  # fmt: skip
-        return [
-            fields | {
-                "quantity": check.quantity, "error": check.error, "tolerance": check.tolerance, "passed": check.passed,
-            }
-            for check in self.checks
-        ]  # fmt: skip
+# Every framework imports and takes its first step in less, also beside three busy processes on two CPUs: 2.5 to 9.4 s.
+# Those modes do not that compile for half a minute (PyTorch's `compiled`).
+SMOKE_S = 15.0
 
 
 def verify(
@@ -100,45 +45,70 @@ def verify(
     seed: int,
     pythons: dict[str, str],
     timeout_s: float,
+    proven: Collection[Subject] = (),
 ) -> Iterator[Outcome]:
     """Launch each subject on the verification problem of its network and recipe; compare with the reference.
 
+    Before those in a mixed precision come their twins in full precision, whose outcomes they need (`twins`).
+
     Args:
         data_set: of the images; empty for each recipe's own.
+        proven: twins that need not be verified again.
     """
+    subjects = with_twins(subjects, proven)
     found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
-    problems = [(key, list(group)) for key, group in groupby(subjects, key=lambda each: each.problem)]
+    problems = [list(group) for _, group in groupby(subjects, key=lambda each: each.problem)]
+    outcomes: dict[Subject, Outcome] = {}
     with Display() as display, scratch_folder() as scratch:
         inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
         pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
         display.start(pieces, "measuring what rounding allows")
         launching = Launching(found, seed=seed, scratch=scratch, timeout_s=timeout_s, display=display)
-        for (name, _, dtype), group in problems:
-            recipe, network = group[0].recipe, get_network(name)
-            dataset = load_for_network(network.name, data_set or recipe.data_set_asked, data_dir, display)
-            display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {seed}")
-            weights = initial_weights(network, seed=seed, initialiser=recipe.initialiser)
-            problem = kept.pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
-            _write(scratch, problem, dtype)
-            posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
-            for subject in group:
-                errors = _errors(subject)
-                if errors not in posed:
-                    posed[errors] = kept.allow_for(problem, dataset, dict(errors), tick=display.advance)
-                yield launching.outcome(subject, posed[errors])
+        for group in problems:
+            for outcome in _verify_together(group, launching, data_set=data_set, data_dir=data_dir):
+                twin = twin_of(outcome.subject)
+                outcomes[outcome.subject] = hold_to(outcome, outcomes.get(twin) if twin else None)
+                yield outcomes[outcome.subject]
                 display.advance()
 
 
+def _verify_together(
+    subjects: list[Subject], launching: Launching, *, data_set: str, data_dir: str | None
+) -> Iterator[Outcome]:
+    """Outcomes of subjects of one problem."""
+    (name, _, dtype), recipe, display = subjects[0].problem, subjects[0].recipe, launching.display
+    network = get_network(name)
+    dataset = load_for_network(network.name, data_set or recipe.data_set_asked, data_dir, display)
+    display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {launching.seed}")
+    weights = initial_weights(network, seed=launching.seed, initialiser=recipe.initialiser)
+    np.savez(launching.scratch / "weights.npz", **weights)  # type: ignore[arg-type]
+    if not kept.is_kept(network, recipe, dataset, weights, dtype=dtype):
+        failed = launching.failing_at_once(subjects)
+        yield from failed.values()
+        subjects = [each for each in subjects if each not in failed]
+    if not subjects:
+        return
+    problem = kept.pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
+    np.savez(launching.scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
+    posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
+    for subject in subjects:
+        errors = _errors(subject)
+        if errors not in posed:
+            posed[errors] = kept.allow_for(problem, dataset, dict(errors), tick=display.advance)
+        yield launching.outcome(subject, posed[errors])
+
+
 def _errors(subject: Subject) -> tuple[tuple[str, float], ...]:
-    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them."""
-    declared = getattr(catalogue.facts(subject.entrant.backend), "INEXACT", {}).get(subject.entrant.dtype, {})
+    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them.
+
+    Raises:
+        InputError: it declares what nobody may.
+    """
+    inexact = getattr(catalogue.facts(subject.entrant.backend), "INEXACT", {})
+    check_declared(subject.entrant.backend, inexact)
+    declared = inexact.get(subject.entrant.dtype, {})
     adam = subject.recipe.optimizer == "adam"
     return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
-
-
-def _write(scratch: Path, problem: Problem, dtype: str) -> None:
-    np.savez(scratch / "weights.npz", **problem.weights)  # type: ignore[arg-type]
-    np.savez(scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
 
 
 @dataclass(frozen=True)
@@ -158,6 +128,29 @@ class Launching:
     timeout_s: float
     display: Display
 
+    def failing_at_once(self, subjects: list[Subject]) -> dict[Subject, Outcome]:
+        """Those that cannot so much as take one step, each told as soon as it is found.
+
+        A launch for each: as long as importing and compiling take. So it is done where the reference has half a minute
+        of work to do first, and not where its answers are on disk; and who has not failed by SMOKE_S is left alone.
+        """
+        failed, limit = {}, min(SMOKE_S, self.timeout_s)
+        for subject in subjects:
+            entrant, start = subject.entrant, time.monotonic()
+            try:
+                self._launch(subject, "smoke", timeout_s=limit)
+            except WorkerFailed as error:
+                if time.monotonic() - start >= limit:
+                    continue
+                sentence = f"It failed before there was anything to compare. {error}"
+                self.display.note(f"{entrant.backend} {entrant.mode}: {sentence}", "bold red")
+                failed[subject] = self._no_outcome(subject, sentence, code.digests(entrant.backend))
+        return failed
+
+    def _no_outcome(self, subject: Subject, sentence: str, before: dict[str, str]) -> Outcome:
+        version = self.interpreters[subject.entrant.installation].version
+        return Outcome(subject, self.seed, [Check(LAUNCH, math.nan, 0.0)], [sentence], version, "", before)
+
     def outcome(self, subject: Subject, problem: Problem) -> Outcome:
         """Launch a subject on the problem whose files are in the scratch folder, and compare."""
         entrant = subject.entrant
@@ -169,10 +162,10 @@ class Launching:
             )
         before = code.digests(entrant.backend)
         try:
-            quantities, told = self._launch(subject)
+            quantities, told = self._verified(subject)
         except WorkerFailed as error:
             # One that cannot be launched has not passed, and the others go on.
-            return Outcome(subject, self.seed, [Check(LAUNCH, math.nan, 0.0)], [str(error)], version, "", before)
+            return self._no_outcome(subject, str(error), before)
         checks = problem.check(quantities)
         sentences = explain(problem, quantities, checks)
         changed = code.changed(before, code.digests(entrant.backend))
@@ -181,23 +174,23 @@ class Launching:
             sentences.append(f"While it was verified, its code was changed: {', '.join(changed)}. Verify it again.")
         return Outcome(subject, self.seed, checks, sentences, version, told["packages_sha256"], before)
 
-    def _launch(self, subject: Subject) -> tuple[Quantities, Row]:
-        entrant = subject.entrant
-        words = f"{entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name}"
-        folder = self.scratch / words.replace(" ", "-")
-        job = Job(
-            kind="verify",
-            entrant=entrant,
-            recipe=subject.recipe.as_dict(),
-            seed=0,
-            data=str(self.scratch / "problem.npz"),
-            weights=str(self.scratch / "weights.npz"),
-            output=str(folder.with_suffix(".npz")),
-            asked=asked_controls(entrant, folder),
-        )
-        interpreter = self.interpreters[entrant.installation].path
-        told = run_job(
-            job, interpreter=interpreter, folder=folder, timeout_s=self.timeout_s, listen=lambda message: None
-        )
-        with np.load(job.output, allow_pickle=False) as archive:
+    def _verified(self, subject: Subject) -> tuple[Quantities, Row]:
+        told, output = self._launch(subject, "verify", timeout_s=self.timeout_s)
+        with np.load(output, allow_pickle=False) as archive:
             return dict(archive), told
+
+    def _launch(self, subject: Subject, kind: str, *, timeout_s: float) -> tuple[Row, Path]:
+        """What the worker told, and the file that it wrote."""
+        entrant = subject.entrant
+        words = f"{kind} {entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name} {entrant.dtype}"
+        folder = self.scratch / words.replace(" ", "-")
+        output = folder.with_suffix(".npz")
+        job = Job(
+            kind=kind, entrant=entrant, recipe=subject.recipe.as_dict(), seed=0,
+            data=str(self.scratch / "problem.npz"), weights=str(self.scratch / "weights.npz"), output=str(output),
+            asked=asked_controls(entrant, folder),
+        )  # fmt: skip
+        interpreter = self.interpreters[entrant.installation].path
+        return run_job(
+            job, interpreter=interpreter, folder=folder, timeout_s=timeout_s, listen=lambda message: None
+        ), output

@@ -18,11 +18,13 @@ from harness.data.sources import cache_folder
 from harness.errors import InputError, Regression
 from harness.files import write_text_atomically
 from harness.proof import proving
-from harness.proof.proving import Outcome, Subject
+from harness.proof.outcome import Outcome, Subject
+from harness.proof.twins import twins_of
 from harness.runs import code, interpreters
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
 from harness.spec.recipe import Recipe
+from harness.worker.job import USUAL, Entrant
 
 Key = dict[str, Any]
 WORST = "worst share of a tolerance"
@@ -35,7 +37,7 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
         Regression: one of them is not what it should be; nothing has been timed.
     """
     failed = [
-        f"{outcome.subject.entrant.backend} {outcome.subject.entrant.mode}: {' '.join(outcome.sentences)}"
+        f"{_name(outcome.subject.entrant)}: {' '.join(outcome.sentences)}"
         for outcome in verify_missing(plan, pythons=pythons)
         if not outcome.passed
     ]
@@ -51,31 +53,50 @@ def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Outcome]:
     # Feed, threads and batch size change no formula: one of each kind stands for all, handed its batches by the host.
     # What a resident data set gives is in `batches_sha256` of every launch.
     subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
+    missing = without_certificate(subjects, pythons=pythons)
+    if not missing:
+        return []
+    outcomes = []
+    for outcome in proving.verify(
+        missing, data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
+        timeout_s=plan.launch_timeout_s, proven=proven_twins(missing, pythons=pythons),
+    ):  # fmt: skip
+        if outcome.passed:
+            keep(outcome)
+        outcomes.append(outcome)
+    passed = [_name(each.subject.entrant) for each in outcomes if each.passed]
+    if passed:
+        print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
+    return outcomes
+
+
+def without_certificate(subjects: list[Subject], *, pythons: dict[str, str]) -> list[Subject]:
+    """Those of the subjects that have not passed yet, one of each kind."""
+    missing: dict[str, Subject] = {}
+    for subject, key in _keys(subjects, pythons):
+        if kept(key) is None:
+            missing.setdefault(_digest(key), subject)
+    return list(missing.values())
+
+
+def proven_twins(subjects: list[Subject], *, pythons: dict[str, str]) -> set[Subject]:
+    """The twins in full precision, of those in a mixed one, that have a certificate."""
+    return {each for each, key in _keys(twins_of(subjects), pythons) if kept(key) is not None}
+
+
+def _keys(subjects: list[Subject], pythons: dict[str, str]) -> list[tuple[Subject, Key]]:
+    """The subjects, each with the key that a certificate for it would have now."""
     found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
     packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
-    missing: dict[str, Subject] = {}
+    keys = []
     for subject in subjects:
         interpreter = found[subject.entrant.installation]
         key = key_of(
             subject, version=interpreter.version, packages_sha256=packages[interpreter.path],
             code=code.digests(subject.entrant.backend),
         )  # fmt: skip
-        if kept(key) is None:
-            missing.setdefault(_digest(key), subject)
-    if not missing:
-        return []
-    outcomes = []
-    for outcome in proving.verify(
-        list(missing.values()), data_set=plan.data_set, data_dir=plan.data_dir, seed=0, pythons=pythons,
-        timeout_s=plan.launch_timeout_s,
-    ):  # fmt: skip
-        if outcome.passed:
-            keep(outcome)
-        outcomes.append(outcome)
-    passed = [f"{each.subject.entrant.backend} {each.subject.entrant.mode}" for each in outcomes if each.passed]
-    if passed:
-        print(f"Passed verification: {', '.join(passed)}.", file=sys.stderr)
-    return outcomes
+        keys.append((subject, key))
+    return keys
 
 
 def keep(outcome: Outcome) -> None:
@@ -121,6 +142,11 @@ def key_of(subject: Subject, *, version: str, packages_sha256: str, code: dict[s
         "dtype": entrant.dtype, "network": entrant.network, "recipe": _formula(subject.recipe),
         "packages_sha256": packages_sha256, "machine_sha256": this_machine().sha256, "code": code,
     }  # fmt: skip
+
+
+def _name(entrant: Entrant) -> str:
+    """Backend and mode, and the precision where it is not the usual one."""
+    return " ".join([entrant.backend, entrant.mode] + [entrant.dtype] * (entrant.dtype != USUAL["dtype"]))
 
 
 def _formula(recipe: Recipe) -> dict[str, object]:

@@ -13,6 +13,9 @@ import numpy as np
 
 # Bits of the mantissa that are kept, the leading one not counted; bfloat16 and TF32 have the exponents of float32.
 MANTISSA_BITS = {"bfloat16": 7, "tf32": 10}
+PRECISIONS = ("float32", "float64", *MANTISSA_BITS)
+# Mixed precisions whose tolerances are too wide to find a small mistake: they count only with the same mode in full.
+FULL = {"bfloat16": "float32"}
 # NVIDIA's, on its GPUs alone.
 GPU_ONLY = ("tf32",)
 

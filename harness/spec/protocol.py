@@ -15,7 +15,7 @@ Beside the class, `backends/<name>/__init__.py` states, without importing the fr
     REFUSED (optional): (mode, dtype) -> why the framework gets it wrong. A test holds that it still does.
     INEXACT (optional): dtype -> kind of error (`harness.proof.rounding.KINDS`) -> the largest there is, where the
         framework's own kernels are less exact than the precision allows: verification measures what comes of such
-        errors, allows for it, and says so.
+        errors, allows for it, and says so. None may be larger than `harness.proof.rounding.largest`.
     DEVICES: what the backend has code for; the installation decides what works.
 """
 

@@ -64,8 +64,39 @@ def _reason(error: Exception, job: Job) -> str:
         words = " ".join(text.split())[:300]
         return f"Out of memory with batches of {job.entrant.batch_size} images; smaller ones need less. {words}"
     if isinstance(error, ImportError | OSError) and "cannot open shared object file" in str(error):
-        text += ". Install that system library (Debian, Ubuntu: apt-get install libgomp1 libquadmath0 libstdc++6)."
-    return text
+        return (
+            f"{text}. Install that system library (Debian, Ubuntu: apt-get install libgomp1 libquadmath0 libstdc++6)."
+        )
+    place = _place(error)
+    return f"{_without_frames(text)} ({place})" if place else text
+
+
+# TensorFlow turns user code into graphs and raises what went wrong in it from elsewhere; the message has the frames.
+FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+RAISED = re.compile(r"^\s*(\w+(?:Error|Exception): .*)", re.MULTILINE)
+
+
+def _without_frames(text: str) -> str:
+    """A message that has frames in it, without them; any other as it is."""
+    frames = list(FRAME.finditer(text))
+    raised = RAISED.search(text, frames[-1].end()) if frames else None
+    return raised[1] if raised else text
+
+
+def _place(error: Exception) -> str:
+    """File and line of the backend that an exception came from; empty where none did, or where it says so itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    # Not imported before: what goes wrong may be an import.
+    folders = [Path(folder) for folder in getattr(sys.modules.get("backends"), "__path__", ())]
+    frames = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
+    for name, line in reversed(frames + FRAME.findall(str(error))):
+        for folder in folders:
+            if Path(name).is_relative_to(folder):
+                # Ours is imported through a link in the launch's folder; whoever looks for it looks in the repository.
+                shown = Path("backends", Path(name).relative_to(folder)) if folder == folders[0] else name
+                return f"{shown}, line {line}"
+    return ""
 
 
 def _teller(descriptor: int) -> Tell:

@@ -98,8 +98,9 @@ class Job:
     """One launch.
 
     Attributes:
-        kind: `measure` (time, then train `epochs`), `train` (only train), `verify`, `describe` (only say what the
-            backend says of itself) or `peak` (only measure NumPy's matrix multiplication).
+        kind: `measure` (time, then train `epochs`), `train` (only train), `verify`, `smoke` (only take one step),
+            `describe` (only say what the backend says of itself) or `peak` (only measure NumPy's matrix
+            multiplication).
         recipe: fields of `harness.spec.recipe.Recipe`.
         data: folder with train_images.npy (uint8 (n, c, h, w)), train_labels.npy and the same for test.
         weights: the canonical initial weights, .npz.

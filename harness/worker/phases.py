@@ -14,7 +14,7 @@ from harness.spec.networks import get_network
 from harness.spec.precision import array_dtype
 from harness.spec.recipe import Recipe
 from harness.spec.start import Weights, weights_digest
-from harness.worker import asynchrony, catalogue, controls, dropout, epochs, inference, memory, peak, steady
+from harness.worker import asynchrony, catalogue, controls, dropout, epochs, inference, memory, peak, smoke, steady
 from harness.worker.batches import Data, batches_digest
 from harness.worker.experiment import WARM_UP, Source
 from harness.worker.handicap import Slowed
@@ -44,6 +44,10 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     network = get_network(job.entrant.network)
     weights = _load(job.weights)
     backend, row = _build(job, network.keeping_all() if job.kind == "verify" else network, weights, tell)
+    if job.kind == "smoke":
+        smoke.one_step(backend, network, job.entrant.dtype)
+        tell("result", **row)
+        return
     if job.kind == "verify":
         _verify(job, backend, network, weights)
         row["packages_sha256"] = packages_digest()[0]
@@ -80,7 +84,7 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
         more = dropout.measure(
             lambda network, recipe: _make(job.entrant, type(backend), network, recipe),
             keep=keep,
-            dtype=array_dtype(job.entrant.dtype),
+            dtype=job.entrant.dtype,
         )
     write_quantities(
         backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,

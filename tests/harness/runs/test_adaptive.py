@@ -359,6 +359,6 @@ def test_single_entrant_takes_turns(run_made_up: Callable[..., Rounds], made_up:
     """With nobody to take them with: each is an experiment that can be done over. Where nothing is timed, none."""
     work = run_made_up("numpy", rounds=1, most_rounds=1)
     assert [step for step, _ in made_up.steps] == ["ready"] + ["turn"] * work.plan.turns
-    assert work.plan.turns == 27
-    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {27}
+    assert work.plan.turns == 8
+    assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {8}
     assert replace(work.plan, timing=False).turns == 0

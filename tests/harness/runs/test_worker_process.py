@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -233,6 +234,54 @@ def test_frameworks_own_words_for_no_memory_are_known(make_entrant: Callable[...
     assert reason.startswith("Out of memory with batches of 65536 images; smaller ones need less. RuntimeError: ")
     assert words[:20] in reason
     assert "\n" not in reason
+
+
+def test_failure_names_the_line_of_the_backend(make_entrant: Callable[..., Entrant], launch_one: LaunchOne) -> None:
+    """An exception from a backend's file, however deep below it: the innermost of its lines; from elsewhere, none."""
+    job = Job(kind="train", entrant=make_entrant(), recipe={}, seed=0, data="", weights="")
+    with pytest.raises(TypeError) as inside:
+        importlib.import_module("backends.numpy.weights").to_native({"a": 1}, "no dtype")
+    with pytest.raises(ZeroDivisionError) as outside:
+        print(1 / 0)
+
+    assert re.search(r" \(backends/numpy/weights\.py, line \d+\)$", worker._reason(inside.value, job))
+    assert worker._reason(outside.value, job) == "ZeroDivisionError: division by zero"
+    # In a launch, where a folder of links is imported.
+    with pytest.raises(
+        WorkerFailed, match=r"RuntimeError: the device is on fire \(/.*/misbehaving/backend\.py, line \d+\)$"
+    ):
+        launch_one("raise")
+
+
+def test_frames_in_a_message_are_frames(make_entrant: Callable[..., Entrant]) -> None:
+    """What TensorFlow says of user code: the line that it names, and the message without the frames."""
+    job = Job(kind="train", entrant=make_entrant(), recipe={}, seed=0, data="", weights="")
+    ours = Path(importlib.import_module("backends.numpy.backend").__file__ or "")
+    words = f"""in user code:
+
+    File "{ours}", line 9, in mine  *
+        loss = tf.reduce_meen(images)
+    File "/site-packages/tensorflow/x.py", line 7, in __getattr__
+
+    AttributeError: module 'tensorflow' has no attribute 'reduce_meen'
+
+    Call arguments: none
+"""
+
+    reason = worker._reason(AttributeError(words), job)
+
+    assert reason == (
+        "AttributeError: module 'tensorflow' has no attribute 'reduce_meen' (backends/numpy/backend.py, line 9)"
+    )
+
+
+def test_syntax_error_names_its_own_line(make_entrant: Callable[..., Entrant], tmp_path: Path) -> None:
+    """Not the line that imports the file."""
+    job = Job(kind="train", entrant=make_entrant(), recipe={}, seed=0, data="", weights="")
+    with pytest.raises(SyntaxError) as caught:
+        compile("a = 1\nb = = 2\n", "/somewhere/model.py", "exec")
+
+    assert worker._reason(caught.value, job).endswith("(model.py, line 2)")
 
 
 def test_device_is_refused_in_the_frameworks_words(launch_one: LaunchOne) -> None:

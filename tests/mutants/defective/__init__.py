@@ -18,6 +18,12 @@ MODES = {
     "tf32-inside": "the second convolution multiplies numbers of 10 bits",
     "evaluates-training": "inference looks at the images that were handed over first",
     "nesterov-missing": "Nesterov's momentum is plain momentum",
+    "dampened": "from the second step on, a gradient is added to the velocity with a factor of 0.9",
+    "gradients-kept": "gradients are added to those of the steps before",
+    "second-moment": "Adam forgets the squares of gradients ten times as fast",
+    "float32-inside": "the first dense layer puts out float32",
+    "gradient-off": "the gradient of the first convolution is too large by a thousandth",
+    "losses-overwritten": "the losses of a block are one buffer, which every step overwrites",
 }
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
