@@ -69,6 +69,8 @@ class Backend:
     def _step(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         loss, gradients = self._loss_and_gradients(images, labels)
         factor = self._recipe.loss_factor(len(labels))
+        if self.errors is not None:
+            factor *= 1 + self.errors.batch_mean(len(labels))
         if factor != 1:
             gradients = {name: gradient * factor for name, gradient in gradients.items()}
         self._optimizer.update(self._parameters, gradients)

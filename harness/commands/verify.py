@@ -15,6 +15,7 @@ from harness.commands.options import (
     DataSet,
     Device,
     Dtype,
+    Feed,
     Mode,
     Pythons,
     Results,
@@ -23,6 +24,7 @@ from harness.commands.options import (
     Threads,
     Timeout,
     parse_pythons,
+    whole,
 )
 from harness.errors import Regression
 from harness.proof import proving, register
@@ -46,6 +48,10 @@ def verify(
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
+    feed: Feed = "host",
+    batch_size: Annotated[
+        int | None, typer.Option(parser=whole(1), metavar="N", help="As it will be timed. [default: the recipe's]")
+    ] = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     tf32: Tf32 = False,
@@ -59,18 +65,20 @@ def verify(
     """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
 
     Compares the output of every layer, logits, loss, every gradient, the losses of 100 steps (the first with a smaller
-    batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Each tolerance is measured:
-    16 times the largest error of the reference itself in the backend's precision over 8 orders of summation. Also
-    times k and 2k steps and looks for work that is left after `synchronize`: a stopwatch that stops too early would
-    flatter the backend. Where something is wrong, says where it begins and what it looks like. bfloat16 counts only
-    where the same mode has passed in float32, which is verified first unless it has. The certificate is
-    verification.csv in a folder of its own under results/.
+    batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Two trials start from trained
+    weights: one on large gradients and wrong labels, one of a block as it will be timed (--feed, --batch-size,
+    --threads). Each tolerance is measured: 16 times the largest error of the reference itself in the backend's
+    precision over 8 orders of summation (trials: 32 times, 2 orders). Also times k and 2k steps and looks for work that
+    is left after `synchronize`: a stopwatch that stops too early would flatter the backend. Where something is wrong,
+    says where it begins and what it looks like. bfloat16 counts only where the same mode has passed in float32, which
+    is verified first unless it has. The certificate is verification.csv in a folder of its own under results/.
 
     Examples:
 
     - `lenet-bench verify -b torch`
     - `lenet-bench verify -b all --dtype float64`
     - `lenet-bench verify -b tensorflow --mode all`
+    - `lenet-bench verify -b torch,jax --feed host,device --batch-size 256 --threads 2`
     - `lenet-bench verify -b torch,jax --network all --optimizer all`
     - `lenet-bench verify -b mxnet --network lenet-gluon --details`
     """
@@ -79,7 +87,8 @@ def verify(
         proving.Subject(entrant, recipe)
         for recipe in choose_all(network, optimizer)
         for entrant in make_entrants(
-            names, modes=mode, threads=(threads,), device=device, dtype=precision_of(dtype, tf32=tf32),
+            names, modes=mode, feeds=feed.split(","), threads=(threads,),
+            batch_sizes=(batch_size or recipe.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
             network=recipe.network,
         )
     ]  # fmt: skip

@@ -32,6 +32,16 @@ _CAUSES = (
     (LOSSES, "what `train_steps` returns: the mean loss of each step, before its update, in the order of the steps"),
     ("loss", "labels, or how the loss is reduced: mean or sum, softmax twice"),
     ("gradient of", "the layer that follows in the network, stop-gradients, or how the loss is reduced"),
+    (
+        "large gradients: ",
+        "gradients or logits that are clipped, losses that are capped or passed over, a floor under the "
+        "learning rate, or a backward pass that is not the forward pass's",
+    ),
+    (
+        "own configuration: ",
+        "what differs with this feed, batch size, number of threads or of steps: indices of the "
+        "resident data set, batches that are left out, buffers that are used again",
+    ),
     ("dropout: logits", "dropout in inference, or a scale there"),
     ("dropout: likeness", "a key of the random numbers that is used again, or one mask for a whole batch"),
     ("dropout: values kept forward", "a gradient that passes where values were dropped"),

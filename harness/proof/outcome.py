@@ -58,7 +58,19 @@ class Outcome:
     def rows(self) -> list[Row]:
         """Rows of verification.csv."""
         entrant, now = self.subject.entrant, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        fields = {name: getattr(entrant, name) for name in ("backend", "network", "mode", "device", "dtype", "threads")}
+        fields = {
+            name: getattr(entrant, name)
+            for name in (
+                "backend",
+                "network",
+                "mode",
+                "feed",
+                "device",
+                "dtype",
+                "threads",
+                "batch_size",
+            )
+        }
         fields |= {
             "schema_version": SCHEMA_VERSION, "framework_version": self.version, "recipe": self.subject.recipe.name,
             "packages_sha256": self.packages_sha256, "seed": self.seed, "verified_utc": now,

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.proof import trials
 from harness.proof.outcome import CODE, LAUNCH, TWIN, Outcome
 from harness.proof.problem import Check
 from harness.tables.layout import make_columns, make_table
 from harness.worker import asynchrony, dropout
+from harness.worker.job import USUAL, Entrant
 from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN
 
 _TIMES = set(asynchrony.TOLERANCES)
-GROUPS = ("layers", "loss", "grads", *(f"w {count}" for count in STEPS), "losses", "times")
+GROUPS = ("layers", "loss", "grads", *(f"w {count}" for count in STEPS), "losses", "trials", "times")
 
 
 def group_of(quantity: str) -> str:
     """The column that a quantity is in."""
+    if quantity.startswith(tuple(f"{name}: " for name in trials.NAMES)):
+        return "trials"
     if quantity in _TIMES:
         return "times"
     if quantity in dropout.TOLERANCES or quantity.startswith("output of "):
@@ -42,7 +47,7 @@ def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
     )
     console.print(_table(outcomes))
     for outcome in outcomes:
-        name = f"{outcome.subject.entrant.backend} {outcome.subject.entrant.mode}"
+        name = " ".join(_name(outcome.subject.entrant))
         for sentence in outcome.sentences:
             console.print(Text(f"{name}: {sentence}", style="red"), soft_wrap=True)
         failed = sum(not check.passed for check in outcome.checks)
@@ -64,6 +69,12 @@ def show_details(console: Console, outcome: Outcome) -> None:
     console.print(table)
 
 
+def _name(entrant: Entrant) -> tuple[str, str]:
+    """Backend, and mode with whatever is not as usual and not in the title."""
+    usual = replace(entrant, network=str(USUAL["network"]), dtype=str(USUAL["dtype"]))
+    return entrant.backend, usual.label.removeprefix(f"{entrant.backend} ")
+
+
 def _table(outcomes: list[Outcome]) -> Table:
     table = make_table()
     make_columns(table, ["backend", "mode"], list(GROUPS), None)
@@ -73,7 +84,7 @@ def _table(outcomes: list[Outcome]) -> Table:
             if check.quantity not in (LAUNCH, CODE, TWIN):
                 groups[group_of(check.quantity)].append(check)
         entrant = outcome.subject.entrant
-        table.add_row(entrant.backend, entrant.mode, *(_cell(checks) for checks in groups.values()))
+        table.add_row(*_name(entrant), *(_cell(checks) for checks in groups.values()))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,12 @@ class Problem:
     tolerances: dict[str, float]
     drops: bool
 
-    def check(self, found: Quantities) -> list[Check]:
+    def check(self, found: Quantities, trials: Sequence[Check] = ()) -> list[Check]:
         """Compare a backend's quantities with the reference's, in the order of computation, then its times.
 
         Args:
             found: what `harness.worker.quantities.write_quantities` wrote.
+            trials: the checks of its trials, which come before the times.
         """
         numbers = [
             Check(name, relative_error(found.get(name), value), self.tolerances[name])
@@ -67,7 +69,7 @@ class Problem:
                 Check(name, float(found.get(name, np.nan)), dropout.TOLERANCES[name]) for name in dropout.TOLERANCES
             ]
         times = [Check(name, error, asynchrony.TOLERANCES[name]) for name, error in asynchrony.errors(found).items()]
-        return numbers + times
+        return [*numbers, *trials, *times]
 
 
 def relative_error(found: np.ndarray | None, expected: np.ndarray) -> float:

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import WorkerFailed
-from harness.proof import kept
+from harness.proof import kept, trials
 from harness.proof.bisection import explain
 from harness.proof.outcome import CODE, LAUNCH, Outcome, Row, Subject
 from harness.proof.problem import Check, Problem
 from harness.proof.rounding import KINDS, ORDERS, check_declared
+from harness.proof.starts import trained
+from harness.proof.trials import Trials
 from harness.proof.twins import hold_to, twin_of, with_twins
 from harness.runs import code, interpreters
 from harness.runs.asked_controls import asked_controls
@@ -35,6 +37,7 @@ from harness.worker.quantities import Quantities
 # Every framework imports and takes its first step in less, also beside three busy processes on two CPUs: 2.5 to 9.4 s.
 # Those modes do not that compile for half a minute (PyTorch's `compiled`).
 SMOKE_S = 15.0
+TRIALS = "trials.npz"
 
 
 def verify(
@@ -91,11 +94,18 @@ def _verify_together(
     problem = kept.pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
     np.savez(launching.scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
     posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
+    tried: dict[tuple[object, ...], Trials] = {}
+    second = trained(network, recipe, dataset)
     for subject in subjects:
-        errors = _errors(subject)
+        entrant, errors = subject.entrant, _errors(subject)
         if errors not in posed:
             posed[errors] = kept.allow_for(problem, dataset, dict(errors), tick=display.advance)
-        yield launching.outcome(subject, posed[errors])
+        # All entrants with the same batches and tolerances have the same trials.
+        alike = (entrant.batch_size, catalogue.steps_of(entrant), errors)
+        if alike not in tried:
+            tried[alike] = trials.pose(network.keeping_all(), recipe, dataset, entrant, second, inexact=dict(errors))
+        tried[alike].write(launching.scratch / TRIALS, entrant.dtype)
+        yield launching.outcome(subject, posed[errors], tried[alike])
 
 
 def _errors(subject: Subject) -> tuple[tuple[str, float], ...]:
@@ -151,7 +161,7 @@ class Launching:
         version = self.interpreters[subject.entrant.installation].version
         return Outcome(subject, self.seed, [Check(LAUNCH, math.nan, 0.0)], [sentence], version, "", before)
 
-    def outcome(self, subject: Subject, problem: Problem) -> Outcome:
+    def outcome(self, subject: Subject, problem: Problem, tried: Trials) -> Outcome:
         """Launch a subject on the problem whose files are in the scratch folder, and compare."""
         entrant = subject.entrant
         version = self.interpreters[entrant.installation].version
@@ -166,7 +176,7 @@ class Launching:
         except WorkerFailed as error:
             # One that cannot be launched has not passed, and the others go on.
             return self._no_outcome(subject, str(error), before)
-        checks = problem.check(quantities)
+        checks = problem.check(quantities, tried.check(quantities))
         sentences = explain(problem, quantities, checks)
         changed = code.changed(before, code.digests(entrant.backend))
         if changed:
@@ -183,12 +193,13 @@ class Launching:
         """What the worker told, and the file that it wrote."""
         entrant = subject.entrant
         words = f"{kind} {entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name} {entrant.dtype}"
+        words += f" {entrant.feed} {entrant.batch_size} {entrant.threads} {entrant.environment}"
         folder = self.scratch / words.replace(" ", "-")
         output = folder.with_suffix(".npz")
         job = Job(
             kind=kind, entrant=entrant, recipe=subject.recipe.as_dict(), seed=0,
             data=str(self.scratch / "problem.npz"), weights=str(self.scratch / "weights.npz"), output=str(output),
-            asked=asked_controls(entrant, folder),
+            trials=str(self.scratch / TRIALS) if kind == "verify" else "", asked=asked_controls(entrant, folder),
         )  # fmt: skip
         interpreter = self.interpreters[entrant.installation].path
         return run_job(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from harness.runs import code, interpreters
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
 from harness.spec.recipe import Recipe
+from harness.worker import catalogue
 from harness.worker.job import USUAL, Entrant
 
 Key = dict[str, Any]
@@ -50,9 +50,7 @@ def require(plan: Plan, *, pythons: dict[str, str]) -> None:
 
 def verify_missing(plan: Plan, *, pythons: dict[str, str]) -> list[Outcome]:
     """Verify the plan's entrants that have no certificate yet, and keep one for each that passes."""
-    # Feed, threads and batch size change no formula: one of each kind stands for all, handed its batches by the host.
-    # What a resident data set gives is in `batches_sha256` of every launch.
-    subjects = [Subject(replace(entrant, feed="host"), plan.recipe) for entrant in plan.entrants]
+    subjects = [Subject(entrant, plan.recipe) for entrant in plan.entrants]
     missing = without_certificate(subjects, pythons=pythons)
     if not missing:
         return []
@@ -137,9 +135,9 @@ def key_of(subject: Subject, *, version: str, packages_sha256: str, code: dict[s
         code: digests, part by part (`code.digests`).
     """
     entrant = subject.entrant
-    return {
-        "backend": entrant.backend, "framework_version": version, "mode": entrant.mode, "device": entrant.device,
-        "dtype": entrant.dtype, "network": entrant.network, "recipe": _formula(subject.recipe),
+    names = ("backend", "mode", "feed", "device", "dtype", "threads", "batch_size", "environment", "network")
+    return {name: getattr(entrant, name) for name in names} | {
+        "framework_version": version, "block_steps": catalogue.steps_of(entrant), "recipe": _formula(subject.recipe),
         "packages_sha256": packages_sha256, "machine_sha256": this_machine().sha256, "code": code,
     }  # fmt: skip
 

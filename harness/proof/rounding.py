@@ -46,16 +46,18 @@ LEAST = {"bfloat16": 0.5}
 KINDS = {
     "log_softmax": "the log-softmax of an image is off by up to {:.1e}",
     "adam_rate": "Adam's corrected learning rate is off by up to {:.1e} of itself",
+    "batch_mean": "the mean gradient of a batch is off by up to {:.1e} of itself where its size is no power of two",
 }
 # The largest that may be declared, in epsilons of the precision that the number is in: whoever may declare any error
 # passes with any. Known: MXNet's log-softmax, 30 of float32, where a sum of ten exponentials has three roundings; its
-# rate for Adam, half of one of float32, which is what the rate is in there whatever the precision.
-LARGEST = {"log_softmax": 64, "adam_rate": 1}
+# rate for Adam and its one over the batch size, half of one of float32, which is what these are in there whatever the
+# precision.
+LARGEST = {"log_softmax": 64, "adam_rate": 1, "batch_mean": 1}
 
 
 def largest(kind: str, dtype: str) -> float:
     """The largest error of a kind of KINDS that a backend may declare in a precision."""
-    held = "float32" if kind == "adam_rate" else array_dtype(dtype)
+    held = array_dtype(dtype) if kind == "log_softmax" else "float32"
     return LARGEST[kind] * epsilon(held)
 
 
@@ -102,6 +104,11 @@ class KnownErrors:
     def adam_rate(self) -> float:
         """The share by which a step's learning rate is too large."""
         return float(self._draw("adam_rate", ()))
+
+    def batch_mean(self, images: int) -> float:
+        """The share by which the mean gradient of so many images is too large; dividing by powers of two is exact."""
+        exact = images & (images - 1) == 0
+        return 0.0 if exact else float(self._draw("batch_mean", ()))
 
     def _draw(self, kind: str, shape: tuple[int, ...]) -> np.ndarray:
         share = self._random.uniform(-1.0, 1.0, shape) if self._sign is None else np.full(shape, self._sign)

@@ -32,6 +32,7 @@ ADDED: dict[str, dict[int, str]] = {
         3: "ratio_sd",
         4: "verified paired",
     },
+    "verification": {5: "feed batch_size"},
     # Of its own version; where, when and by whom older rows were measured is not known.
     "baseline": {2: "run machine machine_sha256 python_version lenet_bench_version written_by written_utc"},
 }

@@ -325,10 +325,7 @@ measured_utc      | text |  | ISO 8601
 
 VERIFICATION = (
     {name: _IDENTITY[name] for name in ("schema_version",)}
-    | {
-        name: ENTRANT[name]
-        for name in ("backend", "framework_version", "network", "mode", "device", "dtype", "threads")
-    }
+    | {name: ENTRANT[name] for name in ENTRANT if name not in ("data_set", "environment", "variant", "slowdown")}
     | _columns("""
 recipe            | text |  | what trains the network
 packages_sha256   | text |  | digest of the worker's `pip freeze`

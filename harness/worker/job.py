@@ -106,6 +106,7 @@ class Job:
         weights: the canonical initial weights, .npz.
         output: where a `verify` job writes its quantities, .npz; `data` is then the .npz of its batches. Where a
             `measure` job writes what its turns came to, a folder; empty for nowhere.
+        trials: the archive of a `verify` job's trials (`harness.worker.trials`), .npz.
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
         turns: in so many turns, of which each waits for the harness's word; 0 for all at once.
@@ -127,6 +128,7 @@ class Job:
     weights: str
     epochs: int = 0
     output: str = ""
+    trials: str = ""
     asked: dict[str, object] = field(default_factory=dict)
     steady_s: float = 2.0
     turns: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,19 @@ from harness.spec.networks import get_network
 from harness.spec.precision import array_dtype
 from harness.spec.recipe import Recipe
 from harness.spec.start import Weights, weights_digest
-from harness.worker import asynchrony, catalogue, controls, dropout, epochs, inference, memory, peak, smoke, steady
+from harness.worker import (
+    asynchrony,
+    catalogue,
+    controls,
+    dropout,
+    epochs,
+    inference,
+    memory,
+    peak,
+    smoke,
+    steady,
+    trials,
+)
 from harness.worker.batches import Data, batches_digest
 from harness.worker.experiment import WARM_UP, Source
 from harness.worker.handicap import Slowed
@@ -43,7 +56,10 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         return
     network = get_network(job.entrant.network)
     weights = _load(job.weights)
-    backend, row = _build(job, network.keeping_all() if job.kind == "verify" else network, weights, tell)
+    # Formulas are proven on batches of the host's; the entrant's own feed has its trial.
+    feed = "host" if job.kind in ("verify", "smoke") else job.entrant.feed
+    built = replace(job, entrant=replace(job.entrant, feed=feed))
+    backend, row = _build(built, network.keeping_all() if job.kind == "verify" else network, weights, tell)
     if job.kind == "smoke":
         smoke.one_step(backend, network, job.entrant.dtype)
         tell("result", **row)
@@ -82,10 +98,16 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
     more: dict[str, np.ndarray] = {}
     if keep is not None:
         more = dropout.measure(
-            lambda network, recipe: _make(job.entrant, type(backend), network, recipe),
+            lambda network, recipe: _make(replace(job.entrant, feed="host"), type(backend), network, recipe),
             keep=keep,
             dtype=job.entrant.dtype,
         )
+    if job.trials:
+        own = backend
+        if job.entrant.feed == "device":
+            own = _make(job.entrant, type(backend), network.keeping_all(), recipe)
+            own.load_weights(weights)
+        more |= trials.run(own, Path(job.trials), feed=job.entrant.feed, learning_rate=recipe.learning_rate)
     write_quantities(
         backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,
         least_steps=catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS, more=more,

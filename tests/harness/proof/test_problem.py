@@ -33,7 +33,7 @@ from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN, quantities
 
 LENET = get_network("lenet5")
 IDEAL = {name: np.array(value) for name, value in asynchrony.IDEAL.items()}
-UNSYNCHRONISED = ("unsynchronised", "unsynchronised_scan", "unsynchronised_update", "lazy")
+UNSYNCHRONISED = ("unsynchronised_update", "lazy")
 WRONG = ("average_pool", "flatten_hwc", "summed_loss", *UNSYNCHRONISED)
 
 
@@ -157,11 +157,11 @@ def test_bfloat16_has_a_margin_of_its_own(tiny_dataset: Dataset) -> None:
         assert [check.quantity for check in posed.check(found) if not check.passed] == ["loss"]
 
 
-@pytest.mark.parametrize(("kind", "optimizer"), [("log_softmax", "recipe"), ("adam_rate", "adam")])
+@pytest.mark.parametrize(("kind", "optimizer"), [("log_softmax", "recipe"), ("adam_rate", "adam"), ("batch_mean", "recipe")])
 def test_declared_errors_are_allowed_for(tiny_dataset: Dataset, kind: str, optimizer: str) -> None:
     """A backend that errs as it declares is refused without its declaration, passes with it, and may err no more."""
     recipe = LENET5 if optimizer == "recipe" else with_optimizer(LENET5, optimizer)
-    size = {"log_softmax": 1e-4, "adam_rate": 1e-3}[kind]
+    size = {"log_softmax": 1e-4, "adam_rate": 1e-3, "batch_mean": 1e-3}[kind]
     problem = pose(LENET, recipe, tiny_dataset, initial_weights(LENET, seed=0))
     allowed = allow_for(problem, tiny_dataset, {kind: size})
 
@@ -171,7 +171,7 @@ def test_declared_errors_are_allowed_for(tiny_dataset: Dataset, kind: str, optim
         found = quantities(backend, posed.weights, images=posed.images, labels=posed.labels, learning_rate=rate)
         return {check.quantity for check in posed.check(found | IDEAL) if not check.passed}
 
-    assert set(KINDS) == {"log_softmax", "adam_rate"}
+    assert set(KINDS) == {"log_softmax", "adam_rate", "batch_mean"}
     assert failed(problem, size)
     assert failed(allowed, size) == set()
     assert failed(allowed, 1000 * size)
@@ -189,6 +189,8 @@ def test_known_errors_have_both_signs() -> None:
     assert (np.abs(drawn.log_softmax(50)) <= 0.5).all()
     assert len(np.unique(drawn.log_softmax(50))) == 50
     assert up.adam_rate() == 0
+    means = KnownErrors({"batch_mean": 0.5}, 0)
+    assert [means.batch_mean(images) for images in (1, 8, 41, 64)] == [0, 0, 0.5, 0]
 
 
 def test_images_of_very_large_losses_are_not_chosen(tiny_dataset: Dataset) -> None:
