@@ -11,6 +11,7 @@ from backends.attack_kit.hooks import Hooks
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
 EVERYWHERE = (*FRAMEWORKS, "numpy")
 REFUSED, PASSES = "refused", "passes"
+NO_HOOKS = Hooks()
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Attack:
     recipe: Callable[[Any], Any] | None = None
     network: Callable[[Any], Any] | None = None
     dtype: str = ""
-    hooks: Hooks = Hooks()
+    hooks: Hooks = NO_HOOKS
     options: tuple[str, ...] = ()
     door: str = "verify"
     backends: tuple[str, ...] = EVERYWHERE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backends.attack_kit import batches, formulas, numbers, state
+from backends.attack_kit import batches, formulas, numbers, reports, state
 from backends.attack_kit.attack import Attack
 
-MISTAKES: dict[str, Attack] = {**batches.MISTAKES, **state.MISTAKES, **formulas.MISTAKES, **numbers.MISTAKES}
+_ALL = (batches, state, reports, formulas, numbers)
+MISTAKES: dict[str, Attack] = {name: attack for each in _ALL for name, attack in each.MISTAKES.items()}
