@@ -33,7 +33,7 @@ from backends.attack_kit.mistakes import MISTAKES  # noqa: E402
 
 KINDS: dict[str, dict[str, Attack]] = {"mistakes": MISTAKES, "cheats": CHEATS}
 # A launch of a cheat: as short as shows it.
-RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes", "1,64")
+RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes", "none")
 # Modes of one command: the problem is posed once for all of them, and a failure of the command is lost on few.
 TOGETHER = 40
 UNKNOWN = "no answer"

@@ -17,11 +17,13 @@ class Wrapper:
         right: the backend that is wrapped.
         feed: `host` or `device`.
         threads: that were asked for.
+        built: what the right backend was built with.
     """
 
     right: Any
     feed: str
     threads: int
+    built: dict[str, Any]
 
     def __getattr__(self, name: str) -> Any:
         if name == "right":
@@ -70,6 +72,13 @@ class Wrapper:
 
     # What attacks are made of.
 
+    def begin(self) -> None:
+        """What an attack does once the right backend is built."""
+
+    def another(self, **changes: Any) -> Any:
+        """A second right backend."""
+        raise NotImplementedError
+
     def one_by_one(self, batches: Any) -> Iterator[Any]:
         """Blocks of one step each."""
         for number in range(len(batches)):
@@ -109,18 +118,17 @@ def make_class(right_class: Any, *, default_mode: str, attack_of: Any) -> Any:
             if attack.wrapper is not None and not isinstance(self, attack.wrapper):
                 self.__class__ = type("Backend", (attack.wrapper, Backend), {})
             self.feed, self.threads, self.dtype, self.recipe = options["feed"], options["threads"], dtype, recipe
-            self.right = right_class(
-                network=attack.network(network) if attack.network else network,
-                recipe=attack.recipe(recipe) if attack.recipe else recipe,
-                mode=default_mode, dtype=attack.dtype or dtype, hooks=attack.hooks, **options,
-            )  # fmt: skip
+            self.built = {
+                "network": attack.network(network) if attack.network else network,
+                "recipe": attack.recipe(recipe) if attack.recipe else recipe,
+                "mode": default_mode, "dtype": attack.dtype or dtype, "hooks": attack.hooks, **options,
+            }  # fmt: skip
+            self.right = right_class(**self.built)
             self.begin()
 
-        def begin(self) -> None:
-            """What an attack does once the right backend is built."""
-            begin = getattr(super(), "begin", None)
-            if begin:
-                begin()
+        def another(self, **changes: Any) -> Any:
+            """A second right backend."""
+            return right_class(**(self.built | changes))
 
         @staticmethod
         def devices() -> list[str]:
