@@ -12,7 +12,7 @@ from tests.attacks.trial import EVERYWHERE, KINDS, ROOT, Trial
 FOUND = Path(__file__).parent / "found.csv"
 PAGE = ROOT / "docs" / "attacks.md"
 COLUMNS = ("kind", "attack", "framework", "outcome", "by", "since", "tried")
-OUTCOMES = {True: "refused", False: "passed", None: "no answer"}
+OUTCOMES = {True: "refused", False: "passed"}
 Row = dict[str, str]
 
 HEAD = """# Attacks
@@ -22,8 +22,9 @@ Wrong and cheating backends around real frameworks, kept in `tests/attacks` and 
 verified and cheat while they are timed. `nox -s attacks` tries all of them (`-- -b torch -k clipped` some of them), and
 `-- --write` writes this page. CI tries a quick share (`tests/harness/proof/test_attacks.py`).
 
-*Caught by* is the first quantity of `verify` that is off ([verification.md](verification.md)), or what the launch failed
-with, in the framework that comes first. *Since* is the day since when all frameworks that it was tried in refuse it.
+*Caught by* is the first quantity of `verify` that is off ([verification.md](verification.md)), or what the launch
+failed with, in the framework that comes first. *Since* is the day since when all frameworks that it is tried in refuse
+it.
 """
 
 
@@ -54,6 +55,8 @@ def write(trials: list[Trial]) -> None:
     rows = read()
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     for trial in trials:
+        if trial.refused is None:
+            continue
         key = (trial.kind, trial.name, trial.framework)
         outcome, before = OUTCOMES[trial.refused], rows.get(key, {})
         since = before["since"] if before.get("outcome") == outcome else today

@@ -24,8 +24,13 @@ from harness.worker import catalogue
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = Path(__file__).parent / "backends"
+# They become importable here; who imports this need not have them for backends.
+_before = os.environ.get(catalogue.EXTRA)
 os.environ[catalogue.EXTRA] = str(BACKENDS)
 catalogue.names()
+os.environ.pop(catalogue.EXTRA)
+if _before is not None:
+    os.environ[catalogue.EXTRA] = _before
 
 from backends.attack_kit.attack import EVERYWHERE, Attack  # noqa: E402
 from backends.attack_kit.cheats import CHEATS  # noqa: E402
@@ -81,7 +86,8 @@ class Trying:
         ours = {f"{name}_{kind}": known.get(name, sys.executable) for name in EVERYWHERE for kind in KINDS}
         (folder / "interpreters.json").write_text(json.dumps(known | ours))
         self._environment = os.environ | {
-            "LENET_BENCH_INTERPRETERS": str(folder / "interpreters.json"), "PYTHONPATH": str(ROOT), "COLUMNS": "400",
+            "LENET_BENCH_INTERPRETERS": str(folder / "interpreters.json"), catalogue.EXTRA: str(BACKENDS),
+            "PYTHONPATH": str(ROOT), "COLUMNS": "400",
         }  # fmt: skip
 
     def each(self, kind: str, framework: str, names: list[str]) -> Iterator[Trial]:
