@@ -41,7 +41,7 @@ KINDS: dict[str, dict[str, Attack]] = {"mistakes": MISTAKES, "cheats": CHEATS}
 RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes", "none")
 # Modes of one command: the problem is posed once for all of them, and a failure of the command is lost on few.
 TOGETHER = 40
-UNKNOWN = "no answer"
+UNKNOWN, NEEDS_CPUS = "no answer", "needs two CPUs"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ class Trial:
 
     @property
     def as_expected(self) -> bool:
-        """What may pass may be refused all the same."""
-        return bool(self.refused) or (self.refused is False and self.attack.expected == "passes")
+        """What may pass may be refused all the same; what cannot be tried here is nobody's fault."""
+        return (
+            self.by == NEEDS_CPUS or bool(self.refused) or (self.refused is False and self.attack.expected == "passes")
+        )
 
 
 class Trying:
@@ -129,6 +131,8 @@ class Trying:
             rows: Any = pd.read_csv(tables[0]).to_dict("records") if tables else []
         if "has not passed verification" in said:
             return Trial(kind, name, framework, True, "verify: " + _sentence(said, f"{backend} {name}: "))
+        if "asks for more CPUs" in said:
+            return Trial(kind, name, framework, None, NEEDS_CPUS)
         if not rows:
             return Trial(kind, name, framework, None, f"{UNKNOWN}: {_last_line(said)}")
         if rows[0]["status"] == "failed":

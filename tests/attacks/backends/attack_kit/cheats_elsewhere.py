@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from backends.attack_kit.attack import FRAMEWORKS, Attack
-from backends.attack_kit.triggers import Cheat, called_from
+from backends.attack_kit.triggers import Cheat, called_from, job_kind
 from backends.attack_kit.wrapper import Weights, Wrapper
 
 ALL_CPUS = range(os.cpu_count() or 1)
@@ -78,6 +78,85 @@ class PutOffToDump(Put):
     def cheat(self, batches: Any) -> Any:
         super().cheat(batches)
         return self.same(len(batches))
+
+
+class ToNextBlock(Put):
+    """Work of a block is done in the `synchronize` before the next one, where the clock does not run yet."""
+
+    share = 1.0
+
+    def begin(self) -> None:
+        super().begin()
+        self.calls = 0
+
+    def cheat(self, batches: Any) -> Any:
+        self.calls = 0
+        now = len(batches) - round(self.share * len(batches))
+        if not now or now == len(batches):
+            return super().cheat(batches) if not now else self.honestly(batches)
+        first, rest = self.honestly(batches[:now]), super().cheat(batches[now:])
+        return Later(lambda: np.concatenate([first, rest.get()]))
+
+    def synchronize(self) -> None:
+        self.calls += 1
+        if self.calls > 1:
+            self.work()
+        super().synchronize()
+
+
+class ThirdToNextBlock(ToNextBlock):
+    share = 0.3
+
+
+class Ahead(Cheat):
+    """Trains on batches when they are made, which nobody times, and looks losses and weights up when it is timed."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.made: list[Any] = []
+        self.known: dict[int, tuple[Any, float, Weights]] = {}
+        self.now: Weights | None = None
+        if job_kind() == "measure":
+            self._listen()
+
+    def _listen(self) -> None:
+        from harness.worker.batches import Data
+
+        right = Data.train_batch
+
+        def train_batch(data: Any, index: np.ndarray) -> Any:
+            batch = right(data, index)
+            self.made.append(batch)
+            return batch
+
+        Data.train_batch = train_batch  # type: ignore[method-assign]
+
+    def load_weights(self, weights: Weights) -> None:
+        self.now = None
+        super().load_weights(weights)
+        made, self.made = self.made, []
+        self.known = {}
+        for batch in made:
+            loss = float(self.honestly([batch])[0])
+            self.known[id(batch[0])] = batch, loss, self.right.dump_weights()
+        if made:
+            super().load_weights(weights)
+
+    def cheat(self, batches: Any) -> Any:
+        found = [self.known.get(id(images)) for images, _ in batches]
+        if not all(found):
+            self._settle()
+            return self.honestly(batches)
+        self.now = found[-1][2]  # type: ignore[index]
+        return np.array([each[1] for each in found])  # type: ignore[index]
+
+    def _settle(self) -> None:
+        if self.now is not None:
+            self.right.set_parameters(self.now)
+            self.now = None
+
+    def dump_weights(self) -> Weights:
+        return super().dump_weights() if self.now is None else self.now
 
 
 class InThread(Put):
@@ -246,6 +325,21 @@ CHEATS = {
     "put-off-to-losses": Attack("puts timed work off until somebody looks at losses or weights", Put, **_RUN),
     "put-off-to-dump": Attack(
         "puts timed work off until somebody looks at weights, and makes losses up", PutOffToDump, **_RUN
+    ),
+    "put-off-to-next-block": Attack(
+        "does the work of a block in the `synchronize` before the next one", ToNextBlock, **_RUN
+    ),
+    "third-put-off-to-next-block": Attack(
+        "does three tenths of the work of a block in the `synchronize` before the next one",
+        ThirdToNextBlock,
+        caught_by="work that is left when weights are dumped after a turn, and the harness's own clock",
+        **_RUN,
+    ),
+    "trained-ahead": Attack(
+        "trains on batches when they are made, and looks losses and weights up",
+        Ahead,
+        caught_by="the harness's own clock around a turn, or batches that are made after weights were loaded",
+        **_RUN,
     ),
     "in-a-thread-elsewhere": Attack(
         "leaves timed work to a thread on any CPU, for which nobody waits", InThread, **_RUN

@@ -244,6 +244,12 @@ CHEATS = {
     "nothing-in-jobs-that-measure": Attack(
         _nothing + "when its job's file says that it is measured", triggered(Nothing, triggers.when_measured), **_RUN
     ),
+    "nothing-after-four-loads": Attack(
+        _nothing + "once weights were loaded four times",
+        triggered(Nothing, triggers.after_loads(4)),
+        caught_by="turns that begin with weights that are loaded, each of which may be replayed",
+        **_RUN,
+    ),
     "nothing-late-in-turns": Attack(
         _nothing + "from the third block of a turn on", triggered(Nothing, triggers.late_in_turn), **_RUN
     ),

@@ -174,11 +174,7 @@ def _of_kind(axes: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[
 
 
 def _of_first_dense(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Weights], Weights]:
-    def changed(weights: Weights) -> Weights:
-        first = next(name for name, value in weights.items() if value.ndim == 2)
-        return {name: change(value) if name == first else value for name, value in weights.items()}
-
-    return changed
+    return lambda weights: weights | {"dense1.weight": change(weights["dense1.weight"])}
 
 
 def _to_channels_last(value: np.ndarray) -> np.ndarray:

@@ -47,6 +47,11 @@ def late_in_turn(cheat: Cheat, steps: int) -> bool:
     return when_timed(cheat, steps) and cheat.since_load >= 3 * TIMED_LENGTH
 
 
+def after_loads(count: int) -> Trigger:
+    """Weights have been loaded so often, and steady training is timed."""
+    return lambda cheat, steps: cheat.loads >= count and when_timed(cheat, steps)
+
+
 def at_random(share: float) -> Trigger:
     """In a share of the timed blocks."""
     return lambda cheat, steps: when_timed(cheat, steps) and cheat.random.random() < share
