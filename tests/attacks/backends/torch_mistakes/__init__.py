@@ -5,7 +5,7 @@ from backends.attack_kit.mistakes import MISTAKES
 from backends.torch import DISTRIBUTIONS
 
 MODES = modes_of(MISTAKES, "torch")
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu",)
 
 __all__ = ["DEVICES", "DISTRIBUTIONS", "DTYPES", "MODES"]
