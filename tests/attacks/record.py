@@ -72,7 +72,7 @@ def write(trials: list[Trial]) -> None:
 
 def page(rows: list[Row]) -> str:
     """docs/attacks.md."""
-    parts = [HEAD]
+    parts = [HEAD, *_counts(rows)]
     for kind, attacks in KINDS.items():
         parts += [
             f"\n## {kind.capitalize()}\n",
@@ -83,6 +83,20 @@ def page(rows: list[Row]) -> str:
             mine = {row["framework"]: row for row in rows if (row["kind"], row["attack"]) == (kind, name)}
             parts.append(f"| `{name}` | {attack.text} | {_caught(attack, mine)} | {_since(mine)} |")
     return "\n".join(parts) + "\n"
+
+
+def _counts(rows: list[Row]) -> list[str]:
+    """How many were tried in each framework, and what came of them."""
+    lines = ["| | tried | refused | pass, as they may | **pass** |", "| --- | --- | --- | --- | --- |"]
+    for kind, attacks in KINDS.items():
+        for framework in EVERYWHERE:
+            mine = [row for row in rows if (row["kind"], row["framework"]) == (kind, framework)]
+            refused = sum(row["outcome"] == "refused" for row in mine)
+            may = sum(row["outcome"] != "refused" and attacks[row["attack"]].expected == "passes" for row in mine)
+            if mine:
+                pairs = f"{len(mine)} | {refused} | {may} | {len(mine) - refused - may}"
+                lines.append(f"| {framework}, {kind} | {pairs} |")
+    return lines
 
 
 def _caught(attack: object, mine: dict[str, Row]) -> str:
