@@ -238,8 +238,11 @@ CHEATS = {
         **_RUN,
     ),
     "nothing-after-300-steps": Attack(_nothing + "after 300 steps", triggered(Nothing, triggers.after(300)), **_RUN),
-    "nothing-after-5000-steps": Attack(
-        _nothing + "after 5,000 steps", triggered(Nothing, triggers.after(5000)), **_RUN
+    "nothing-after-1000-steps": Attack(
+        _nothing + "after 1,000 steps",
+        triggered(Nothing, triggers.after(1000)),
+        door="run",
+        options=("--steady-s", "6"),
     ),
     "nothing-in-jobs-that-measure": Attack(
         _nothing + "when its job's file says that it is measured", triggered(Nothing, triggers.when_measured), **_RUN
