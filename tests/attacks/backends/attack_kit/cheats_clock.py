@@ -275,7 +275,7 @@ CHEATS = {
     "forged-on-the-pipe": Attack("changes its result on the way out", _deed(_forge_pipe), **_RUN),
     "result-at-once": Attack("says a result of its own making and ends", _deed(_result_at_once), **_RUN),
     "patched-counters": Attack(
-        "says that it used no CPU time, and trains nothing",
+        "says that it used no CPU time",
         _deed(_patch_counters),
         expected=PASSES,
         reason="changes no figure that anything rests on: CPU time is read from outside",
