@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,9 @@ RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes
 # Modes of one command: the problem is posed once for all of them, and a failure of the command is lost on few.
 TOGETHER = 40
 UNKNOWN, NEEDS_CPUS = "no answer", "needs two CPUs"
+
+# What a launch fails with where an attack is badly written, which is no merit of who refuses it.
+BROKEN = re.compile(r"^(verify: )?(Type|Attribute|Name|Key|Index|Import|ModuleNotFound|UnboundLocal)Error")
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Trying:
             elif not len(failed):
                 yield Trial(kind, name, framework, False, f"worst share {_worst(mine):.2f}")
             elif failed["quantity"].iloc[0] == "launch":
-                yield Trial(kind, name, framework, True, _sentence(said, f"{backend} {name}: "))
+                yield _failed(kind, name, framework, _sentence(said, f"{backend} {name}: "))
             else:
                 yield Trial(kind, name, framework, True, str(failed["quantity"].iloc[0]))
 
@@ -134,13 +138,13 @@ class Trying:
             tables = list(Path(results).glob("*/launches.csv"))
             rows: Any = pd.read_csv(tables[0]).to_dict("records") if tables else []
         if "has not passed verification" in said:
-            return Trial(kind, name, framework, True, "verify: " + _sentence(said, f"{backend} {name}: "))
+            return _failed(kind, name, framework, "verify: " + _sentence(said, f"{backend} {name}: "))
         if "asks for more CPUs" in said:
             return Trial(kind, name, framework, None, NEEDS_CPUS)
         if not rows:
             return Trial(kind, name, framework, None, f"{UNKNOWN}: {_last_line(said)}")
         if rows[0]["status"] == "failed":
-            return Trial(kind, name, framework, True, str(rows[0]["error"])[:160])
+            return _failed(kind, name, framework, str(rows[0]["error"])[:160])
         return Trial(kind, name, framework, False, f"{rows[0]['train_images_per_s']:,.0f} images/s")
 
     def _command(self, *arguments: str, results: str) -> str:
@@ -151,6 +155,11 @@ class Trying:
         if self._echo:
             print(said, file=sys.stderr)
         return said
+
+
+def _failed(kind: str, name: str, framework: str, words: str) -> Trial:
+    """A launch that failed: refused, unless the attack itself does not work."""
+    return Trial(kind, name, framework, None if BROKEN.search(words) else True, words)
 
 
 def _worst(rows: pd.DataFrame) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -98,6 +99,8 @@ def _model(hooks: Hooks) -> type:
     return Model
 
 
+# One class for all backends of a process: the model asks whether a layer is of it.
+@cache
 def _dropout(hooks: Hooks) -> type:
     class Dropout(nnx.Dropout):
         """Dropout of which something else is made."""
