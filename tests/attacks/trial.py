@@ -159,7 +159,8 @@ class Trying:
 
 def _failed(kind: str, name: str, framework: str, words: str) -> Trial:
     """A launch that failed: refused, unless the attack itself does not work."""
-    return Trial(kind, name, framework, None if BROKEN.search(words) else True, words)
+    broken = BROKEN.search(words) and not KINDS[kind][name].crashes
+    return Trial(kind, name, framework, None if broken else True, words)
 
 
 def _worst(rows: pd.DataFrame) -> float:

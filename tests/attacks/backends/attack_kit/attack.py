@@ -29,6 +29,7 @@ class Attack:
         backends: that it makes sense in.
         expected: `refused`, or `passes` with a reason.
         reason: why it may pass: it is equivalent, below rounding, allowed, or nothing outside can tell.
+        crashes: whether it fails in its framework's own words, whatever these are.
         caught_by: what is meant to catch it, where that is not what verification always does.
     """
 
@@ -43,6 +44,7 @@ class Attack:
     backends: tuple[str, ...] = EVERYWHERE
     expected: str = REFUSED
     reason: str = ""
+    crashes: bool = False
     caught_by: str = ""
 
 

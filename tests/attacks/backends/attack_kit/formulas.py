@@ -146,6 +146,7 @@ MISTAKES = {
     "padding-missing": Attack(
         "lacks the padding of its convolutions",
         network=_kind(Conv, lambda layer: replace(layer, padding=0)),
+        crashes=True,
         **_network("convnet-tf1"),
     ),
     "connections-all": Attack(
