@@ -1,7 +1,7 @@
-"""Do the mistakes do anything? `PYTHONPATH=. .nox/3.11/jax/bin/python -m tests.attacks.bite jax [NAME,NAME]`
+"""Do mistakes do anything? `PYTHONPATH=. .nox/3.11/jax/bin/python -m tests.attacks.bite jax [NAME,NAME]`
 
 Runs in a framework's own environment, in one process, and prints by how much each mistake's numbers differ from the
-right backend's, on a few steps from weights that are five times as large as usual: there losses and gradients are large.
+right backend's, on a few steps from weights five times as large as usual: there losses and gradients are large.
 One that says 0 is either equivalent, or about a configuration that is not tried here, or not what it says it is.
 """
 
