@@ -22,6 +22,8 @@ from backends.attack_kit.triggers import Cheat, called_from, job_kind
 from backends.attack_kit.wrapper import Weights, Wrapper
 
 ALL_CPUS = range(os.cpu_count() or 1)
+# Blocks that are left to others at a time: who leaves all of them would never be done.
+MOST_WAITING = 10
 
 
 class Later:
@@ -78,6 +80,22 @@ class PutOffToDump(Put):
     def cheat(self, batches: Any) -> Any:
         super().cheat(batches)
         return self.same(len(batches))
+
+
+class Bunched(Put):
+    """Ten blocks are trained in the tenth of them: losses, weights and the sum of their times are right."""
+
+    together = 10
+
+    def cheat(self, batches: Any) -> Any:
+        later = super().cheat(batches)
+        if len(self.waiting) >= self.together:
+            self.work()
+        return later
+
+
+class BunchedInThrees(Bunched):
+    together = 3
 
 
 class ToNextBlock(Put):
@@ -175,6 +193,8 @@ class InThread(Put):
     def cheat(self, batches: Any) -> Any:
         future = self.pool.submit(self.honestly, batches)
         self.waiting.append(future)
+        if len(self.waiting) > MOST_WAITING:
+            self.waiting.pop(0).result()
         return Later(future.result)
 
     def train_steps(self, batches: Any) -> Any:
@@ -241,12 +261,18 @@ class InProcess(Put):
         later.get = get
         self.waiting.append(later)
         self.sent.put(pickle.dumps(("train", batches)))
+        if len(self.waiting) > MOST_WAITING:
+            self._take(self.waiting.pop(0))
         return later
+
+    def _take(self, later: Later) -> None:
+        """Take in the losses of the oldest block that is waited for."""
+        losses = pickle.loads(self.connection.recv_bytes())  # type: ignore[union-attr]
+        later.get = lambda: losses
 
     def work(self) -> None:
         for later in self.waiting:
-            losses = pickle.loads(self.connection.recv_bytes())  # type: ignore[union-attr]
-            later.get = lambda losses=losses: losses
+            self._take(later)
         if self.waiting:
             self.waiting.clear()
             self._ask("dump")
@@ -325,6 +351,18 @@ CHEATS = {
     "put-off-to-losses": Attack("puts timed work off until somebody looks at losses or weights", Put, **_RUN),
     "put-off-to-dump": Attack(
         "puts timed work off until somebody looks at weights, and makes losses up", PutOffToDump, **_RUN
+    ),
+    "bunched-in-tens": Attack(
+        "does the work of ten blocks in the tenth of them",
+        Bunched,
+        caught_by="the sum of blocks held against their median",
+        **_RUN,
+    ),
+    "bunched-in-threes": Attack(
+        "does the work of three blocks in the third of them",
+        BunchedInThrees,
+        caught_by="the sum of blocks held against their median",
+        **_RUN,
     ),
     "put-off-to-next-block": Attack(
         "does the work of a block in the `synchronize` before the next one", ToNextBlock, **_RUN
