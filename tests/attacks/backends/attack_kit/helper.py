@@ -8,6 +8,6 @@ from harness.worker import catalogue
 
 if __name__ == "__main__":
     catalogue.names()
-    from backends.attack_kit.cheats_elsewhere import serve
+    from backends.attack_kit.cheats_others import serve
 
     serve(sys.argv[1])
