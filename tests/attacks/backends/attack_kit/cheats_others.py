@@ -25,6 +25,10 @@ from backends.attack_kit.wrapper import Weights
 ALL_CPUS = range(os.cpu_count() or 1)
 # Blocks that are left to others at a time: who leaves all of them would never be done.
 MOST_WAITING = 10
+SERVE = (
+    "import sys; from harness.worker import catalogue; catalogue.names(); "
+    "from backends.attack_kit.cheats_others import serve; serve(sys.argv[1])"
+)
 
 
 class InThread(Put):
@@ -78,7 +82,7 @@ class InProcess(Put):
         if self.connection is None:
             address = os.path.join(tempfile.mkdtemp(), "socket")
             with Listener(address, "AF_UNIX") as listener:
-                command = [sys.executable, "-P", "-m", "backends.attack_kit.helper", address]
+                command = [sys.executable, "-P", "-c", SERVE, address]
                 environment = os.environ | {"ATTACKED": type(self.right).__module__}
                 subprocess.Popen([*self.starter, *command], env=environment, start_new_session=True)
                 self.connection = listener.accept()
