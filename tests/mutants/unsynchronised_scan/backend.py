@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from backends.unsynchronised.backend import Backend as Unsynchronised
 
 from backends.numpy.backend import Backend as Right
 from backends.numpy.backend import Pair
-from backends.unsynchronised.backend import Backend as Unsynchronised
 
 
 class Backend(Unsynchronised):
