@@ -290,6 +290,13 @@ def verify(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def attacks(session: nox.Session) -> None:
+    """Try all wrong and cheating backends of tests/attacks; fail where one passes; options after -- (--help)."""
+    install_all(session, FRAMEWORKS)
+    session.run(str(harness_python(session)), "-m", "tests.attacks", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(venv_backend="none", default=False)
 def gate(session: nox.Session) -> None:
     """Train every framework briefly; fail where one is less accurate than the baseline allows; options after --."""
     harness_on(session, FRAMEWORKS, "gate")

@@ -1,0 +1,11 @@
+"""JAX that is right when it is verified, and cheats while it is timed; the mode says how."""
+
+from backends.attack_kit.attack import modes_of
+from backends.attack_kit.cheats import CHEATS
+from backends.jax import DISTRIBUTIONS
+
+MODES = modes_of(CHEATS, "jax")
+DTYPES = ("float32",)
+DEVICES = ("cpu",)
+
+__all__ = ["DEVICES", "DISTRIBUTIONS", "DTYPES", "MODES"]

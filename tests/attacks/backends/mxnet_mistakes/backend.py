@@ -1,0 +1,7 @@
+"""MXNet, mode hybrid, with the mistake that the mode names."""
+
+from backends.attack_kit.mistakes import MISTAKES
+from backends.attack_kit.wrapper import make_class
+from backends.mxnet_mistakes.native import Hooked
+
+Backend = make_class(Hooked, default_mode="hybrid", attack_of=MISTAKES.__getitem__)

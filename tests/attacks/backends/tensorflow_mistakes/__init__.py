@@ -1,0 +1,11 @@
+"""TensorFlow with one mistake a mode."""
+
+from backends.attack_kit.attack import modes_of
+from backends.attack_kit.mistakes import MISTAKES
+from backends.tensorflow import DISTRIBUTIONS
+
+MODES = modes_of(MISTAKES, "tensorflow")
+DTYPES = ("float32", "float64", "bfloat16")
+DEVICES = ("cpu",)
+
+__all__ = ["DEVICES", "DISTRIBUTIONS", "DTYPES", "MODES"]
