@@ -157,7 +157,9 @@ def test_bfloat16_has_a_margin_of_its_own(tiny_dataset: Dataset) -> None:
         assert [check.quantity for check in posed.check(found) if not check.passed] == ["loss"]
 
 
-@pytest.mark.parametrize(("kind", "optimizer"), [("log_softmax", "recipe"), ("adam_rate", "adam"), ("batch_mean", "recipe")])
+@pytest.mark.parametrize(
+    ("kind", "optimizer"), [("log_softmax", "recipe"), ("adam_rate", "adam"), ("batch_mean", "recipe")]
+)
 def test_declared_errors_are_allowed_for(tiny_dataset: Dataset, kind: str, optimizer: str) -> None:
     """A backend that errs as it declares is refused without its declaration, passes with it, and may err no more."""
     recipe = LENET5 if optimizer == "recipe" else with_optimizer(LENET5, optimizer)

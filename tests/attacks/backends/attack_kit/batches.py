@@ -172,7 +172,7 @@ def _ranges(indices: np.ndarray) -> np.ndarray:
     return start + np.arange(indices.shape[1])
 
 
-_DEVICE = {"door": "run", "options": ("--feed", "device"), "caught_by": "verification with the entrant's own feed"}
+_DEVICE: dict[str, Any] = {"options": ("--feed", "device"), "caught_by": "verification with the entrant's own feed"}
 MISTAKES = {
     "images-shifted-by-one": Attack(
         "pairs every image with its neighbour's label", _batches(lambda x, y: (np.roll(x, 1, axis=0), y))
@@ -232,14 +232,12 @@ MISTAKES = {
     "large-batch-cut": Attack(
         "trains on 64 images of a batch at most",
         _batches(lambda x, y: (x[:64], y[:64])),
-        door="run",
         options=("--batch-size", "128"),
         caught_by="verification with the entrant's own batch size",
     ),
     "half-for-two-threads": Attack(
         "with two threads trains on half of a batch",
         HalfForTwoThreads,
-        door="run",
         options=("--threads", "2"),
         caught_by="verification with the entrant's own threads",
     ),
@@ -247,7 +245,11 @@ MISTAKES = {
     "indices-one-higher": Attack("counts images from one", _indices(lambda i: (i + 1) % (i.max() + 1)), **_DEVICE),
     "indices-as-ranges": Attack("takes indices for contiguous", _indices(_ranges), **_DEVICE),
     "indices-int16": Attack(
-        "keeps indices in 16 bits, and images from 32,768 on are others", _indices(lambda i: i % 32768), **_DEVICE
+        "keeps indices in 16 bits, and images from 32,768 on are others",
+        _indices(lambda i: i % 32768),
+        door="run",
+        options=("--feed", "device"),
+        caught_by="the audit",
     ),
     "indices-sorted-in-block": Attack(
         "sorts the indices of a block, for quicker gathers",
