@@ -20,7 +20,7 @@ ADDED: dict[str, dict[int, str]] = {
         "energy_source rss_import_bytes until",
         3: "return_steps turns turn_step_us verified batches_read_back",
         4: "controls_sha256",
-        5: "turn_seed audited_turns audit_share left_share",
+        5: "turn_seed audited_turns audit_share at_work_share left_share",
     },
     "epochs": {2: "variant slowdown", 3: "train_accuracy"},
     "blocks": {3: "turn"},

@@ -86,6 +86,7 @@ turns             | int  | turns | that they were timed in, entrant after entran
 turn_seed         | int  |  | what the starts and the batches of the turns follow from, drawn for the round
 audited_turns     | int  | turns | drawn after they were timed, done over by the reference, and found right
 audit_share       | real | 1 | largest error of the audit (losses, weights, logits) over what rounding allows
+at_work_share     | real | CPUs | that its threads had or waited for in its turns, by the system, median over turns
 left_share        | real | 1 | share of a turn's time for which work went on after `synchronize`, median over turns
 turn_step_us      | text | us | training step, median over the blocks of each turn; what ratios are made from
 steady_drift      | real | 1 | median block of their second half over that of the first, less 1

@@ -79,6 +79,8 @@ class Launch:
             if self.job.kind == "measure":
                 result |= audit(self._said)
                 size, heard = self.job.entrant.batch_size, self.rows.steady_s
+                if self.job.entrant.device == "cpu":
+                    result |= plausible.check_at_work(self._at_work.shares)
                 plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
             self.rows.succeeded(result)
 

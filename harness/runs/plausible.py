@@ -18,8 +18,12 @@ from harness.errors import WorkerFailed
 # turns of 75 ms. A word that waits changes single turns.
 LEAST_SHARE = 0.5
 # Share of a turn's time that work may go on after its last `synchronize`, median over turns. Fetching the weights takes
-# 0.0 to 0.4 % of a turn longer than fetching weights that were just loaded, in the five frameworks.
+# 0.03 to 0.3 % of a turn longer than fetching weights that were just loaded, in the five frameworks.
 MOST_LEFT = 0.1
+# Share of a turn's time, median over turns, that the worker's threads ran or waited for a CPU that others had: 1.00 to
+# 1.26 in the five frameworks with one thread (two threads of one framework may want its one CPU); that its children
+# ran: 0.
+LEAST_AT_WORK, MOST_OF_CHILDREN = 0.5, 0.1
 # Of figures that are computed here once more from the blocks.
 SAME = 1e-6
 # Operations are counted as the layer table has them. Who skips products with zeros may be above the peak, but not far.
@@ -69,6 +73,30 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
             f"Its blocks do not give its speed: it says {result['train_images_per_s']:,.0f} images/s, and its blocks "
             f"give {speed:,.0f}."
         )
+
+
+def check_at_work(shares: Sequence[tuple[float | None, float]]) -> dict[str, Any]:
+    """Refuse a launch whose work another process does; its column of launches.csv.
+
+    Args:
+        shares: of every turn's time that its threads were at work, and that its children were.
+
+    Raises:
+        WorkerFailed: with what was seen.
+    """
+    own = [share for share, _ in shares if share is not None]
+    children = statistics.median(share for _, share in shares) if shares else 0.0
+    if own and not statistics.median(own) >= LEAST_AT_WORK:
+        raise WorkerFailed(
+            f"Who does its work? In its turns it ran, or waited for a CPU, for {statistics.median(own):.0%} of the time "
+            "only."
+        )
+    if not children <= MOST_OF_CHILDREN:
+        raise WorkerFailed(
+            f"Processes that it started work for it: for {children:.0%} of the time of its turns. What they do is no "
+            "speed of its own."
+        )
+    return {"at_work_share": statistics.median(own) if own else None}
 
 
 def check_peak(gflops: float, peak: float) -> None:

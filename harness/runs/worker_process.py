@@ -16,6 +16,7 @@ from typing import Any
 import backends
 import harness
 from harness.errors import WorkerFailed
+from harness.runs.cpu_time import cpu_time
 from harness.worker import controls
 from harness.worker.job import NO_MORE_TURNS, TURN, Job
 
@@ -46,6 +47,9 @@ class WorkerProcess:
     Whoever waits here sleeps in `select` until the worker speaks: that takes no CPU from what is timed. A worker that
     waits for its turn sleeps in `read`.
 
+    Attributes:
+        shares: of every turn's time that it was at work itself, and that its children were (`harness.runs.cpu_time`).
+
     Every method raises WorkerFailed where the worker crashed, hung or refused, with the end of its log.
     """
 
@@ -60,6 +64,7 @@ class WorkerProcess:
             source: a folder with the `harness` and `backends` that the worker runs; None for this code.
         """
         self._timeout_s = timeout_s
+        self.shares: list[tuple[float | None, float]] = []
         self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
         folder.mkdir(parents=True)
         job_file, self._log_file = folder / "job.json", folder / "log.txt"
@@ -97,8 +102,12 @@ class WorkerProcess:
 
     def turn(self, listen: Listener) -> dict[str, Any]:
         """Let it time a turn, wait for the end of that, and return what it then says."""
+        before, start = cpu_time(self._process.pid), time.monotonic()
         self._say(TURN)
-        return self._wait_for("turn ended", listen)
+        said = self._wait_for("turn ended", listen)
+        seconds = time.monotonic() - start
+        self.shares.append(before.shares(cpu_time(self._process.pid), seconds))
+        return said
 
     def result(self, listen: Listener) -> dict[str, Any]:
         """Let it do all that is left, and return its result's fields."""

@@ -107,7 +107,7 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
         if job.entrant.feed == "device":
             own = _make(job.entrant, type(backend), network.keeping_all(), recipe)
             own.load_weights(weights)
-        more |= trials.run(own, Path(job.trials), feed=job.entrant.feed, learning_rate=recipe.learning_rate)
+        more |= trials.run(own, Path(job.trials), feed=job.entrant.feed)
     write_quantities(
         backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,
         least_steps=catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS, more=more,

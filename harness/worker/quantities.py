@@ -41,12 +41,15 @@ def quantities(
     """
     backend.load_weights(weights)
     batch = backend.put(images=images[0], labels=labels[0])
+    # What is handed over next must not take its place.
+    later = backend.put(images=images[-1], labels=labels[-1])
     outputs = backend.activations(batch[0])
     found: dict[str, Any] = {f"output of {name}": value for name, value in outputs.items()}
     found["logits"] = backend.to_numpy(backend.logits(batch[0]))
     # A scalar may have one axis of length one: MXNet's tensors have no fewer.
     found["loss"] = backend.to_numpy(backend.loss(batch)).reshape(())
     gradients = backend.gradients(batch)
+    del later
     found |= {f"gradient of {name}": gradients[name] for name in reversed(list(weights))}
     found |= _trajectory(backend, weights, images, labels, learning_rate)
     return {name: np.asarray(value, np.float64) for name, value in found.items()}

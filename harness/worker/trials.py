@@ -14,12 +14,11 @@ import numpy as np
 LOSSES = "losses"
 
 
-def run(backend: Any, source: Path, *, feed: str, learning_rate: float) -> dict[str, np.ndarray]:
+def run(backend: Any, source: Path, *, feed: str) -> dict[str, np.ndarray]:
     """Do the trials of an archive; their losses and weights by `<trial>: losses` and `<trial>: <parameter>`.
 
     Args:
         backend: built with this feed.
-        learning_rate: the recipe's.
     """
     with np.load(source, allow_pickle=False) as archive:
         arrays = dict(archive)
@@ -28,18 +27,15 @@ def run(backend: Any, source: Path, *, feed: str, learning_rate: float) -> dict[
         backend.synchronize()
     found: dict[str, np.ndarray] = {}
     for name in sorted({key.partition("/")[0] for key in arrays if "/" in key}):
-        found |= _trial(backend, name, arrays, feed=feed, learning_rate=learning_rate)
+        found |= _trial(backend, name, arrays, feed=feed)
     return found
 
 
-def _trial(
-    backend: Any, name: str, arrays: Mapping[str, np.ndarray], *, feed: str, learning_rate: float
-) -> dict[str, np.ndarray]:
+def _trial(backend: Any, name: str, arrays: Mapping[str, np.ndarray], *, feed: str) -> dict[str, np.ndarray]:
     start = f"{name}/start/"
     backend.load_weights({key.removeprefix(start): value for key, value in arrays.items() if key.startswith(start)})
-    rate = float(arrays[f"{name}/rate"])
-    if rate != learning_rate:
-        backend.set_learning_rate(rate)
+    # Also where it is the recipe's: who cannot set that one, does not show otherwise.
+    backend.set_learning_rate(float(arrays[f"{name}/rate"]))
     losses = []
     for number in range(int(arrays[f"{name}/calls"])):
         indices = arrays[f"{name}/call {number}"]

@@ -57,6 +57,7 @@ class MadeUpLaunches:
             turn=lambda listen: self.steps.append(("turn", job.entrant.label)) or {"sha256": ""},
             result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
             close=lambda: None,
+            shares=[],
         )
 
     def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Does a worker do its work itself? Its CPU time and that of its children, as the system counts them, turn by turn.
+
+They are read while the worker waits for the harness's word: reading takes nothing from what is timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+NANOSECOND = 1e-9
+
+
+@dataclass(frozen=True)
+class CpuTime:
+    """Seconds so far.
+
+    Attributes:
+        at_work: that the process's threads ran or waited for a CPU that others had; None where the system does not say.
+        of_children: that its children and theirs ran.
+    """
+
+    at_work: float | None
+    of_children: float
+
+    def shares(self, later: CpuTime, seconds: float) -> tuple[float | None, float]:
+        """Both as shares of the seconds from here to later."""
+        known = self.at_work is not None and later.at_work is not None
+        return (
+            (later.at_work - self.at_work) / seconds if known else None,  # type: ignore[operator]
+            (later.of_children - self.of_children) / seconds,
+        )
+
+
+def cpu_time(pid: int) -> CpuTime:
+    """What a process and its children have used so far; zeros for one that is gone."""
+    return CpuTime(_at_work(pid), _of_children(pid))
+
+
+def _at_work(pid: int) -> float | None:
+    """Of all threads, the first two numbers of proc(5)'s schedstat: time on a CPU, and time in wait of one."""
+    total = 0.0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            running, waiting = file.read_text().split()[:2]
+        except (OSError, ValueError):
+            # A thread that has just ended.
+            continue
+        total += (int(running) + int(waiting)) * NANOSECOND
+    return total or None
+
+
+def _of_children(pid: int) -> float:
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                times = child.cpu_times()
+                total += times.user + times.system
+    return total
