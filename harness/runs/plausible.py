@@ -88,8 +88,8 @@ def check_at_work(shares: Sequence[tuple[float | None, float]]) -> dict[str, Any
     children = statistics.median(share for _, share in shares) if shares else 0.0
     if own and not statistics.median(own) >= LEAST_AT_WORK:
         raise WorkerFailed(
-            f"Who does its work? In its turns it ran, or waited for a CPU, for {statistics.median(own):.0%} of the time "
-            "only."
+            "Who does its work? In its turns it ran, or waited for a CPU, for "
+            f"{statistics.median(own):.0%} of the time only."
         )
     if not children <= MOST_OF_CHILDREN:
         raise WorkerFailed(
