@@ -50,6 +50,9 @@ MOST_WORK = MOST_STEPS * 64 * 416_520
 # Logits: rounding of one forward pass, as a share of the largest. What the reference needed in other orders of
 # summation was 1.1e-6 in float32 at the most; kernels sum in pieces of their own.
 LOGITS = 2.0**9
+# Losses of two launches that differ by more than this share of the largest are looked at: by 1e-5 at most in the five
+# frameworks, float32. So many turns of a launch, no more: it is only time that honest launches would lose.
+ALIKE, MOST_LOOKED_AT = 1e-3, 3
 _draw = SystemRandom()
 
 
@@ -90,6 +93,7 @@ class Audit:
         self.recipe, self.dataset = recipe, dataset
         self.drawn: dict[int, list[int]] = {}
         self._replays: dict[Turn, Replay] = {}
+        self._losses: dict[tuple[object, ...], np.ndarray] = {}
 
     def check(self, job: Job, starts: Sequence[Weights], said: Sequence[str]) -> dict[str, Any]:
         """Hold a launch against the reference; its columns of launches.csv.
@@ -105,6 +109,7 @@ class Audit:
         shares = [self._logits(job.entrant, file) for file in sorted(folder.glob("[il]*.npz"))]
         # With dropout every framework draws its own masks: what a turn must come to is not known.
         numbers = [] if self.drops else self._draw(job.turn_seed, len(said))
+        numbers += [] if self.drops else self._unlike(job, said, numbers)
         for number in numbers:
             shares.append(self._turn(job, starts, number, folder / f"turn-{number}.npz", said[number - 1]))
         return {"turn_seed": job.turn_seed, "audited_turns": len(numbers), "audit_share": max(shares, default=None)}
@@ -113,6 +118,19 @@ class Audit:
         if seed not in self.drawn:
             self.drawn[seed] = sorted(_draw.sample(range(1, turns + 1), min(DRAWN, turns)))
         return [number for number in self.drawn[seed] if number <= turns]
+
+    def _unlike(self, job: Job, said: Sequence[str], drawn: list[int]) -> list[int]:
+        """The turns, beside those that were drawn, in which a launch before this one had other losses."""
+        found = []
+        for number in range(1, len(said) + 1):
+            mine = _read(Path(job.output) / f"turn-{number}.npz", said[number - 1], f"turn {number}")[LOSSES]
+            same = (job.turn_seed, number, job.entrant.batch_size, job.entrant.dtype)
+            other = self._losses.setdefault(same, mine)
+            steps = min(len(mine), len(other), self._most_steps(job.entrant))
+            off = np.abs(mine[:steps] - other[:steps]).max(initial=0.0)
+            if number not in drawn and not off <= ALIKE * np.abs(other[:steps]).max(initial=0.0):
+                found.append(number)
+        return _draw.sample(found, min(len(found), MOST_LOOKED_AT))
 
     def _turn(self, job: Job, starts: Sequence[Weights], number: int, file: Path, said: str) -> float:
         """The largest error over its tolerance in one turn."""

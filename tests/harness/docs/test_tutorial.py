@@ -36,10 +36,10 @@ def test_the_page_has_the_four_files_and_one_mistake() -> None:
 
 @pytest.mark.usefixtures("drawn_cache")
 def test_the_backend_passes(cli: Cli, backends: Path) -> None:
-    """Step 6: all 60 quantities pass."""
+    """Step 6: all 82 quantities pass."""
     code, out, err = cli("verify", "-b", "einsum", LENET_BENCH_BACKENDS=str(backends))
 
-    assert "all 60 passed" in out, out + err
+    assert "all 82 passed" in out, out + err
     assert code == 0
 
 

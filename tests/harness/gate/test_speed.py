@@ -37,7 +37,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This code in a repository of its own: a first commit whose NumPy backend sleeps in each step, and the code."""
+    """This code in a repository of its own: a first commit whose NumPy backend spins in each step, and the code."""
     folder = tmp_path_factory.mktemp("repository")
     for name in ("harness", "backends"):
         subprocess.run(["cp", "-r", str(ROOT / name), str(folder / name)], check=True)
@@ -48,7 +48,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     slow = f"{head}{mark}{rest}".replace(
         "    def train_steps(",
         "    def train_steps(self, batches):\n        import time\n\n"
-        "        time.sleep(0.005 * len(batches))\n        return self.quick_train_steps(batches)\n\n"
+        "        end = time.monotonic() + 0.005 * len(batches)\n"
+        "        while time.monotonic() < end:\n            pass\n"
+        "        return self.quick_train_steps(batches)\n\n"
         "    def quick_train_steps(",
     )
     git(folder, "init", "-q", "-b", "main")
@@ -226,7 +228,7 @@ def test_workers_of_a_commit_run_its_code(
     repository: Path, make_plan: Callable[..., Any], make_entrant: Callable[..., Any], tiny_commands: None,
     tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Each side's workers run its own code: those of a commit sleep in each step, as its NumPy backend does."""
+    """Each side's workers run its own code: those of a commit spin in each step, as its NumPy backend does."""
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(speed, "STEADY_S", 0.1)
     commit = check_out("slow", tmp_path / "slow", repository)
@@ -242,7 +244,7 @@ def test_workers_of_a_commit_run_its_code(
     launches = RunFolder(tmp_path / "results" / "numpy").read("launches")
     assert list(launches["status"].unique()) == ["ok"]
     slow = launches[launches["variant"].notna()]["step_us_median"].min()
-    # That it sleeps in each step. How long the other side's steps take is a matter of how busy the machine is.
+    # That it spins in each step. How long the other side's steps take is a matter of how busy the machine is.
     assert slow > 5000
     assert found.status == CANNOT_TELL
     assert "3 more" in found.details

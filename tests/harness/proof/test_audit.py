@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -123,3 +124,22 @@ def test_a_turn_without_steps_is_found(launch: tuple[Audit, Job], tmp_path: Path
 
     with pytest.raises(WorkerFailed, match=r"found 0 losses of turn \d, which had 24 steps or more"):
         audit.check(job, [weights], ["", ""])
+
+
+def test_what_differs_from_an_earlier_launch_is_done_over(launch: tuple[Audit, Job], tmp_path: Path) -> None:
+    """Every turn that an earlier launch had other losses in is looked at, drawn or not."""
+    audit, job = launch
+    weights = initial_weights(get_network("lenet5"), seed=0)
+    audit.drawn[job.turn_seed] = []
+    for number in (1, 2):
+        np.savez(tmp_path / f"turn-{number}.npz", losses=np.full(24, 2.3), **weights)
+    said = [hashlib.sha256((tmp_path / f"turn-{number}.npz").read_bytes()).hexdigest() for number in (1, 2)]
+
+    assert audit.check(job, [weights], said)["audited_turns"] == 0
+    assert audit.check(job, [weights], said)["audited_turns"] == 0
+    np.savez(tmp_path / "turn-2.npz", losses=np.full(24, 2.2), **weights)
+    said[1] = hashlib.sha256((tmp_path / "turn-2.npz").read_bytes()).hexdigest()
+    with pytest.raises(
+        WorkerFailed, match="In turn 2, done over by the reference, the loss of step 1 of 24 is 2.2, not"
+    ):
+        audit.check(job, [weights], said)
