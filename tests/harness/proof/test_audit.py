@@ -139,7 +139,5 @@ def test_what_differs_from_an_earlier_launch_is_done_over(launch: tuple[Audit, J
     assert audit.check(job, [weights], said)["audited_turns"] == 0
     np.savez(tmp_path / "turn-2.npz", losses=np.full(24, 2.2), **weights)
     said[1] = hashlib.sha256((tmp_path / "turn-2.npz").read_bytes()).hexdigest()
-    with pytest.raises(
-        WorkerFailed, match="In turn 2, done over by the reference, the loss of step 1 of 24 is 2.2, not"
-    ):
+    with pytest.raises(WorkerFailed, match=r"In turn 2, done over .* the loss of step 1 of 24 is 2\.2, not"):
         audit.check(job, [weights], said)
