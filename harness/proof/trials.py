@@ -122,7 +122,7 @@ def pose(
 
 
 def strengthened(network: Network, recipe: Recipe, trained: Weights, images: np.ndarray, labels: np.ndarray) -> Weights:
-    """The weights, the last layer doubled until wrong labels cost enough.
+    """The weights, the last layer doubled until wrong labels cost enough, or halved until none costs too much.
 
     Args:
         images, labels: a batch with wrong labels.
@@ -132,6 +132,8 @@ def strengthened(network: Network, recipe: Recipe, trained: Weights, images: np.
     logits = exact.logits(images.astype(float))
     last = list(trained)[-1].rpartition(".")[0]
     times = 1.0
+    while _losses(logits * times, labels).max() > MOST_LOSS:
+        times /= 2
     for _ in range(MOST_DOUBLINGS):
         losses = _losses(logits * times, labels)
         if losses.mean() >= LEAST_LOSS or _losses(logits * times * 2, labels).max() > MOST_LOSS:

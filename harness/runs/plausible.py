@@ -24,6 +24,8 @@ MOST_LEFT = 0.1
 # 1.26 in the five frameworks with one thread (two threads of one framework may want its one CPU); that its children
 # ran: 0.
 LEAST_AT_WORK, MOST_OF_CHILDREN = 0.5, 0.1
+# Median block of a turn over its mean one, median over turns: speeds are of median blocks.
+LEAST_EVEN = 0.5
 # Of figures that are computed here once more from the blocks.
 SAME = 1e-6
 # Operations are counted as the layer table has them. Who skips products with zeros may be above the peak, but not far.
@@ -61,6 +63,12 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
         raise WorkerFailed(
             f"Its clock cannot be right: it says that its blocks took {sum(claimed):.3f} s, and between its words for "
             f"the beginning and the end of its turns lay {sum(heard):.3f} s by the harness's clock."
+        )
+    even = statistics.median(statistics.median(turn) / statistics.mean(turn) for turn in steady)
+    if not even >= LEAST_EVEN:
+        raise WorkerFailed(
+            f"Its blocks cannot be alike: the median block of a turn took {even:.0%} of the mean one. Is the work of "
+            "several done in one of them?"
         )
     left = result.get("left_share", 0.0)
     if not left <= MOST_LEFT:

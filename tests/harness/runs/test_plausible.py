@@ -55,6 +55,8 @@ def test_honest_result_passes() -> None:
         ({"blocks": {"steady": [[0.1, float("nan")], [float("nan")]]}}, {}, "clock cannot be right"),
         ({"blocks": {"steady": [[], []]}}, {}, "took no time"),
         ({"blocks": {}}, {}, "timed 0 turn"),
+        ({"blocks": {"steady": [[0.001, 0.001, 0.3], [0.001, 0.3, 0.001]]}}, {"heard": [0.31, 0.31]}, "took 1% of the"),
+        ({"left_share": 0.2}, {}, "went on for 20% of the time of a turn"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], what: dict[str, Any], words: str) -> None:
