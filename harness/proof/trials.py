@@ -21,7 +21,7 @@ from types import MappingProxyType
 import numpy as np
 
 from harness.data.sources import Dataset
-from harness.proof.posing import BATCH, LARGE, SMALL_BATCH
+from harness.proof import posing
 from harness.proof.problem import Check
 from harness.proof.replay import LOSSES, Replay, Steps, replay
 from harness.proof.rounding import reference
@@ -98,7 +98,7 @@ def pose(
         trained: as `harness.proof.starts.trained` gives them.
         inexact: as `harness.proof.rounding.measure`.
     """
-    few = BATCH if network.multiply_adds < LARGE else SMALL_BATCH
+    few = posing.BATCH if network.multiply_adds < posing.LARGE else posing.SMALL_BATCH
     steps, size = catalogue.steps_of(entrant), entrant.batch_size
     count = 3 * few + steps * size
     order = np.resize(epoch_order(len(dataset.train_labels), seed=1, epoch=0), count)

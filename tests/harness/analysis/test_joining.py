@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from harness.results.folder import RunFolder, write_table
+from harness.results.schema import SCHEMA_VERSION
 from harness.worker.job import label_of
 from tests.harness.synthetic_run import write_run
 
@@ -191,7 +192,7 @@ def test_formats_print_nothing_else(call: Call, finished_run: Path, format_: str
     starts = {
         "csv": "schema_version,run,",
         "markdown": "| backend |",
-        "json": '[ { "schema_version": 4',
+        "json": f'[ {{ "schema_version": {SCHEMA_VERSION}',
         "latex": "\\begin",
     }
     assert out.startswith(starts[format_]), out[:80]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.errors import Regression
-from harness.proof import posing, proving, register
+from harness.proof import posing, proving, register, starts
 from harness.proof.problem import Check
 from harness.proof.proving import Outcome, Subject
 from harness.runs import code, preparation
@@ -36,6 +36,7 @@ def small(tiny_dataset: Any, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -
     """Verification of small batches of tiny data."""
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(posing, "BATCH", 8)
+    monkeypatch.setattr(starts, "STEPS", 20)
 
 
 PACKAGES = "aa"

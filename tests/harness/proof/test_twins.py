@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.sources import Dataset
 from harness.errors import Regression
-from harness.proof import posing, proving, register
+from harness.proof import posing, proving, register, starts
 from harness.proof.outcome import TWIN, Outcome, Subject
 from harness.proof.problem import Check
 from harness.proof.twins import hold_to, twin_of, with_twins
@@ -77,11 +77,12 @@ def small(tiny_dataset: Dataset, own_cache: Path, monkeypatch: pytest.MonkeyPatc
     """Verification of small batches of tiny data; mutants train in bfloat16."""
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(posing, "BATCH", 8)
+    monkeypatch.setattr(starts, "STEPS", 20)
 
 
 def test_run_verifies_the_twin_first(small: None, make_plan: Any, make_entrant: Any, own_cache: Path) -> None:
     """Both have a certificate then; where only bfloat16 has none, float32 is not verified again."""
-    plan = make_plan(make_entrant("numpy", dtype="bfloat16"))
+    plan = make_plan(make_entrant("numpy", dtype="bfloat16", batch_size=8))
 
     outcomes = register.verify_missing(plan, pythons={})
 
@@ -115,7 +116,7 @@ def test_a_mistake_that_bfloat16_hides_is_refused(
     """A gradient that is off by a thousandth passes in bfloat16 by itself, and is not timed."""
     facts = catalogue.facts("defective")
     monkeypatch.setattr(facts, "DTYPES", (*facts.DTYPES, "bfloat16"))
-    entrant = make_entrant("defective", mode="gradient-off", dtype="bfloat16")
+    entrant = make_entrant("defective", mode="gradient-off", dtype="bfloat16", batch_size=8)
 
     with pytest.raises(Regression, match=r"defective gradient-off: First difference: gradient of .* In float32 the"):
         register.require(make_plan(entrant), pythons={})
@@ -123,6 +124,6 @@ def test_a_mistake_that_bfloat16_hides_is_refused(
     assert list(own_cache.glob("certificates/*")) == []
     alone = proving.verify(
         [Subject(entrant, LENET5)], data_set="", data_dir=None, seed=0, pythons={}, timeout_s=100,
-        proven={Subject(make_entrant("defective", mode="gradient-off"), LENET5)},
+        proven={Subject(make_entrant("defective", mode="gradient-off", batch_size=8), LENET5)},
     )  # fmt: skip
     assert next(alone).passed
