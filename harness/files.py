@@ -13,6 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_text_atomically(path: Path, text: str) -> None:
+    """As `write_atomically`, in UTF-8 with the line ends that the text has."""
+    write_atomically(path, text.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the file, flush to the disk, then rename over it (rename(2) is atomic within a folder).
 
     Raises:
@@ -20,13 +25,13 @@ def write_text_atomically(path: Path, text: str) -> None:
     """
     try:
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+            dir=path.parent, prefix=f".{path.name}.", delete=False
         )
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}. Give a folder that you may write to.") from None
     try:
         with handle:
-            handle.write(text)
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         os.chmod(handle.name, 0o644)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,14 +25,14 @@ import numpy as np
 
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
-from harness.proof.replay import LOSSES, Replay, Steps, replay
-from harness.proof.rounding import reference
+from harness.proof.problem import relative_error
+from harness.proof.replay import LOSSES, Replay, Steps, infer, replay
+from harness.proof.rounding import declared_errors
 from harness.proof.starts import steps_of, trained
 from harness.runs.display import Display
 from harness.runs.plan import Plan
 from harness.spec.network import Network
 from harness.spec.networks import get_network
-from harness.spec.precision import epsilon
 from harness.spec.recipe import Recipe
 from harness.spec.start import Weights
 from harness.worker import catalogue
@@ -47,11 +47,9 @@ DRAWN = 1
 # additions than so many steps of 64 images of LeNet-5.
 MOST_STEPS, LEAST_STEPS = 44, 2
 MOST_WORK = MOST_STEPS * 64 * 416_520
-# Logits: rounding of one forward pass, as a share of the largest. What the reference needed in other orders of
-# summation was 1.1e-6 in float32 at the most; kernels sum in pieces of their own.
-LOGITS = 2.0**9
-# Losses of two launches that differ by more than this share of the largest are looked at: by 1e-5 at most in the five
-# frameworks, float32. So many turns of a launch, no more: it is only time that honest launches would lose.
+# Losses of two launches that differ by more than this share of the largest are looked at; those of the five frameworks
+# were within 1.1e-6 of the reference (135 turns of LeNet-5, float32). So many turns of a launch, no more: it is only
+# time that honest launches would lose.
 ALIKE, MOST_LOOKED_AT = 1e-3, 3
 _draw = SystemRandom()
 
@@ -106,12 +104,13 @@ class Audit:
             WorkerFailed: it did something else than the reference.
         """
         folder = Path(job.output)
-        shares = [self._logits(job.entrant, file) for file in sorted(folder.glob("[il]*.npz"))]
+        series = [f"inference-{size}" for size in job.inference_sizes] + ["latency"] * bool(job.inference_sizes)
+        shares = [self._logits(job.entrant, folder / f"{name}.npz") for name in series]
         # With dropout every framework draws its own masks: what a turn must come to is not known.
         numbers = [] if self.drops else self._draw(job.turn_seed, len(said))
         numbers += [] if self.drops else self._unlike(job, said, numbers)
         for number in numbers:
-            shares.append(self._turn(job, starts, number, folder / f"turn-{number}.npz", said[number - 1]))
+            shares.append(self._turn(job, starts, number, said))
         return {"turn_seed": job.turn_seed, "audited_turns": len(numbers), "audit_share": max(shares, default=None)}
 
     def _draw(self, seed: int, turns: int) -> list[int]:
@@ -123,7 +122,7 @@ class Audit:
         """The turns, beside those that were drawn, in which a launch before this one had other losses."""
         found = []
         for number in range(1, len(said) + 1):
-            mine = _read(Path(job.output) / f"turn-{number}.npz", said[number - 1], f"turn {number}")[LOSSES]
+            mine = self._came_to(job, number, said)[LOSSES]
             same = (job.turn_seed, number, job.entrant.batch_size, job.entrant.dtype)
             other = self._losses.setdefault(same, mine)
             steps = min(len(mine), len(other), self._most_steps(job.entrant))
@@ -132,10 +131,15 @@ class Audit:
                 found.append(number)
         return _draw.sample(found, min(len(found), MOST_LOOKED_AT))
 
-    def _turn(self, job: Job, starts: Sequence[Weights], number: int, file: Path, said: str) -> float:
+    def _came_to(self, job: Job, number: int, said: Sequence[str]) -> dict[str, np.ndarray]:
+        """Losses and weights of a turn, as they were when the launch told of them."""
+        file, what = Path(job.output) / f"turn-{number}.npz", f"turn {number}"
+        return _read(file, what, {LOSSES: ()} | self.network.parameter_shapes(), said=said[number - 1])
+
+    def _turn(self, job: Job, starts: Sequence[Weights], number: int, said: Sequence[str]) -> float:
         """The largest error over its tolerance in one turn."""
-        found = _read(file, said, f"turn {number}")
-        losses, weights = found.pop(LOSSES, np.empty(0)), found
+        weights = self._came_to(job, number, said)
+        losses = weights.pop(LOSSES)
         steps = min(len(losses), self._most_steps(job.entrant))
         least = min(self._least_steps(job.entrant), self._most_steps(job.entrant))
         if steps < least:
@@ -143,8 +147,9 @@ class Audit:
                 f"The audit found {len(losses)} losses of turn {number}, which had {least} steps or more."
             )
         turn = Turn(
-            job.turn_seed, number, job.entrant.batch_size, steps, job.entrant.dtype, _inexact(job.entrant, self.recipe)
-        )
+            job.turn_seed, number, job.entrant.batch_size, steps, job.entrant.dtype,
+            declared_errors(job.entrant.backend, job.entrant.dtype, self.recipe),
+        )  # fmt: skip
         if turn not in self._replays:
             self._replays[turn] = self._replay(turn, starts)
         expected = self._replays[turn]
@@ -182,15 +187,15 @@ class Audit:
         """The largest error of answers over what rounding allows."""
         size = file.stem.rpartition("-")[2]
         name = "latency queries" if size == file.stem else f"inference in batches of {size}"
-        found = _read(file, "", f"the answers to {name}")
-        images, logits = found.pop("images"), found.pop("logits")
-        exact = reference(self.network, self.recipe, "float64")
-        exact.load_weights(found)
-        expected = exact.logits(self._prepare(self.dataset.test_images[images.reshape(-1)], "float64"))
-        if logits.size != expected.size or not np.isfinite(logits).all():
+        found = _read(file, f"the answers to {name}", {"images": (), "logits": ()} | self.network.parameter_shapes())
+        images, logits = found.pop("images").reshape(-1), found.pop("logits")
+        if not 0 <= images.min() <= images.max() < len(self.dataset.test_labels):
+            raise WorkerFailed(f"The audit found answers to {name} about images that there are not.")
+        given = self._prepare(self.dataset.test_images[images], "float32")
+        expected, allowed = infer(self.network, self.recipe, found, given, dtype=entrant.dtype)
+        if logits.size != expected.size:
             raise WorkerFailed(f"The audit found that {name} gave no logits of the right shape: {logits.shape}.")
-        off = float(np.abs(logits.reshape(expected.shape) - expected).max() / np.abs(expected).max())
-        allowed = LOGITS * epsilon(entrant.dtype)
+        off = relative_error(logits.reshape(expected.shape), expected)
         if not off <= allowed:
             raise WorkerFailed(
                 f"The audit found that {name} gave other logits than the reference has for the same weights and "
@@ -200,22 +205,30 @@ class Audit:
         return off / allowed
 
 
-def _read(file: Path, said: str, what: str) -> dict[str, np.ndarray]:
+def _read(
+    file: Path, what: str, shapes: Mapping[str, tuple[int, ...]], *, said: str | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of a launch's file.
+
+    Args:
+        shapes: name of every array that there must be -> its shape, or () for whichever it has.
+        said: the SHA-256 that the launch told before anything was drawn; None for a file that it told nothing of.
+
+    Raises:
+        WorkerFailed: the file is not there, not what was told, or not what it should be.
+    """
     try:
         content = file.read_bytes()
-        if said and hashlib.sha256(content).hexdigest() != said:
+        if said is not None and hashlib.sha256(content).hexdigest() != said:
             raise WorkerFailed(f"The audit found that what {what} came to was changed after the launch had told of it.")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            found = {name: archive[name] for name in shapes}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise WorkerFailed(f"The audit found nothing of {what} that it can read ({type(error).__name__}).") from None
-
-
-def _inexact(entrant: Entrant, recipe: Recipe) -> tuple[tuple[str, float], ...]:
-    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them."""
-    declared = getattr(catalogue.facts(entrant.backend), "INEXACT", {}).get(entrant.dtype, {})
-    adam = recipe.optimizer == "adam"
-    return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
+    wrong = [name for name, shape in shapes.items() if shape and found[name].shape != shape]
+    if wrong:
+        raise WorkerFailed(f"The audit found {wrong[0]} of shape {found[wrong[0]].shape} in {what}.")
+    return found
 
 
 def _sentence(number: int, name: str, expected: Replay, found: Steps) -> str:

@@ -82,7 +82,7 @@ def choose(network: Network, recipe: Recipe, dataset: Dataset, weights: Weights)
         part = np.arange(step * CANDIDATES * size, (step + 1) * CANDIDATES * size) % len(dataset.train_labels)
         images, labels = _images(network, dataset, part).astype(float), dataset.train_labels[part]
         distance, logits = tie_distances(network, exact.dump_weights(), images)
-        distance[_losses(logits, labels) > LARGEST_LOSS] = -np.inf
+        distance[losses_of(logits, labels) > LARGEST_LOSS] = -np.inf
         best = np.sort(np.argsort(-distance, kind="stable")[:size])
         chosen.append(part[best])
         exact.set_learning_rate(recipe.learning_rate * _share(step))
@@ -112,7 +112,7 @@ def _images(network: Network, dataset: Dataset, part: np.ndarray) -> np.ndarray:
     return prepare(dataset.train_images[part], network.input_shape, "float32")
 
 
-def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each image, (n,)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels])

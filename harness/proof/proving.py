@@ -16,7 +16,7 @@ from harness.proof import kept, trials
 from harness.proof.bisection import explain
 from harness.proof.outcome import CODE, LAUNCH, Outcome, Row, Subject
 from harness.proof.problem import Check, Problem
-from harness.proof.rounding import KINDS, ORDERS, check_declared
+from harness.proof.rounding import KINDS, ORDERS, declared_errors
 from harness.proof.starts import trained
 from harness.proof.trials import Trials
 from harness.proof.twins import hold_to, twin_of, with_twins
@@ -109,16 +109,7 @@ def _verify_together(
 
 
 def _errors(subject: Subject) -> tuple[tuple[str, float], ...]:
-    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them.
-
-    Raises:
-        InputError: it declares what nobody may.
-    """
-    inexact = getattr(catalogue.facts(subject.entrant.backend), "INEXACT", {})
-    check_declared(subject.entrant.backend, inexact)
-    declared = inexact.get(subject.entrant.dtype, {})
-    adam = subject.recipe.optimizer == "adam"
-    return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
+    return declared_errors(subject.entrant.backend, subject.entrant.dtype, subject.recipe)
 
 
 @dataclass(frozen=True)

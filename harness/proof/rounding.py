@@ -26,6 +26,7 @@ from harness.proof.problem import Problem, relative_error
 from harness.spec.network import Conv, Dense, Flatten, Network, Subsample
 from harness.spec.precision import PRECISIONS, array_dtype, epsilon
 from harness.spec.recipe import Recipe
+from harness.worker import catalogue
 from harness.worker.quantities import LOSSES, Quantities, blocks, quantities
 
 # Orders of units and images change little in a sum over the pixels of a first layer's output, which oneDNN and the
@@ -80,6 +81,19 @@ def check_declared(backend: str, inexact: Mapping[str, Mapping[str, float]]) -> 
                     f"At most {most:.1e} may be declared there, and more than 0: a larger error is a mistake, which "
                     "verification is there to find."
                 )
+
+
+def declared_errors(backend: str, dtype: str, recipe: Recipe) -> tuple[tuple[str, float], ...]:
+    """Kinds and sizes of the errors that a backend declares, as far as its recipe has anything to do with them.
+
+    Raises:
+        InputError: it declares what nobody may.
+    """
+    inexact = getattr(catalogue.facts(backend), "INEXACT", {})
+    check_declared(backend, inexact)
+    declared = inexact.get(dtype, {})
+    adam = recipe.optimizer == "adam"
+    return tuple((kind, size) for kind, size in sorted(declared.items()) if adam or kind != "adam_rate")
 
 
 class KnownErrors:
@@ -148,9 +162,13 @@ def measure(
         for errors in pool.map(errors_of, range(ORDERS)):
             worst = {name: max(value, errors[name]) for name, value in worst.items()}
             tick()
-    # A scalar can come out right by luck in every order: no tolerance is below one unit in the last place.
-    least = epsilon(problem.dtype) * LEAST.get(problem.dtype, 1.0)
+    least = least_of(problem.dtype)
     return {name: _margin(name, problem) * max(error, least) for name, error in worst.items()}
+
+
+def least_of(dtype: str) -> float:
+    """No error counts for less: a scalar can come out right by luck in every order."""
+    return epsilon(dtype) * LEAST.get(dtype, 1.0)
 
 
 def _margin(quantity: str, problem: Problem) -> float:

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.sources import Dataset, cache_folder
+from harness.errors import InputError
+from harness.files import write_atomically
 from harness.proof.rounding import reference
 from harness.runs import code
 from harness.spec.network import Network
@@ -78,12 +80,11 @@ def _read(path: Path, network: Network) -> Weights | None:
 
 
 def _keep(path: Path, weights: Weights) -> None:
-    part = path.with_suffix(f".{hashlib.sha256(weights_digest(weights).encode()).hexdigest()[:8]}.part")
+    content = io.BytesIO()
+    np.savez(content, sha256=np.array(weights_digest(weights)), **weights)  # type: ignore[arg-type]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, sha256=np.array(weights_digest(weights)), **weights)  # type: ignore[arg-type]
-        part.replace(path)
-    except OSError as error:
+        write_atomically(path, content.getvalue())
+    except (OSError, InputError) as error:
         # It is only time that is lost.
         print(f"Not kept for the next time: {error}", file=sys.stderr)

@@ -132,20 +132,15 @@ def strengthened(network: Network, recipe: Recipe, trained: Weights, images: np.
     logits = exact.logits(images.astype(float))
     last = list(trained)[-1].rpartition(".")[0]
     times = 1.0
-    while _losses(logits * times, labels).max() > MOST_LOSS:
+    while posing.losses_of(logits * times, labels).max() > MOST_LOSS:
         times /= 2
     for _ in range(MOST_DOUBLINGS):
-        losses = _losses(logits * times, labels)
-        if losses.mean() >= LEAST_LOSS or _losses(logits * times * 2, labels).max() > MOST_LOSS:
+        losses = posing.losses_of(logits * times, labels)
+        if losses.mean() >= LEAST_LOSS or posing.losses_of(logits * times * 2, labels).max() > MOST_LOSS:
             break
         times *= 2
     factor = np.float32(times)
     return {name: value * factor if name.startswith(f"{last}.") else value for name, value in trained.items()}
-
-
-def _losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels])
 
 
 def _checks(trial: Trial, found: Quantities) -> list[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from harness.commands import run as run_command
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
 from harness.proof.audit import Audit
+from harness.proof.rounding import reference
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
 from harness.spec.networks import get_network
+from harness.spec.precision import array_dtype
 from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
+from harness.worker.batches import prepare
 from harness.worker.job import Entrant, Job
 
 
@@ -87,7 +91,7 @@ def launch(tiny_dataset: Dataset, make_entrant: Callable[..., Entrant], tmp_path
     entrant = make_entrant("numpy", batch_size=8)
     job = Job(
         kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data="", weights="", turns=2, turn_seed=5,
-        output=str(tmp_path),
+        output=str(tmp_path), inference_sizes=(),
     )  # fmt: skip
     return Audit(get_network("lenet5"), LENET5, tiny_dataset), job
 
@@ -103,6 +107,12 @@ def test_what_changes_after_it_was_told_is_found(launch: tuple[Audit, Job], tmp_
         audit.check(job, [weights], ["0" * 64, "0" * 64])
 
 
+def said_of(folder: Path) -> list[str]:
+    """The digests that a launch tells."""
+    files = [folder / f"turn-{number}.npz" for number in (1, 2)]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else "" for file in files]
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no archive"])
 def test_what_cannot_be_read_is_found(launch: tuple[Audit, Job], tmp_path: Path, content: bytes | None) -> None:
     """A launch that leaves nothing to look at has not passed."""
@@ -112,18 +122,61 @@ def test_what_cannot_be_read_is_found(launch: tuple[Audit, Job], tmp_path: Path,
             (tmp_path / f"turn-{number}.npz").write_bytes(content)
 
     with pytest.raises(WorkerFailed, match=r"found nothing of turn \d that it can read"):
-        audit.check(job, [initial_weights(get_network("lenet5"), seed=0)], ["", ""])
+        audit.check(job, [initial_weights(get_network("lenet5"), seed=0)], said_of(tmp_path))
 
 
-def test_a_turn_without_steps_is_found(launch: tuple[Audit, Job], tmp_path: Path) -> None:
-    """There are no fewer losses than the shortest turn has steps."""
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"losses": np.empty(0)}, r"found 0 losses of turn \d, which had 24 steps or more"),
+        ({"conv1.bias": np.zeros(7)}, r"found conv1.bias of shape \(7,\) in turn \d"),
+        ({"conv1.bias": None}, r"found nothing of turn \d that it can read \(KeyError\)"),
+    ],
+    ids=["no losses", "another shape", "a parameter short"],
+)
+def test_a_turn_that_is_no_turn_is_found(
+    launch: tuple[Audit, Job], tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    """There are no fewer losses than the shortest turn has steps, and every parameter, with its shape."""
     audit, job = launch
     weights = initial_weights(get_network("lenet5"), seed=0)
+    arrays = {"losses": np.full(24, 2.3), **weights, **change}
     for number in (1, 2):
-        np.savez(tmp_path / f"turn-{number}.npz", losses=np.empty(0), **weights)
+        np.savez(tmp_path / f"turn-{number}.npz", **{k: v for k, v in arrays.items() if v is not None})
 
-    with pytest.raises(WorkerFailed, match=r"found 0 losses of turn \d, which had 24 steps or more"):
-        audit.check(job, [weights], ["", ""])
+    with pytest.raises(WorkerFailed, match=words):
+        audit.check(job, [weights], said_of(tmp_path))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_answers_are_held_to_their_precision(
+    launch: tuple[Audit, Job], tiny_dataset: Dataset, tmp_path: Path, dtype: str
+) -> None:
+    """Right ones pass; a tenth off, about images that there are not, or not there at all, they do not."""
+    audit, job = launch
+    job = replace(job, entrant=replace(job.entrant, dtype=dtype), turns=0, inference_sizes=(8,))
+    weights = initial_weights(get_network("lenet5"), seed=0)
+    network, images = get_network("lenet5"), np.arange(8)[None]
+    backend = reference(network, LENET5, dtype)
+    backend.load_weights(weights)
+    given = prepare(tiny_dataset.test_images[:8], network.input_shape, array_dtype(dtype))
+    logits = backend.logits(given)[None]
+
+    def share(**changes: Any) -> float:
+        for name in ("inference-8", "latency"):
+            np.savez(tmp_path / f"{name}.npz", **({"images": images, "logits": logits, **weights} | changes))
+        return audit.check(job, [weights], [])["audit_share"]
+
+    with pytest.raises(WorkerFailed, match="nothing of the answers to inference in batches of 8"):
+        audit.check(job, [weights], [])
+    assert share() <= 0.5
+    for factor in (0.9, 1.1, np.nan):
+        with pytest.raises(WorkerFailed, match="other logits than the reference has"):
+            share(logits=logits * factor)
+    with pytest.raises(WorkerFailed, match="about images that there are not"):
+        share(images=images + 10**6)
+    with pytest.raises(WorkerFailed, match="no logits of the right shape"):
+        share(logits=logits[:, :-1])
 
 
 def test_what_differs_from_an_earlier_launch_is_done_over(launch: tuple[Audit, Job], tmp_path: Path) -> None:
@@ -133,11 +186,10 @@ def test_what_differs_from_an_earlier_launch_is_done_over(launch: tuple[Audit, J
     audit.drawn[job.turn_seed] = []
     for number in (1, 2):
         np.savez(tmp_path / f"turn-{number}.npz", losses=np.full(24, 2.3), **weights)
-    said = [hashlib.sha256((tmp_path / f"turn-{number}.npz").read_bytes()).hexdigest() for number in (1, 2)]
+    said = said_of(tmp_path)
 
     assert audit.check(job, [weights], said)["audited_turns"] == 0
     assert audit.check(job, [weights], said)["audited_turns"] == 0
     np.savez(tmp_path / "turn-2.npz", losses=np.full(24, 2.2), **weights)
-    said[1] = hashlib.sha256((tmp_path / "turn-2.npz").read_bytes()).hexdigest()
     with pytest.raises(WorkerFailed, match=r"In turn 2, done over .* the loss of step 1 of 24 is 2\.2, not"):
-        audit.check(job, [weights], said)
+        audit.check(job, [weights], said_of(tmp_path))
