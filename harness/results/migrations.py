@@ -21,6 +21,7 @@ ADDED: dict[str, dict[int, str]] = {
         3: "return_steps turns turn_step_us verified batches_read_back",
         4: "controls_sha256",
         5: "turn_seed audited_turns audit_share at_work_share left_share",
+        6: "counted other_runs cpu_quota throttled_share",
     },
     "epochs": {2: "variant slowdown", 3: "train_accuracy"},
     "blocks": {3: "turn"},
@@ -36,8 +37,8 @@ ADDED: dict[str, dict[int, str]] = {
     # Of its own version; where, when and by whom older rows were measured is not known.
     "baseline": {2: "run machine machine_sha256 python_version lenet_bench_version written_by written_utc"},
 }
-# Nothing was slowed down on purpose before there was a self-test.
-KNOWN = {"slowdown": "0.0"}
+# Nothing was slowed down on purpose before there was a self-test, and every launch counted.
+KNOWN = {"slowdown": "0.0", "counted": "True"}
 
 
 def upgrade(raw: pd.DataFrame, *, table: str, version: int, path: Path) -> pd.DataFrame:

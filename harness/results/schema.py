@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 BASELINE_VERSION = 2
 
 
@@ -65,6 +65,8 @@ weights_sha256    | text |  | digest of the initial weights as the backend gave 
 batches_sha256    | text |  | digest of a sample of batches as the backend read them back from its device
 batches_read_back | int  | batches | that the digest is of: all of an epoch with --audit-batches
 status            | text |  | ok or failed
+counted           | bool |  | whether figures are made of it: not where its round was cut off and done again
+other_runs        | int  | runs | of lenet-bench that were under way on this machine beside it
 error             | text |  | why it failed
 started_utc       | text |  | ISO 8601
 launch_s          | real | s | the whole process, training included
@@ -102,6 +104,8 @@ context_switches_per_step | real | switches | voluntary and not, in steady train
 preemptions_per_step | real | switches | not voluntary: something else wanted the CPU
 cpu_s_user        | real | s | processor time in user mode, in steady training
 cpu_s_system      | real | s | processor time in the kernel, in steady training
+cpu_quota         | real | CPUs | that the cgroup allows at most; empty for no limit
+throttled_share   | real | 1 | share of the cgroup's periods, in steady training, in which the limit was met
 steal_share       | real | 1 | share of the CPUs' time that the hypervisor gave to others, in steady training
 other_load        | real | CPUs | that everything else on the machine used, in steady training
 frequency_mhz     | real | MHz | of the CPUs, as the kernel says, around steady training
