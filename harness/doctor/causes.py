@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import fdtrc
 
 from harness.analysis.statistics import LEAST_ROUNDS
 from harness.results.schema import ENTRANT
@@ -142,7 +142,7 @@ def _moved_together(timed: pd.DataFrame, entrant: pd.Series, speed: pd.Series) -
     # Not zero: entrants may move together to the last digit.
     within = max(float(((speed - rounds) ** 2).sum()) / freedom, between * 1e-12)
     share = (between - within) / (between + (len(speed) / count - 1) * within)
-    if share <= SHARED or stats.f.sf(between / within, count - 1, freedom) > CHANCE:
+    if share <= SHARED or fdtrc(count - 1, freedom, between / within) > CHANCE:
         return ""
     return (
         f"the machine itself changed speed between rounds (all entrants moved together, {share:.0%} of the variance): "

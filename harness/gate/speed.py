@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from harness.analysis.comparison import compare_entrants
-from harness.analysis.statistics import LEAST_ROUNDS, LEVEL, Interval
+from harness.analysis.statistics import LEAST_ROUNDS, LEVEL, Interval, student
 from harness.errors import InputError
 from harness.files import ROOT
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict
@@ -202,11 +202,11 @@ def rounds_more(ratio: Interval, limit: float) -> str:
     """How many rounds more would tell, if ratio and spread stay as they are: a sentence."""
     if ratio.count < 2 or not math.isfinite(ratio.low):
         return f"{LEAST_ROUNDS} rounds are the least: {LEAST_ROUNDS - ratio.count} more."
-    quantile = float(stats.t.ppf((1 + LEVEL) / 2, ratio.count - 1))
+    quantile = student((1 + LEVEL) / 2, ratio.count - 1)
     spread = math.log(ratio.high / ratio.low) / 2 / quantile * math.sqrt(ratio.count)
     distance = abs(math.log(ratio.estimate / limit))
     numbers = np.arange(max(ratio.count + 1, LEAST_ROUNDS), MOST_ROUNDS + 1)
-    halves = stats.t.ppf((1 + LEVEL) / 2, numbers - 1) * spread / np.sqrt(numbers)
+    halves = stdtrit(numbers - 1, (1 + LEVEL) / 2) * spread / np.sqrt(numbers)
     enough = numbers[halves < distance]
     if not len(enough):
         return f"More than {MOST_ROUNDS} rounds would be needed: the ratio is too near the limit. Widen --margin."

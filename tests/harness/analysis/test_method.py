@@ -71,12 +71,6 @@ MACHINES = {
 machines = pytest.mark.parametrize("machine", list(MACHINES.values()), ids=list(MACHINES))
 
 
-@pytest.fixture(autouse=True)
-def quick_quantiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remember Student's quantiles, which would take most of the time: few of them differ."""
-    monkeypatch.setattr(stats.t, "ppf", functools.cache(stats.t.ppf))
-
-
 def blocks_of(machine: Machine, *, ratios: Sequence[float], trials: int, rounds: int, seed: int) -> Array:
     """Images/s of blocks, (trials, rounds, entrants, BLOCKS); the entrants of a round are launched in random order."""
     random = np.random.default_rng(seed)
