@@ -167,7 +167,8 @@ class Launching:
         except WorkerFailed as error:
             # One that cannot be launched has not passed, and the others go on.
             return self._no_outcome(subject, str(error), before)
-        checks = problem.check(quantities, tried.check(quantities))
+        right = all(check.passed for check in problem.check(quantities))
+        checks = problem.check(quantities, tried.check(quantities, patient=right))
         sentences = explain(problem, quantities, checks)
         changed = code.changed(before, code.digests(entrant.backend))
         if changed:

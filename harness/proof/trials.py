@@ -77,9 +77,13 @@ class Trials:
             arrays |= {f"{trial.name}/start/{name}": value for name, value in trial.start.items()}
         np.savez(path, **arrays)  # type: ignore[arg-type]
 
-    def check(self, found: Quantities) -> list[Check]:
-        """A check of the losses and one of each parameter, of every trial."""
-        return [check for trial in self.trials for check in _checks(trial, found)]
+    def check(self, found: Quantities, *, patient: bool = True) -> list[Check]:
+        """A check of the losses and one of each parameter, of every trial.
+
+        Args:
+            patient: as `Replay.shares`.
+        """
+        return [check for trial in self.trials for check in _checks(trial, found, patient=patient)]
 
 
 def pose(
@@ -143,12 +147,12 @@ def strengthened(network: Network, recipe: Recipe, trained: Weights, images: np.
     return {name: value * factor if name.startswith(f"{last}.") else value for name, value in trained.items()}
 
 
-def _checks(trial: Trial, found: Quantities) -> list[Check]:
+def _checks(trial: Trial, found: Quantities, *, patient: bool) -> list[Check]:
     """Losses: of the step that needs most of what is allowed, both over the largest loss. Weights: of the movement."""
     done_over, wanted = trial.done_over, trial.done_over.expected.losses
     losses = found.get(f"{trial.name}: {LOSSES}", np.empty(0))
     weights = {name: found[key] for name in trial.start if (key := f"{trial.name}: {name}") in found}
-    shares = done_over.shares(Steps(losses, weights))
+    shares = done_over.shares(Steps(losses, weights), patient=patient)
     scale = np.abs(wanted).max()
     step = 0 if np.isnan(shares[LOSSES]) else int((np.abs(losses - wanted) / done_over.losses).argmax())
     tolerances = {LOSSES: float(done_over.losses[step] / scale), **done_over.weights}

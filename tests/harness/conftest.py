@@ -313,7 +313,7 @@ def call(
 ) -> Callable[..., tuple[int, str, str]]:
     """Return a function that calls the command line in this process; what it does not catch fails the test.
 
-    Runs do not verify first, as in `start_cli`.
+    Runs do not verify first, unless they are called with --verified, as in `start_cli`.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -321,8 +321,9 @@ def call(
     monkeypatch.setenv("TERM", "dumb")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        unverified = ["--unverified"] if arguments[:1] == ("run",) and "--help" not in arguments else []
-        monkeypatch.setattr(sys, "argv", ["lenet-bench", *arguments, *unverified])
+        unverified = arguments[:1] == ("run",) and not {"--help", "--verified"} & set(arguments)
+        given = [*(each for each in arguments if each != "--verified"), *["--unverified"] * unverified]
+        monkeypatch.setattr(sys, "argv", ["lenet-bench", *given])
         with pytest.raises(SystemExit) as caught:
             command_line()
         out, err = capsys.readouterr()

@@ -33,7 +33,7 @@ from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN, quantities
 
 LENET = get_network("lenet5")
 IDEAL = {name: np.array(value) for name, value in asynchrony.IDEAL.items()}
-UNSYNCHRONISED = ("unsynchronised_update", "lazy")
+UNSYNCHRONISED = ("unsynchronised_update",)
 WRONG = ("average_pool", *UNSYNCHRONISED)
 
 

@@ -215,16 +215,16 @@ def test_code_that_changes_while_it_is_verified_does_not_pass(
     assert list(own_cache.glob("certificates/*")) == []
 
 
-def test_run_verifies_first(cli: Any, drawn_cache: Path, tmp_path: Path) -> None:
+def test_run_verifies_first(small: None, tiny_commands: None, call: Any, own_cache: Path, tmp_path: Path) -> None:
     """`run` of a wrong backend ends with 1 before anything is timed; with --unverified its rows say so."""
     options = "--data-set drawn-digits --epochs 0 --rounds 1 --steady-s 0.1 --inference-sizes none --name".split()  # noqa: SIM905
 
-    code, _, err = cli("run", "-b", "summed_loss", *options, "one", "--verified")
+    code, _, err = call("run", "-b", "summed_loss", *options, "one", "--verified")
 
     assert code == 1
     assert "summed_loss eager: First difference: gradient of dense3.bias" in err
     assert not (tmp_path / "results" / "one").exists()
-    code, _, _ = cli("run", "-b", "summed_loss", *options, "two", "--unverified")
+    code, _, _ = call("run", "-b", "summed_loss", *options, "two", "--unverified")
     assert code == 0
     header, row = (tmp_path / "results" / "two" / "launches.csv").read_text().splitlines()[:2]
     assert dict(zip(header.split(","), row.split(",")))["verified"] == "False"
