@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.analysis import joining as joining
+from harness.analysis.conditions import conditions
 from harness.analysis.summary import accuracy_spread, inference_sweep, summarise
 from harness.commands.options import Base
 from harness.doctor.causes import likely_cause
@@ -51,7 +52,7 @@ def compare(
     if format_ == "json":
         raise InputError("--apart makes several tables, and JSON holds one. Give --format csv, or one run at a time.")
     found = joining.choose_entrants(joining.read_runs(runs), entrant or [])
-    reason = joining.difference(found.timed)
+    reason = joining.difference(found.timed, found.machines)
     if reason:
         warn(f"set apart: {reason}")
     for number, part in enumerate(joining.comparable_sets(found)):
@@ -77,7 +78,9 @@ def show(runs: joining.Runs, *, base: str, format_: str) -> None:
         return
     console = layout.stdout()
     if len(summary):
-        run_tables.show_summary(console, summary, inference_sweep(summary, runs.timed, runs.inference))
+        run_tables.show_summary(
+            console, summary, inference_sweep(summary, runs.timed, runs.inference), conditions=conditions(runs.timed)
+        )
         if (summary["verdict"] == "cannot tell").any():
             show_cause(console, runs.timed)
     show_accuracy(console, runs.epochs)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtrc
 
+from harness.analysis.conditions import THROTTLED_SHARE
 from harness.analysis.statistics import LEAST_ROUNDS
 from harness.results.schema import ENTRANT
 from harness.worker import host
@@ -87,7 +88,12 @@ def _counters(timed: pd.DataFrame, entrant: pd.Series, speed: pd.Series) -> list
     faults, preemptions = _numbers(timed, "page_faults_per_step"), _numbers(timed, "preemptions_per_step")
     more_faults = faults - faults.groupby(entrant).transform("min")
     unsteady = 1 - _numbers(timed, "steady").fillna(1)
+    throttled, others = _numbers(timed, "throttled_share"), _numbers(timed, "other_runs")
     rows = [
+        (throttled, throttled > THROTTLED_SHARE, "the cgroup's CPU quota stopped it in {:.0%} of its periods "
+         "(throttled_share) in {}; raise the quota, or pin without one (lenet-bench doctor)."),
+        (others, others > 0, "another lenet-bench was at work on this machine (other_runs) beside {1}; let one end "
+         "before the next begins."),
         (steal, steal > STEAL_SHARE, "the hypervisor gave {:.1%} of our CPUs to others (steal_share) in {}; come back "
          "when the host is quieter, or take CPUs that are not shared."),
         (load, load > OTHER_LOAD, "other processes took {:.1f} of a CPU (other_load) in {}; stop them, or see "

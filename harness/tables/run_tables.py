@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,16 @@ START_FORMS = {"import_s": ".2f", "build_s": ".2f", "first_step_s": ".3f", "firs
 UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2f"}
 
 
-def show_summary(console: Console, summary: pd.DataFrame, sweep: pd.DataFrame) -> None:
+def show_summary(
+    console: Console, summary: pd.DataFrame, sweep: pd.DataFrame, *, conditions: Sequence[str] = ()
+) -> None:
     """Print training, start-up, inference, machine and memory: tables that each fit 80 columns.
 
     Several runs get a letter each, which stands behind the backend and is explained below.
 
     Args:
         sweep: images per second of each entrant (rows as in `summary`) at each batch size (columns).
+        conditions: what else must be known of the speeds (`harness.analysis.conditions`), a sentence each.
     """
     runs = list(dict.fromkeys(sorted(summary["run"])))
     letters = {run: f" {chr(ord('A') + number % 26)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
@@ -35,6 +39,8 @@ def show_summary(console: Console, summary: pd.DataFrame, sweep: pd.DataFrame) -
     console.print(Text(_title("Training, steady", named), style="bold"), soft_wrap=True)
     console.print(speed_table(named))
     _footnotes(console, named)
+    for sentence in conditions:
+        console.print(Text(sentence, style="bold"))
     console.print(Text("\nStart-up, seconds: mean and half of its 95 % interval", style="bold"))
     console.print(start_table(named))
     if named["latency_ms_p50"].notna().any():

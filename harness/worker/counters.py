@@ -32,6 +32,7 @@ class _Start:
     frequency_mhz: float | None
     energy: list[int | None]
     times: _Times
+    periods: list[host.CpuPeriods | None]
     usage: resource.struct_rusage
 
 
@@ -48,6 +49,8 @@ class Counters:
         self._cpus = sorted(cpus or os.sched_getaffinity(0))
         self._root = root
         self._meters = energy.meters(root, device=device)
+        self._groups = host.cgroups_with_cpu_limit(root)
+        self._quota = host.cgroup_cpu_limit(root)
         self._start: _Start | None = None
 
     def start(self) -> None:
@@ -57,6 +60,7 @@ class Counters:
             frequency_mhz=self._frequency_mhz(),
             energy=[meter.read() for meter in self._meters],
             times=self._times(),
+            periods=self._periods(),
             usage=resource.getrusage(resource.RUSAGE_SELF),
         )
 
@@ -75,31 +79,42 @@ class Counters:
             `other_load`: CPUs that all other processes of the machine kept busy, on average.
             `frequency_mhz`: of our CPUs, mean of the two ends.
             `energy_j`, `energy_source`: joules, and what they were counted of (harness.worker.energy).
-            The last five are None where the machine does not tell; counts are of getrusage(2).
+            `cpu_quota`: CPUs that the control groups allow at most; None for no limit.
+            `throttled_share`: share of the periods in which their limit was met, 0..1; None where no period ended.
+            `cpu_periods`: what that is a share of, a `host.CpuPeriods` for each group with a limit.
+            From `steal_share` on they are None where the machine does not tell; counts are of getrusage(2).
 
         Raises:
             RuntimeError: `start` was not called.
             ValueError: there were no steps.
         """
         end = resource.getrusage(resource.RUSAGE_SELF)
-        times = self._times()
+        times, periods = self._times(), self._periods()
         if self._start is None:
             raise RuntimeError("Counters.stop() before Counters.start(): there is no interval to count over.")
         if steps < 1:
             raise ValueError(f"Counters are per step, and {steps} steps were made.")
         start, row = self._start, _usage(self._start.usage, end, steps)
         joules = self._joules(start.energy)
+        spent = [_spent(before, after) for before, after in zip(start.periods, periods, strict=True)]
         return row | {
             "steal_share": _steal_share(start.times.ours, times.ours),
             "other_load": _other_load(start.times, times, own=row["cpu_s_user"] + row["cpu_s_system"]),
             "frequency_mhz": _mean([start.frequency_mhz, self._frequency_mhz()]),
             "energy_j": joules,
             "energy_source": None if joules is None else " + ".join(meter.source for meter in self._meters),
+            "cpu_quota": self._quota,
+            "throttled_share": _throttled_share(spent),
+            "cpu_periods": spent,
         }
 
     def _times(self) -> _Times:
         everything, clock_s = host.cpu_times(None, self._root), time.monotonic()
         return _Times(clock_s, everything, ours=host.cpu_times(self._cpus, self._root))
+
+    def _periods(self) -> list[host.CpuPeriods | None]:
+        # Without a limit, as nearly always, this reads nothing.
+        return [host.cpu_periods(group) for group in self._groups]
 
     def _frequency_mhz(self) -> float | None:
         return _mean([host.frequency_mhz(cpu, self._root) for cpu in self._cpus])
@@ -113,14 +128,21 @@ class Counters:
 def combine(parts: Sequence[tuple[int, float, dict[str, Any]]]) -> dict[str, Any]:
     """One row of several intervals: what is per step weighted by steps, shares by time, seconds and joules summed.
 
+    A turn is often shorter than a period of its control group, so that share is made of all turns' periods together.
+
     Args:
         parts: steps, seconds and what `stop` returned of each interval.
     """
+    periods = [_sum(group) for group in zip(*(part[2]["cpu_periods"] for part in parts), strict=True)]
     steps, seconds = [part[0] for part in parts], [part[1] for part in parts]
     combined: dict[str, Any] = {}
     for name, first in parts[0][2].items():
         values = [part[2][name] for part in parts]
-        if name == "energy_source":
+        if name == "cpu_periods":
+            continue
+        if name == "throttled_share":
+            combined[name] = _throttled_share(periods)
+        elif name in ("energy_source", "cpu_quota"):
             combined[name] = None if None in values else first
         elif None in values:
             combined[name] = None
@@ -140,6 +162,25 @@ def _usage(start: resource.struct_rusage, end: resource.struct_rusage, steps: in
         "cpu_s_user": end.ru_utime - start.ru_utime,
         "cpu_s_system": end.ru_stime - start.ru_stime,
     }
+
+
+def _spent(before: host.CpuPeriods | None, after: host.CpuPeriods | None) -> host.CpuPeriods | None:
+    return None if before is None or after is None else after - before
+
+
+def _sum(periods: Sequence[host.CpuPeriods | None]) -> host.CpuPeriods | None:
+    total = host.CpuPeriods(0, 0)
+    for each in periods:
+        if each is None:
+            return None
+        total += each
+    return total
+
+
+def _throttled_share(periods: Sequence[host.CpuPeriods | None]) -> float | None:
+    """Of the control group whose limit was met most often; None where none has a limit, or no period ended."""
+    shares = [each.throttled / each.total for each in periods if each is not None and each.total > 0]
+    return min(1.0, max(0.0, *shares)) if shares else None
 
 
 def _steal_share(before: host.CpuTimes | None, after: host.CpuTimes | None) -> float | None:

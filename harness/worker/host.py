@@ -42,6 +42,25 @@ class CpuTimes:
         return CpuTimes(self.busy - earlier.busy, self.steal - earlier.steal, self.total - earlier.total)
 
 
+@dataclass(frozen=True)
+class CpuPeriods:
+    """Periods of a control group whose CPU time is limited, since the group was made.
+
+    Attributes:
+        total: in which one of its processes wanted to run.
+        throttled: in which it had used up what it may, and stood still until the next.
+    """
+
+    total: int
+    throttled: int
+
+    def __sub__(self, earlier: CpuPeriods) -> CpuPeriods:
+        return CpuPeriods(self.total - earlier.total, self.throttled - earlier.throttled)
+
+    def __add__(self, other: CpuPeriods) -> CpuPeriods:
+        return CpuPeriods(self.total + other.total, self.throttled + other.throttled)
+
+
 def cpu_times(cpus: Sequence[int] | None, root: Path = ROOT) -> CpuTimes | None:
     """Seconds that these CPUs have spent; None stands for all CPUs of the machine, the aggregate line."""
     wanted = {"cpu"} if cpus is None else {f"cpu{cpu}" for cpu in cpus}
@@ -133,10 +152,24 @@ def cgroup_cpu_limit(root: Path = ROOT) -> float | None:
     Source: `cpu.max` in https://docs.kernel.org/admin-guide/cgroup-v2.html, `cpu.cfs_quota_us` in
     https://docs.kernel.org/scheduler/sched-bwc.html (version 1).
     """
-    limits = [_cpu_limit((_read(folder, "cpu.max") or "").split()) for folder in _cgroup_folders("", root)]
-    for folder in _cgroup_folders("cpu", root):
-        limits.append(_cpu_limit([_read(folder, "cpu.cfs_quota_us") or "", _read(folder, "cpu.cfs_period_us") or ""]))
-    return min((limit for limit in limits if limit is not None), default=None)
+    return min((limit for _, limit in _limited_groups(root)), default=None)
+
+
+def cgroups_with_cpu_limit(root: Path = ROOT) -> list[Path]:
+    """Folders of this process's control group and its parents, as far as they limit CPU time; most have none."""
+    return [folder for folder, _ in _limited_groups(root)]
+
+
+def cpu_periods(group: Path) -> CpuPeriods | None:
+    """How often a control group that has a limit met it, as its `cpu.stat` says: one small file is read.
+
+    Args:
+        group: of `cgroups_with_cpu_limit`.
+    """
+    cells = [line.split() for line in (_read(group, "cpu.stat") or "").splitlines()]
+    counts = {row[0]: _integer(row[1]) for row in cells if len(row) == 2}
+    total, throttled = counts.get("nr_periods"), counts.get("nr_throttled")
+    return None if total is None or throttled is None else CpuPeriods(total, throttled)
 
 
 def cgroup_memory_limit_bytes(root: Path = ROOT) -> int | None:
@@ -219,6 +252,15 @@ def _cpu_limit(cells: list[str]) -> float | None:
         return None
     quota, period = _integer(cells[0]), _integer(cells[1])
     return quota / period if quota and period and quota > 0 and period > 0 else None
+
+
+def _limited_groups(root: Path) -> list[tuple[Path, float]]:
+    """Control groups with a limit of CPU time, each once, and how many CPUs it allows."""
+    found = {folder: _cpu_limit((_read(folder, "cpu.max") or "").split()) for folder in _cgroup_folders("", root)}
+    for folder in _cgroup_folders("cpu", root):
+        quota = [_read(folder, "cpu.cfs_quota_us") or "", _read(folder, "cpu.cfs_period_us") or ""]
+        found.setdefault(folder, _cpu_limit(quota))
+    return [(folder, limit) for folder, limit in found.items() if limit is not None]
 
 
 def _cgroup_folders(controller: str, root: Path) -> Iterator[Path]:

@@ -46,6 +46,10 @@ def where_slow(high: float, low: float = 0.0) -> list[float]:
         ({"other_load": where_slow(0.4, 0.02)},
          "most likely: other processes took 0.4 of a CPU (other_load) in 2 of 6 launches; stop them, or see "
          "lenet-bench doctor."),
+        ({"throttled_share": where_slow(0.4)},
+         "most likely: the cgroup's CPU quota stopped it in 40% of its periods (throttled_share) in 2 of 6 launches; "),
+        ({"other_runs": [int(slow) for slow in SLOW]},
+         "most likely: another lenet-bench was at work on this machine (other_runs) beside 2 of 6 launches; "),
         ({"steal_share": where_slow(0.03, 0.001)},
          "most likely: the hypervisor gave 3.0% of our CPUs to others (steal_share) in 2 of 6 launches; "),
         ({"page_faults_per_step": where_slow(650.0, 2.0)},
@@ -56,7 +60,7 @@ def where_slow(high: float, low: float = 0.0) -> list[float]:
         ({"peak_gflops": where_slow(90.0, 100.0)},
          "most likely: the machine's own matrix multiplication (peak_gflops) varied by 5.4% between rounds: "),
     ],
-    ids=["load", "steal", "faults", "preemptions", "steady", "peak"],
+    ids=["load", "quota", "other runs", "steal", "faults", "preemptions", "steady", "peak"],
 )  # fmt: skip
 def test_cause_that_goes_along_with_slow_launches(columns: dict[str, list[Any]], expected: str) -> None:
     """Every counter, high in the slow launches and low in the others, is blamed, with its size and how often."""

@@ -71,6 +71,17 @@ def shown(rows: list[dict[str, Any]], sweep: pd.DataFrame | None = None, *, widt
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
+def test_conditions_stand_below_the_speeds() -> None:
+    """What must be known of the speeds is read before the next table begins."""
+    out = io.StringIO()
+    console = Console(file=out, width=200, highlight=False)
+
+    run_tables.show_summary(console, frame_of(rows_of(), SUMMARY), sweep_of(5), conditions=["A [quota] held it."])
+
+    first, _ = out.getvalue().split("Start-up")
+    assert first.rstrip().endswith("A [quota] held it.")
+
+
 TABLES: dict[str, Callable[[pd.DataFrame], Table]] = {
     "speed": run_tables.speed_table,
     "start": run_tables.start_table,

@@ -8,16 +8,19 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from harness.worker.counters import Counters, combine
+from harness.worker.host import CpuPeriods
 
 KEYS = [
     "page_faults_per_step", "context_switches_per_step", "preemptions_per_step", "cpu_s_user", "cpu_s_system",
-    "steal_share", "other_load", "frequency_mhz", "energy_j", "energy_source",
+    "steal_share", "other_load", "frequency_mhz", "energy_j", "energy_source", "cpu_quota", "throttled_share",
+    "cpu_periods",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[3]
 
@@ -174,14 +177,15 @@ def test_energy_of_a_graphics_card_is_asked_of_its_own_library(
 
 
 def test_machine_that_tells_nothing(machine: MadeUp, tmp_path: Path) -> None:
-    """Without /proc and /sys the same keys, of which five are None."""
+    """Without /proc and /sys the same keys, of which seven are None, and no periods."""
     counters = Counters([1], tmp_path / "nothing")
     counters.start()
 
     row = counters.stop(1)
 
     assert list(row) == KEYS
-    assert [key for key, value in row.items() if value is None] == KEYS[5:]
+    assert [key for key, value in row.items() if value is None] == KEYS[5:-1]
+    assert row["cpu_periods"] == []
 
 
 def test_no_time_at_all_is_no_share(machine: MadeUp) -> None:
@@ -202,6 +206,114 @@ def test_cpus_are_those_of_the_process_unless_given(machine: MadeUp, monkeypatch
     machine.pass_time(seconds=1, user=(0, 0), steal=(100, 50))
 
     assert counters.stop(1)["steal_share"] == pytest.approx(0.5)
+
+
+VERSIONS = {
+    "2": ("0::/pod/own\n", {"pod/own/cpu.max": "25000 100000", "pod/cpu.max": "400000 100000"}, "{}/cpu.stat"),
+    "1": ("4:cpu,cpuacct:/pod/own\n",
+          {"cpu/pod/own/cpu.cfs_quota_us": "25000", "cpu/pod/own/cpu.cfs_period_us": "100000",
+           "cpu/pod/cpu.cfs_quota_us": "400000", "cpu/pod/cpu.cfs_period_us": "100000"}, "cpu/{}/cpu.stat"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_quota_is_counted_in_periods(machine: MadeUp, version: str) -> None:
+    """Both versions of control groups: what the worst of the groups with a limit says of this interval alone."""
+    own, limits, stat = VERSIONS[version]
+    machine.put("proc/self/cgroup", own)
+    for path, text in limits.items():
+        machine.put(f"sys/fs/cgroup/{path}", text)
+
+    def count(group: str, total: int, throttled: int) -> None:
+        text = f"nr_periods {total}\nnr_throttled {throttled}\nthrottled_time 5"
+        machine.put(f"sys/fs/cgroup/{stat.format(group)}", text)
+
+    count("pod/own", 1000, 900)
+    count("pod", 1000, 0)
+    counters = Counters([1], machine.root)
+    counters.start()
+    count("pod/own", 1008, 906)
+    count("pod", 1010, 1)
+
+    row = counters.stop(1)
+
+    assert (row["cpu_quota"], row["throttled_share"]) == (0.25, 0.75)
+
+
+def test_without_a_limit_nothing_of_groups_is_read(machine: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read around timed blocks is read of few machines: not of those without a quota."""
+    machine.put("proc/self/cgroup", "0::/own\n")
+    machine.put("sys/fs/cgroup/own/cpu.max", "max 100000")
+    machine.put("sys/fs/cgroup/own/cpu.stat", "nr_periods 5\nnr_throttled 5")
+    counters = Counters([1], machine.root)
+    monkeypatch.setattr("harness.worker.host.cpu_periods", lambda group: pytest.fail(f"{group} was read"))
+    counters.start()
+
+    row = counters.stop(1)
+
+    assert (row["cpu_quota"], row["throttled_share"]) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["nr_periods x\nnr_throttled 1", "nr_periods 5", "", "nr_throttled\n"])
+def test_group_that_does_not_say_how_often_is_no_share(machine: MadeUp, text: str) -> None:
+    """A limit that is known, and counts that are not."""
+    machine.put("proc/self/cgroup", "0::/own\n")
+    machine.put("sys/fs/cgroup/own/cpu.max", "150000 100000")
+    machine.put("sys/fs/cgroup/own/cpu.stat", text)
+    counters = Counters([1], machine.root)
+    counters.start()
+
+    row = counters.stop(1)
+
+    assert (row["cpu_quota"], row["throttled_share"]) == (1.5, None)
+    assert combine([(1, 1.0, row), (1, 1.0, row)])["throttled_share"] is None
+
+
+@pytest.fixture
+def quarter_cpu() -> Iterator[Path]:
+    """A control group of this machine that allows a quarter of a CPU."""
+    first = Path("/sys/fs/cgroup/cpu").is_dir()
+    mount, file, quota = ("cpu", "cpu.cfs_quota_us", "25000") if first else ("", "cpu.max", "25000 100000")
+    group = Path("/sys/fs/cgroup", mount, f"lenet-bench-test-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        (group / file).write_text(quota)
+        yield group
+    except OSError as error:
+        pytest.skip(f"no quota can be set here: {error}")
+    finally:
+        group.rmdir()
+
+
+BUSY = """
+import time
+from harness.worker.counters import Counters, combine
+counters, parts = Counters(), []
+for _ in range(4):
+    counters.start()
+    end = time.monotonic() + 0.25
+    while time.monotonic() < end:
+        pass
+    parts.append((1, 0.25, counters.stop(1)))
+row = combine(parts)
+print(row["cpu_quota"], row["throttled_share"])
+"""
+
+
+def test_real_quota_of_a_quarter_cpu(quarter_cpu: Path) -> None:
+    """A process that wants a whole CPU of a group that allows a quarter stands still in nearly every period."""
+    done = subprocess.run(
+        ["sh", "-c", f'echo $$ > {quarter_cpu}/cgroup.procs && exec "$0" -c "$1"', sys.executable, BUSY],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+
+    quota, share = map(float, done.stdout.split())
+
+    assert quota == 0.25
+    assert share > 0.6
 
 
 def test_misuse_is_refused(machine: MadeUp) -> None:
@@ -244,9 +356,15 @@ def test_intervals_are_combined() -> None:
     """Counts per step weigh by steps, shares by seconds; seconds and joules add up; what one lacks is missing."""
     first = {
         "page_faults_per_step": 1.0, "cpu_s_user": 2.0, "steal_share": 0.1, "other_load": 0.5, "energy_j": 3.0,
-        "energy_source": "RAPL", "frequency_mhz": None,
+        "energy_source": "RAPL", "frequency_mhz": None, "cpu_quota": 0.5, "throttled_share": 1.0,
+        "cpu_periods": [CpuPeriods(1, 1), CpuPeriods(1, 0)],
     }  # fmt: skip
-    second = first | {"page_faults_per_step": 4.0, "steal_share": 0.4, "other_load": 0.0, "frequency_mhz": 2000.0}
+    # A turn may be shorter than a period, and end none.
+    third = first | {"throttled_share": None, "cpu_periods": [CpuPeriods(0, 0), CpuPeriods(0, 0)]}
+    periods = {"throttled_share": 1 / 3, "cpu_periods": [CpuPeriods(3, 1), CpuPeriods(2, 0)]}
+    second = (
+        first | periods | {"page_faults_per_step": 4.0, "steal_share": 0.4, "other_load": 0.0, "frequency_mhz": 2000.0}
+    )
 
     row = combine([(10, 3.0, first), (20, 1.0, second)])
 
@@ -255,5 +373,8 @@ def test_intervals_are_combined() -> None:
     assert row["steal_share"] == pytest.approx((3 * 0.1 + 1 * 0.4) / 4)
     assert row["other_load"] == pytest.approx(3 * 0.5 / 4)
     assert (row["energy_j"], row["energy_source"], row["frequency_mhz"]) == (6.0, "RAPL", None)
+    assert "cpu_periods" not in row
+    assert (row["cpu_quota"], row["throttled_share"]) == (0.5, 0.5)
+    assert combine([(10, 3.0, first), (1, 1.0, third)])["throttled_share"] == 1.0
     without = combine([(10, 3.0, first), (20, 1.0, second | {"energy_j": None, "energy_source": None})])
     assert (without["energy_j"], without["energy_source"]) == (None, None)
