@@ -38,6 +38,10 @@ ADVICE = {
         "A group that has used its quota up stands still until the next period, 0.1 s by default "
         "(https://docs.kernel.org/scheduler/sched-bwc.html), in the middle of what is timed.",
     ),
+    "other runs": Advice(
+        "Wait until it has ended, or end it.",
+        "Two runs take caches, memory and, where both are pinned to the same CPUs, half of the time from each other.",
+    ),
     "governor": Advice(
         "Until the next start:\n    sudo cpupower frequency-set -g performance",
         "The clock no longer follows the load, which differs from launch to launch "

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.conditions import THROTTLED_SHARE
 from harness.doctor.advice import ADVICE, CPUS
 from harness.doctor.yardsticks import Steadiness
 from harness.worker import energy, host
@@ -57,7 +58,9 @@ class Patient:
         device: `cpu` or `gpu`.
         steal_share: of the chosen CPUs' time, over the sampled interval (harness.worker.counters).
         other_load: CPUs that other processes used in it.
+        throttled_share: of the control group's periods, while the yardsticks kept a CPU busy; None without a limit.
         steadiness: of the machine itself (harness.doctor.yardsticks).
+        others: runs that are under way on this machine, a sentence each.
     """
 
     root: Path
@@ -67,7 +70,9 @@ class Patient:
     device: str
     steal_share: float | None
     other_load: float | None
+    throttled_share: float | None
     steadiness: Steadiness
+    others: tuple[str, ...] = ()
 
     @property
     def virtual(self) -> bool:
@@ -106,10 +111,19 @@ def cpu_limit(patient: Patient) -> Finding:
     limit = host.cgroup_cpu_limit(patient.root)
     if limit is None:
         return finding("cgroup CPU limit", "none", "good")
-    found = f"{limit:g} CPU for {_threads(patient.threads)}"
-    if limit >= patient.threads:
+    share = patient.throttled_share
+    met = "" if share is None else f", met in {share:.0%} of its periods by one busy thread"
+    found = f"{limit:g} CPU for {_threads(patient.threads)}{met}"
+    if limit >= patient.threads and not (share or 0) > THROTTLED_SHARE:
         return finding("cgroup CPU limit", found, "good")
     return finding("cgroup CPU limit", found, "bad", "cgroup CPU limit", threads=patient.threads)
+
+
+def other_runs(patient: Patient) -> Finding:
+    """Runs that are under way: they would be timed together with the next."""
+    if not patient.others:
+        return finding("other runs", "none", "good")
+    return finding("other runs", " ".join(patient.others), "bad", "other runs")
 
 
 def governor(patient: Patient) -> Finding:
@@ -262,8 +276,8 @@ def perf(patient: Patient) -> Finding:
 
 # In the order in which they are shown.
 CHECKS: tuple[Callable[[Patient], Finding], ...] = (
-    usable_cpus, pinning, cpu_limit, governor, boost, siblings, virtual, steal, load, memory, memory_limit, swap,
-    huge_pages, clocksource, clock, core_speed, memory_speed, energy_meters, perf,
+    usable_cpus, pinning, cpu_limit, other_runs, governor, boost, siblings, virtual, steal, load, memory, memory_limit,
+    swap, huge_pages, clocksource, clock, core_speed, memory_speed, energy_meters, perf,
 )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def examine(
     threads: int,
     root: Path = host.ROOT,
     device: str = "cpu",
+    others: Sequence[str] = (),
     seconds: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
     measure: Callable[[int], yardsticks.Steadiness] = yardsticks.measure,
@@ -40,6 +41,7 @@ def examine(
         threads: that a launch is to have; 0 where the framework chooses.
         root: of the file system that /proc and /sys are read from.
         device: `cpu` or `gpu`, whose energy counter is looked for.
+        others: runs that are under way on this machine, a sentence each; the command knows them.
         seconds: how long others' use of the CPUs is watched.
         pause: lets that time pass without using a CPU.
         measure: the yardsticks, on the CPU that is given.
@@ -54,6 +56,9 @@ def examine(
     counters.start()
     pause(seconds)
     meanwhile = counters.stop(1)
+    at_work = Counters(cpus, root)
+    at_work.start()
+    steadiness = measure(cpus[-1])
     patient = checks.Patient(
         root=root,
         threads=threads,
@@ -62,7 +67,9 @@ def examine(
         device=device,
         steal_share=meanwhile["steal_share"],
         other_load=meanwhile["other_load"],
-        steadiness=measure(cpus[-1]),
+        throttled_share=at_work.stop(1)["throttled_share"],
+        steadiness=steadiness,
+        others=tuple(others),
     )
     return [check(patient) for check in checks.CHECKS]
 

@@ -20,8 +20,8 @@ from harness.proof.rounding import KINDS, ORDERS, declared_errors
 from harness.proof.starts import trained
 from harness.proof.trials import Trials
 from harness.proof.twins import hold_to, twin_of, with_twins
-from harness.runs import code, interpreters
-from harness.runs.asked_controls import asked_controls
+from harness.runs import code, interpreters, live_runs
+from harness.runs.asked_controls import asked_controls, cpus_of
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.preparation import load_for_network
@@ -62,7 +62,8 @@ def verify(
     found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
     problems = [list(group) for _, group in groupby(subjects, key=lambda each: each.problem)]
     outcomes: dict[Subject, Outcome] = {}
-    with Display() as display, scratch_folder() as scratch:
+    pinned = sorted({cpu for each in subjects for cpu in cpus_of(each.entrant)})
+    with Display() as display, scratch_folder() as scratch, live_runs.announced("a verification", pinned):
         inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
         pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
         display.start(pieces, "measuring what rounding allows")

@@ -22,7 +22,17 @@ def asked_controls(entrant: Entrant, folder: Path) -> dict[str, object]:
         return {}
     tf32 = entrant.dtype == "tf32"
     variables = controls.asked_variables(threads=entrant.threads, scratch=folder, tf32=tf32)
-    return {"environment": variables, "cpus": controls.choose_cpus(entrant.threads)}
+    return {"environment": variables, "cpus": cpus_of(entrant)}
+
+
+def cpus_of(entrant: Entrant) -> list[int]:
+    """The CPUs that an entrant's launches are pinned to; none under environment=native.
+
+    They follow from the machine and from --threads alone, also beside another run that is pinned to the same: cores of
+    one machine are not alike (caches, siblings, slow and fast cores), and a run that moved aside would be compared with
+    others as if it had not. Whoever starts it is told, and may move it (taskset).
+    """
+    return controls.choose_cpus(entrant.threads) if entrant.environment == "controlled" else []
 
 
 def set_aside() -> list[str]:

@@ -10,10 +10,12 @@ from typing import Any
 from harness.errors import WorkerFailed
 from harness.results.folder import RunFolder
 from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
+from harness.runs import live_runs
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
 from harness.runs.plausible import check_peak
+from harness.runs.privacy import hide
 from harness.runs.run import Place, Run
 from harness.runs.worker_process import STEADY_ENDED
 from harness.spec.networks import get_network
@@ -42,8 +44,15 @@ def identity(run: Run, place: Place) -> dict[str, Any]:
         "machine": machine.text,
         "machine_sha256": machine.sha256,
         "until": plan.until or None if plan.epochs_of(place.round) else None,
+        "other_runs": count_others(),
         "started_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def count_others() -> int | None:
+    """How many other runs are under way on this machine; None where that cannot be known."""
+    others = live_runs.others()
+    return None if others is None else len(others)
 
 
 class LaunchRows:
@@ -95,7 +104,9 @@ class LaunchRows:
         self._blocks = result.pop("blocks", {})
         self._inference = result.pop("inference", [])
         self._latency = result.pop("latency", [])
-        self.row |= {"status": "ok"} | {key: value for key, value in result.items() if key in LAUNCHES}
+        self.row |= {"status": "ok"} | {
+            key: hide(value) if isinstance(value, str) else value for key, value in result.items() if key in LAUNCHES
+        }
         speed, peak = self.row.get("train_images_per_s"), self.row.get("peak_gflops")
         if speed:
             operations = training_operations(get_network(self.row["network"])).total
@@ -106,10 +117,13 @@ class LaunchRows:
 
     def failed(self, error: WorkerFailed) -> None:
         """Take in that there is no result."""
-        self.row |= {"status": "failed", "error": str(error).splitlines()[0][:500]}
+        self.row |= {"status": "failed", "error": hide(str(error).splitlines()[0])[:500]}
 
     def write(self, folder: RunFolder, *, launch_s: float) -> None:
         """Write all rows to the disk; the launch's own row last, because it says that the others are there."""
+        # Of its start and its end: nothing is looked for while launches are timed.
+        counts = [count for count in (self.row.get("other_runs"), count_others()) if count is not None]
+        self.row["other_runs"] = max(counts, default=None)
         shared = {key: self.row[key] for key in EPOCHS if key in self.row and key != "test_accuracy"}
         steps = self.row.get("block_steps")
         of_phase = {"return": self.row.get("return_steps")}

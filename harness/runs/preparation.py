@@ -11,6 +11,7 @@ from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.plan import Plan
+from harness.runs.privacy import reveal
 from harness.spec.networks import get_network
 
 
@@ -29,10 +30,14 @@ def find_interpreters(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpre
 
 
 def load(name: str, data_dir: str | None, display: Display) -> Dataset:
-    """Load a data set; an empty name is the default, MNIST or the drawn digits."""
+    """Load a data set; an empty name is the default, MNIST or the drawn digits.
+
+    Args:
+        data_dir: as it was given, or as environment.json keeps it (`harness.runs.privacy.hide_path`).
+    """
     return load_dataset(
         name or None,
-        data_dir=Path(data_dir) if data_dir else None,
+        data_dir=Path(reveal(data_dir)) if data_dir else None,
         notify=lambda text: display.note(text, "yellow"),
     )
 

@@ -18,12 +18,13 @@ import pandas as pd
 from harness.analysis.comparison import compare_entrants
 from harness.analysis.summary import summarise
 from harness.errors import WorkerFailed
-from harness.runs import code
+from harness.runs import code, live_runs
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.launch import Launch
 from harness.runs.launch_rows import LaunchRows, identity
 from harness.runs.pace import Pace
+from harness.runs.privacy import hide
 from harness.runs.run import Place, Run
 from harness.runs.scratch import scratch_folder, write_dataset
 from harness.runs.worker_process import run_job
@@ -86,8 +87,12 @@ class Rounds:
             packages: by installation, of launches that are in the folder already.
         """
         self.run.write_environment(packages)
+        cpus = self.run.cpus
+        for warning in live_runs.warnings(cpus):
+            self.display.note(warning, "bold red")
         try:
-            self._execute()
+            with live_runs.announced(f"the run {hide(str(self.folder.path))}", cpus):
+                self._execute()
         finally:
             self.run.write_environment({**packages, **self.packages})
 

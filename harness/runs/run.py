@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import harness
 from harness.data.sources import Dataset
 from harness.results.folder import RunFolder
-from harness.runs.asked_controls import asked_controls, set_aside
+from harness.runs.asked_controls import asked_controls, cpus_of, set_aside
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
+from harness.runs.privacy import hide_all, hide_path, known_names
 from harness.spec.start import Weights
 from harness.worker.job import Entrant, Job
 
@@ -65,24 +66,30 @@ class Run:
         if aside and plan.entrants[0].environment == "controlled":
             display.note(f"Set aside for controlled launches: {', '.join(aside)} (keep them: --environment native)")
 
+    @property
+    def cpus(self) -> list[int]:
+        """All CPUs that launches are pinned to; none where nothing is controlled."""
+        return sorted({cpu for each in self.plan.entrants for cpu in cpus_of(each)})
+
     def write_environment(self, packages: Mapping[str, list[str]]) -> None:
-        """Write environment.json.
+        """Write environment.json. It says nothing of whoever measures (docs/privacy.md).
 
         Args:
             packages: `pip freeze` of each installation, as far as its workers have told it.
         """
-        controlled = self.plan.entrants[0].environment == "controlled"
+        controlled, folder = self.plan.entrants[0].environment == "controlled", self.plan.data_dir
         values: dict[str, Any] = {
             "lenet_bench": harness.__version__,
-            "plan": self.plan.as_dict(),
+            "plan": self.plan.as_dict() | {"data_dir": hide_path(folder) if folder else None},
             "data_set": {"name": self.dataset.name, "source": self.dataset.source, "sha256": self.dataset.sha256},
             "machine": this_machine().details,
             "interpreters": {name: interpreter.path for name, interpreter in self.interpreters.items()},
             "controls": {each.label: asked_controls(each, Path("<launch>")) for each in self.plan.entrants},
-            "variables_set_aside": set_aside() if controlled else [],
+            "variables_set_aside": known_names(set_aside()) if controlled else [],
             "packages": dict(packages),
         }
-        self.folder.write_environment(values | dict(self.notes))
+        # Packages are names and versions, of which digests are made.
+        self.folder.write_environment(hide_all(values | dict(self.notes), but=("plan", "packages")))
 
 
 @dataclass(frozen=True)

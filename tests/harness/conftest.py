@@ -74,15 +74,24 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def never_the_users_cache(session_cache: Path) -> Iterator[None]:
+def never_the_users_cache(session_cache: Path, session_runs: Path) -> Iterator[None]:
     """No test reads or writes what the user has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LENET_BENCH_CACHE", str(session_cache))
+        patch.setenv("LENET_BENCH_LIVE_RUNS", str(session_runs))
         yield
 
 
 @pytest.fixture(scope="session")
-def session_environment(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> dict[str, str]:
+def session_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where runs of this process's tests are noted down: those beside it are no neighbours that it knows of."""
+    return tmp_path_factory.getbasetemp() / "live-runs"
+
+
+@pytest.fixture(scope="session")
+def session_environment(
+    tmp_path_factory: pytest.TempPathFactory, session_cache: Path, session_runs: Path
+) -> dict[str, str]:
     """The environment of a process that has the mutants, this interpreter only, and the session's cache."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "interpreters.json").write_text("{}")
@@ -90,6 +99,7 @@ def session_environment(tmp_path_factory: pytest.TempPathFactory, session_cache:
         "LENET_BENCH_BACKENDS": str(MUTANTS),
         "LENET_BENCH_INTERPRETERS": str(folder / "interpreters.json"),
         "LENET_BENCH_CACHE": str(session_cache),
+        "LENET_BENCH_LIVE_RUNS": str(session_runs),
         "LENET_BENCH_OFFLINE": "1",
         "PYTHONPATH": str(ROOT),
     }

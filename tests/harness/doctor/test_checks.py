@@ -99,10 +99,37 @@ def test_perfect_machine(examine: Examine) -> None:
     assert {each.state for each in found.values()} == {"good"}, found
     assert {each.advice + each.effect for each in found.values()} == {""}
     assert list(found) == [
-        "CPUs", "pinning", "cgroup CPU limit", "governor", "turbo/boost", "SMT siblings", "virtual machine", "steal",
+        "CPUs", "pinning", "cgroup CPU limit", "other runs", "governor", "turbo/boost", "SMT siblings",
+        "virtual machine", "steal",
         "load", "memory available", "cgroup memory limit", "swap", "huge pages", "clocksource", "clock",
         "core speed", "memory speed", "energy", "perf",
     ]  # fmt: skip
+
+
+def test_quota_that_is_met_while_one_thread_is_busy(examine: Examine, tmp_path: Path) -> None:
+    """A quota of as many CPUs as there are threads is too little where others of the group use it: periods tell."""
+    group = "sys/fs/cgroup"
+    files: dict[str, str | None] = {
+        f"{group}/cpu.max": "100000 100000\n", f"{group}/cpu.stat": "nr_periods 10\nnr_throttled 0\n"
+    }  # fmt: skip
+
+    def busy(cpu: int) -> Steadiness:
+        (tmp_path / group / "cpu.stat").write_text("nr_periods 30\nnr_throttled 5\n")
+        return STEADY
+
+    found = examine(files, measure=busy)["cgroup CPU limit"]
+
+    assert found.state == "bad"
+    assert found.found == "1 CPU for 1 thread, met in 25% of its periods by one busy thread"
+    assert "Raise the quota" in found.advice
+
+
+def test_other_runs_are_named(examine: Examine) -> None:
+    """A run that is under way is bad: whatever is timed beside it is timed together with it."""
+    found = examine(others=["Process 7 is at work on the run ~/results/a, pinned to CPU 2."])["other runs"]
+
+    assert (found.state, found.found) == ("bad", "Process 7 is at work on the run ~/results/a, pinned to CPU 2.")
+    assert found.advice.startswith("Wait")
 
 
 CASES: list[tuple[str, dict[str, str | None], str, str, str]] = [

@@ -121,6 +121,44 @@ def test_seed_and_target_are_those_of_the_round(make_identity: Callable[..., dic
     assert [row["until"] for row in found] == [0.9, 0.9, None]
 
 
+@pytest.mark.parametrize(("at_start", "at_end", "expected"), [(2, 0, 2), (0, 1, 1), (None, 1, 1), (None, None, None)])
+def test_other_runs_are_counted_at_start_and_end(
+    make_identity: Callable[..., dict[str, Any]],
+    folder: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    at_start: int | None,
+    at_end: int | None,
+    expected: int | None,
+) -> None:
+    """Whichever is more; empty where nobody can know."""
+    monkeypatch.setattr(module, "count_others", lambda: at_start)
+    rows = LaunchRows(make_identity(), label="numpy eager", display=Display(Console(file=io.StringIO())))
+    rows.succeeded(dict(RESULT))
+    monkeypatch.setattr(module, "count_others", lambda: at_end)
+
+    rows.write(folder, launch_s=1.0)
+
+    assert folder.read("launches")["other_runs"].astype(object).where(lambda cell: cell.notna(), None).tolist() == [
+        expected
+    ]
+
+
+def test_what_is_written_names_neither_home_nor_host(
+    launch_rows: LaunchRows, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of workers hold paths; so may what a backend says of itself."""
+    monkeypatch.setenv("HOME", "/srv/people/zaphod")
+    monkeypatch.setattr("platform.node", lambda: "heart-of-gold.example.org")
+    launch_rows.succeeded(RESULT | {"compiler": "/srv/people/zaphod/gcc on heart-of-gold"})
+    launch_rows.failed(WorkerFailed("OSError: /srv/people/zaphod/a.so: heart-of-gold.example.org said no\nmore"))
+
+    launch_rows.write(folder, launch_s=1.0)
+
+    row = folder.read("launches").iloc[0]
+    assert row["error"] == "OSError: ~/a.so: <host> said no"
+    assert row["compiler"] == "~/gcc on <host>"
+
+
 def test_epochs_are_kept_and_shown(launch_rows: LaunchRows, shown: Shown, folder: RunFolder) -> None:
     """Each epoch is shown when it ends, and has a row with its launch's identity; its seconds are added up."""
     launch_rows.listen(EPOCH | {"epoch": 1})
