@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from harness.analysis.comparison import KEY, find, label_of
 from harness.errors import InputError
 from harness.results.folder import RunFolder
+from harness.results.machines import difference as machine_difference
+from harness.results.machines import recorded
 
 # Rows that differ in one of these measure different things.
 MUST_AGREE = {
@@ -32,12 +37,14 @@ class Runs:
 
     Attributes:
         unended: runs that are still being written, or were killed.
+        machines: what environment.json says of each machine, by its digest.
     """
 
     timed: pd.DataFrame
     epochs: pd.DataFrame
     inference: pd.DataFrame
     unended: tuple[str, ...] = ()
+    machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, launches: pd.DataFrame) -> Runs:
         """The part that belongs to some of the launches."""
@@ -45,7 +52,8 @@ class Runs:
         epochs, inference = (
             table[[place in places for place in _places(table)]] for table in (self.epochs, self.inference)
         )
-        return Runs(launches, epochs, inference, tuple(name for name in self.unended if name in set(launches["run"])))
+        unended = tuple(name for name in self.unended if name in set(launches["run"]))
+        return Runs(launches, epochs, inference, unended, self.machines)
 
 
 def _places(rows: pd.DataFrame) -> list[tuple[object, ...]]:
@@ -59,7 +67,7 @@ def load_runs(folders: list[Path]) -> Runs:
         InputError: as `read_runs` and `check_comparable`.
     """
     runs, good = _read(folders)
-    check_comparable(good)
+    check_comparable(good, runs.machines)
     return runs
 
 
@@ -93,22 +101,34 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
     unended = [
         folder.resolve().name for folder, count in zip(folders, counts) if not RunFolder(folder).has_ended(count)
     ]
-    return Runs(timed, epochs, inference, tuple(unended)), good
+    machines = {
+        str(digest): recorded(RunFolder(folder))
+        for folder, frame in zip(folders, launches)
+        for digest in frame["machine_sha256"].dropna().unique()
+    }
+    return Runs(timed, epochs, inference, tuple(unended), machines), good
 
 
-def check_comparable(launches: pd.DataFrame) -> None:
+def check_comparable(launches: pd.DataFrame, machines: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> None:
     """Refuse rows that measure different things. What an older lenet-bench did not note down counts as equal.
+
+    Args:
+        machines: as `Runs.machines`.
 
     Raises:
         InputError: with what differs, and both values.
     """
-    reason = difference(launches)
+    reason = difference(launches, machines)
     if reason:
         raise InputError(f"These runs cannot be compared: {reason} See each by itself: --apart.")
 
 
-def difference(launches: pd.DataFrame) -> str:
-    """What of MUST_AGREE is not the same in all rows, a sentence; empty where they may be compared."""
+def difference(launches: pd.DataFrame, machines: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> str:
+    """What of MUST_AGREE is not the same in all rows, a sentence; empty where they may be compared.
+
+    Args:
+        machines: as `Runs.machines`.
+    """
     for column, what in MUST_AGREE.items():
         if launches[column].nunique() > 1:
             shown = SHOWN.get(column, column)
@@ -116,8 +136,11 @@ def difference(launches: pd.DataFrame) -> str:
                 f"{name}: {', '.join(sorted({str(value)[:60] for value in rows[shown]}))}"
                 for name, rows in launches.groupby("run", sort=False)
             ]
-            digest = " (host name and all)" if column == "machine_sha256" else ""
-            return f"the {what}{digest} is not the same. {'; '.join(values)}."
+            differs = ""
+            if column == "machine_sha256":
+                first, second = (machines.get(str(digest), {}) for digest in launches[column].dropna().unique()[:2])
+                differs = f" (it differs: {machine_difference(first, second)})"
+            return f"the {what} is not the same{differs}. {'; '.join(values)}."
     return ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -14,6 +14,7 @@ from rich.console import Console
 from harness.analysis.timeline import Record, find_runs, read_runs, rows_of, series
 from harness.errors import InputError, unknown
 from harness.results.folder import csv_of, frame_of
+from harness.results.machines import difference
 from harness.results.schema import HISTORY
 from harness.runs.entrants import parse_backends
 from harness.runs.machine import this_machine
@@ -95,19 +96,34 @@ def choose_machine(records: list[Record], asked: str) -> str:
     if asked:
         what = "could be any of these machines" if fits else "is none of the machines that the runs are of"
         raise InputError(f"--machine {asked!r} {what}: {listed}. Give the beginning of a digest.")
+    here = this_machine()
+    nearest = min(records, key=lambda record: record.machine != here.text)
+    differs = difference(_machine(nearest), here.details)
     raise InputError(
-        f"The runs are of several machines, and this is none of them: {listed}. Choose one with --machine."
+        f"The runs are of several machines, and this is none of them: {listed}. From "
+        f"{nearest.machine_sha256[:12]} this one differs: {differs}. Choose one with --machine."
     )
+
+
+def _machine(record: Record) -> dict[str, Any]:
+    """What a run's environment.json says of its machine."""
+    values = record.environment.get("machine")
+    return values if isinstance(values, dict) else {}
 
 
 def _name_others(notes: Console, records: list[Record], chosen: str) -> None:
     others: dict[str, list[Record]] = {}
+    shown = next(record for record in records if record.machine_sha256 == chosen)
     for record in records:
         if record.machine_sha256 != chosen:
             others.setdefault(record.machine_sha256, []).append(record)
     for digest, group in others.items():
         names = ", ".join(record.name for record in group)
-        text = f"Not shown: {len(group)} run(s) of another machine, {group[0].machine} ({digest[:12]}): {names}"
+        differs = difference(_machine(group[0]), _machine(shown))
+        text = (
+            f"Not shown: {len(group)} run(s) of another machine, {group[0].machine} ({digest[:12]}): {names}. It "
+            f"differs from the one that is shown: {differs}."
+        )
         notes.print(text, style="yellow", markup=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
 from harness.commands.compare import show_accuracy, show_cause
@@ -43,6 +44,7 @@ from harness.commands.options import (
 from harness.errors import InputError, WorkerFailed, unknown
 from harness.proof import audit, register
 from harness.results.folder import RunFolder
+from harness.results.machines import difference, recorded
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
 from harness.runs.interpreters import Interpreter
@@ -236,8 +238,8 @@ def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
     """Refuse to add rows that could not be compared with those that are there."""
     launches = folder.read("launches")
     if set(launches["machine_sha256"].dropna()) - {this_machine().sha256}:
-        machine = launches["machine"].iloc[0]
-        raise InputError(f"{folder.path} was measured on another machine ({machine}); this is {this_machine().text}.")
+        differs = difference(recorded(folder), this_machine().details)
+        raise InputError(f"{folder.path} was measured on another machine. It differs: {differs}. Start a new run.")
     for name, version in set(zip(launches["backend"], launches["framework_version"])):
         here = {each.version for installed, each in found.items() if installed.partition("==")[0] == name}
         # A CUDA wheel of PyTorch calls itself 2.11.0+cu130, and 2.11.0 in its metadata.
@@ -271,7 +273,9 @@ def _show(console: Console, work: Rounds) -> None:
     folder = work.run.folder
     launches, summary = folder.read("launches"), folder.read("summary")
     if len(summary):
-        run_tables.show_summary(console, summary, inference_sweep(summary, launches, folder.read("inference")))
+        sweep = inference_sweep(summary, launches, folder.read("inference"))
+        timed = launches[launches["train_images_per_s"].notna()]
+        run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
     grown = scaling(launches)
     if len(grown):
         folder.write_scaling(grown)

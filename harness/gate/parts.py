@@ -16,6 +16,7 @@ from harness.gate.speed import SpeedTest, check_out, measure
 from harness.gate.verdicts import FAILED, NO_RESULT, PASSED, Verdict, find_row, judge
 from harness.proof import register
 from harness.proof.proving import LAUNCH
+from harness.results.machines import difference_of_texts
 from harness.runs import interpreters
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
@@ -114,8 +115,8 @@ def notes_on(rows: list[pd.Series], versions: dict[str, str]) -> list[str]:
     elsewhere = {str(row["machine"]) for row in rows if str(row["machine_sha256"]) != this_machine().sha256}
     for machine in sorted(elsewhere - {"<NA>"}):
         notes.append(
-            f"The baseline is from: {machine}; this is: {this_machine().text}. Accuracies may be held against another "
-            "machine's, speeds never."
+            f"The baseline is from another machine ({difference_of_texts(machine, this_machine().text)}). Accuracies "
+            "may be held against another machine's, speeds never."
         )
     older = [
         f"{row['backend']} {row['framework_version']} (here {versions[row['backend']]})"

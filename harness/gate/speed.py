@@ -18,6 +18,7 @@ from harness.errors import InputError
 from harness.files import ROOT
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict
 from harness.results.folder import RunFolder
+from harness.results.machines import difference, difference_of_texts, recorded
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
 from harness.runs.plan import MOST_ROUNDS, Plan, default_plan
@@ -88,13 +89,16 @@ def resolve(ref: str, root: Path | None = None) -> str:
 
 def _refuse_run(path: Path) -> None:
     """A run is not paired with anything that is measured now, and on another machine it says nothing at all."""
-    launches = RunFolder(path).read("launches")
-    others = launches[launches["machine_sha256"].fillna("") != this_machine().sha256]
+    folder, here = RunFolder(path), this_machine()
+    launches, there = folder.read("launches"), recorded(folder)
+    others = launches[launches["machine_sha256"].fillna("") != here.sha256]
     if len(others):
         row = int(others.index[0]) + 2
+        text = difference_of_texts(str(others["machine"].iloc[0]), here.text)
+        differs = difference(there, here.details) if there else text
         raise InputError(
             f"{path / 'launches.csv'}, row {row}, column machine_sha256: measured on another machine "
-            f"({others['machine'].iloc[0]}); this is {this_machine().text}. Speeds are never held against another "
+            f"({differs}). Speeds are never held against another "
             "machine's. Give a commit, which is timed here: --against main"
         )
     raise InputError(

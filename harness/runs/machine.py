@@ -19,7 +19,7 @@ class Machine:
     Attributes:
         text: one line for people.
         sha256: digest of host name, processor, CPUs, memory and operating system.
-        details: for environment.json.
+        details: for environment.json: all that the digest is of but the host's name, and what else may matter.
     """
 
     text: str
@@ -41,8 +41,9 @@ def this_machine() -> Machine:
         "system": platform.system(),
         "architecture": platform.machine(),
     }
+    # The formula is that of all rows so far: with another one, no old row would be this machine's any more.
     digest = hashlib.sha256("\n".join(f"{key}={value}" for key, value in sorted(identity.items())).encode())
-    details = identity | {
+    details = {key: value for key, value in identity.items() if key != "host"} | {
         "kernel": platform.release(),
         "libc": " ".join(platform.libc_ver()),
         "load_average": " ".join(f"{value:.2f}" for value in os.getloadavg()),

@@ -122,10 +122,25 @@ def test_compare_sets_apart_what_cannot_be_compared(call: Call, finished_run: Pa
     code, out, err = call("compare", str(finished_run), str(other), "--apart", "--base", "numpy")
 
     assert code == 0
-    assert "set apart: the machine (host name and all) is not the same." in err
+    assert "set apart: the machine is not the same (it differs: in what is not known" in err
     assert out.count("Training, steady") == 2
     assert len(re.findall(r"numpy eager [\d,]+ \S+ 1\.000", out)) == 2
     assert "between runs" not in out
+
+
+def test_compare_says_what_two_machines_differ_in(call: Call, finished_run: Path, tmp_path: Path) -> None:
+    """Not only that there are two."""
+    other = copy_of(finished_run, tmp_path, machine="Abacus", machine_sha256="e" * 64)
+    folder = RunFolder(other)
+    environment = RunFolder(finished_run).read_environment()
+    old = environment["machine"]["memory_gib"]
+    environment["machine"]["memory_gib"] = "7"
+    folder.write_environment(environment)
+
+    code, _, err = call("compare", str(finished_run), str(other))
+
+    assert code == 2
+    assert f"the machine is not the same (it differs: memory in GiB {old} → 7)." in " ".join(err.split())
 
 
 def test_ratios_between_runs_are_marked(call: Call, finished_run: Path, tmp_path: Path) -> None:

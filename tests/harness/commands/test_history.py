@@ -243,6 +243,7 @@ def test_machines_are_not_mixed(
     found = capsys.readouterr()
     assert "1 run(s) on AMD" in found.out
     assert "Not shown: 2 run(s) of another machine, Intel (bbbbbbbbbbbb): yours, hers" in found.err
+    assert "It differs from the one that is shown: " in found.err
 
     history([results], machine="intel", format_="csv")
     found = capsys.readouterr()
@@ -263,7 +264,7 @@ def test_a_machine_must_be_one(write_run: Write, tmp_path: Path, monkeypatch: py
         choose_machine(records, "epyc")
     with pytest.raises(InputError, match=r"'xyz' is none of the machines .* EPYC 1; .* EPYC 2"):
         choose_machine(records, "xyz")
-    with pytest.raises(InputError, match=r"several machines, and this is none .* --machine"):
+    with pytest.raises(InputError, match=r"several machines, and this is none .* this one differs: .* --machine"):
         choose_machine(records, "")
 
 

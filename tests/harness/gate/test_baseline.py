@@ -328,7 +328,7 @@ def test_machine_of_the_baseline_is_a_note(tmp_path: Path) -> None:
     notes = notes_on(rows, {"torch": "1.0", "jax": "2.0", "numpy": "1.0"})
 
     assert len(notes) == 2
-    assert "from: a VAX; this is: " in notes[0]
+    assert f"from another machine (a VAX → {this_machine().text})" in notes[0]
     assert "speeds never" in notes[0]
     assert notes[1] == "The baseline was measured with jax 1.0 (here 2.0)."
 

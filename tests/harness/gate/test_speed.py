@@ -111,6 +111,9 @@ def test_runs_are_refused(finished_run: Path, tmp_path: Path) -> None:
         speed.resolve(str(tmp_path))
     assert "a VAX <b>" in str(caught.value)
     assert this_machine().text in str(caught.value)
+    RunFolder(tmp_path).write_environment({"machine": this_machine().details})
+    with pytest.raises(InputError, match="so it is the host's name that is not"):
+        speed.resolve(str(tmp_path))
 
 
 def interval(low: float, high: float, count: int = 6) -> Interval:

@@ -75,6 +75,21 @@ def test_page_has_the_results(run: Path) -> None:
         assert section in {each.get("id") for each in parsed.of("section")}
 
 
+def test_page_says_what_held_launches_back(tmp_path: Path) -> None:
+    """A quota, and other runs on the machine, stand above all figures."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=4)
+    assert "CPU QUOTA" not in render(folder).words
+
+    def hold(frame: pd.DataFrame) -> None:
+        frame["cpu_quota"], frame["throttled_share"], frame["other_runs"] = 0.25, 0.99, 1
+
+    change(folder / "launches.csv", hold)
+
+    words = render(folder).words
+    assert "CPU QUOTA: the cgroup of 8 of 8 launches allows 0.25 CPUs; throttled in 99% of its periods" in words
+    assert "NOT ALONE" in words
+
+
 def test_versions_have_their_own_interpreters(tmp_path: Path) -> None:
     """Two versions of one framework are two rows, each with the Python that ran it."""
     folder = write_run(tmp_path / "run", entrants=2, rounds=4)
