@@ -11,7 +11,7 @@ from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.tables import layout
 
-NAME = "report.html"
+NAME, SHARED_NAME = "report.html", "report-shared.html"
 # A report says that it is one in its first lines.
 HEAD = 4096
 
@@ -28,34 +28,41 @@ def report(
         Path | None, typer.Option("--figures", metavar="DIR", help="Also write each figure as a file here.")
     ] = None,
     form: Annotated[str, typer.Option("--format", help="Of those files: svg, png, pdf; several with commas.")] = "svg",
+    share: Annotated[
+        bool, typer.Option("--share", help="For strangers: no paths, no packages, no words of errors.")
+    ] = False,
 ) -> None:
     """Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.
 
     The file needs no network and sends nothing. It can be sorted and filtered, and printed. Of a run that has not
     ended it shows the launches that have, and says so; making it takes a CPU from what is being timed. --figures needs
     Chromium or Chrome and the extra `figures`; the files are named as the figures, throughput.svg say, and replace
-    those of the same name.
+    those of the same name. No page names the host, the login or the home folder; --share also leaves out paths, lists
+    of packages and the words of errors, and is written beside the other page.
 
     Examples:
 
     - `lenet-bench report results/2026-11-20T10-00-00-torch`
     - `lenet-bench report results/A --output A.html --base "torch eager"`
     - `lenet-bench report results/A --figures paper --format svg,png`
+    - `lenet-bench report results/A --share --output page.html`
     """
-    write_report(run, target=output or run / NAME, base=base, figures=figures, form=form)
+    name = SHARED_NAME if share else NAME
+    write_report(run, target=output or run / name, base=base, figures=figures, form=form, share=share)
 
 
-def write_report(run: Path, *, target: Path, base: str, figures: Path | None, form: str) -> None:
+def write_report(run: Path, *, target: Path, base: str, figures: Path | None, form: str, share: bool = False) -> None:
     """Write the page, and the figures where a folder for them is given; arguments as those of `report`.
 
     Raises:
         InputError: the folder is no run or was damaged, or something else is at the target; nothing is written then.
     """
     # Plotly and Jinja take most of a second to load: other commands do without.
-    from harness.report import export, page, reading, sections
+    from harness.report import export, page, reading, sections, sharing
 
     formats = export.parse_formats(form)
     found = reading.read_report(run, base=base)
+    found = sharing.for_strangers(found) if share else found
     refuse_foreign(target, page.MARK)
     if figures:
         export.find_browser()

@@ -96,6 +96,8 @@ def machine(report: Report) -> Table:
     details = report.environment.get("machine")
     first = report.launches.iloc[0]
     rows = {"machine": first["machine"]} | (details if isinstance(details, dict) else {})
+    # Runs of before version 6 name their host, which is nobody's business.
+    rows.pop("host", None)
     return _facts(rows, "Machine")
 
 

@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 import harness
 from harness.analysis.comparison import KEY
+from harness.analysis.conditions import conditions
 from harness.report import facts
 from harness.report.parts import ROW, Figure
 from harness.report.reading import Entrant, Report
@@ -118,7 +119,7 @@ def _warnings(report: Report) -> list[str]:
     if not report.ended:
         found.append(
             f"THIS RUN HAS NOT ENDED: made from the {len(report.launches)} launches that had. It is under way, or was "
-            f"stopped: lenet-bench run --resume {report.folder} goes on with it; then make the report again."
+            f"stopped: lenet-bench run --resume {report.where} goes on with it; then make the report again."
         )
     if (report.launches["data_set"] == "drawn-digits").any():
         found.append("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not.")
@@ -134,7 +135,7 @@ def _warnings(report: Report) -> list[str]:
     unsteady = int((~report.timed["steady"].astype("boolean").fillna(True)).sum())
     if unsteady:
         found.append(f"{unsteady} of {len(report.timed)} timed launches never became steady; they are kept.")
-    return found
+    return found + conditions(report.timed)
 
 
 def _lead(report: Report) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness.errors import InputError
 from harness.report.marks import Mark, marks_of
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
+from harness.runs.privacy import hide, hide_all
 
 TABLES = ("launches", "epochs", "inference", "latency")
 
@@ -42,6 +43,7 @@ class Report:
     """All of a run that its report shows.
 
     Attributes:
+        where: the folder, as the page names it.
         entrants: fastest first; those that were only trained, or failed, behind.
         plan: None where environment.json holds none.
         launches: every row of launches.csv, as `timed` and `epochs` with a column `entrant`, the number.
@@ -55,6 +57,7 @@ class Report:
     """
 
     folder: Path
+    where: str
     name: str
     entrants: list[Entrant]
     environment: dict[str, Any]
@@ -89,9 +92,11 @@ def read_report(path: Path, *, base: str = "") -> Report:
         InputError: it is not a run, has no launch that succeeded, or one of its files is not what `run` wrote.
     """
     folder = RunFolder(path)
-    environment, tables = folder.read_environment(), _tables(folder)
-    plan = Plan.from_dict(environment["plan"]) if isinstance(environment.get("plan"), dict) else None
+    environment, tables = hide_all(folder.read_environment(), but=("plan", "packages")), _tables(folder)
+    plan = _plan(environment)
     launches = tables["launches"]
+    # Older versions wrote paths as they were.
+    launches["error"] = launches["error"].map(hide, na_action="ignore").astype("string")
     good = launches[launches["status"] == "ok"]
     if good.empty:
         raise InputError(f"{path / 'launches.csv'} has no launch that succeeded yet: there is nothing to report.")
@@ -106,6 +111,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
     epochs = epochs.sort_values([*LAUNCH, "epoch"])
     return Report(
         folder=path,
+        where=hide(str(path)),
         name=str(launches["run"].iloc[0]),
         entrants=_entrants(launches),
         environment=environment,
@@ -119,6 +125,14 @@ def read_report(path: Path, *, base: str = "") -> Report:
         scaling=scaling(timed),
         ended=folder.has_ended(len(timed)),
     )
+
+
+def _plan(environment: dict[str, Any]) -> Plan | None:
+    """The plan, if there is one; its folder of data as a page may name it."""
+    if not isinstance(environment.get("plan"), dict):
+        return None
+    plan = Plan.from_dict(environment["plan"])
+    return replace(plan, data_dir=hide(plan.data_dir)) if plan.data_dir else plan
 
 
 def _tables(folder: RunFolder) -> dict[str, pd.DataFrame]:
