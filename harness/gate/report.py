@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, worst
+from harness.runs.privacy import hide
 from harness.tables.markdown import plain
 
 MARKS = {PASSED: "✅ passed", CANNOT_TELL: "⚠️ cannot tell", NO_RESULT: "❌ no result", FAILED: "❌ **FAILED**"}
@@ -37,12 +38,19 @@ def check_reports(*paths: Path | None) -> None:
 def markdown(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
     """GitHub-flavoured Markdown: a heading with the worst verdict, a row a backend and kind, the notes."""
     rows = [
-        f"| {MARKS[each.status]} | {plain(each.backend)} | {plain(each.text)} | {plain(each.details)} |"
+        f"| {MARKS[each.status]} | {plain(each.backend)} | {plain(hide(each.text))} | {plain(hide(each.details))} |"
         for each in verdicts
     ]
     table = ["| verdict | backend | measured | |", "| --- | --- | --- | --- |", *rows]
     return "\n".join(
-        [f"## lenet-bench gate: {MARKS[worst(verdicts)]}", "", *table, "", *(f"- {plain(note)}" for note in notes), ""]
+        [
+            f"## lenet-bench gate: {MARKS[worst(verdicts)]}",
+            "",
+            *table,
+            "",
+            *(f"- {plain(hide(note))}" for note in notes),
+            "",
+        ]
     )
 
 
@@ -102,4 +110,5 @@ def write_junit(path: Path, verdicts: Sequence[Verdict], notes: Sequence[str], *
 
 
 def _xml(text: str) -> str:
-    return NOT_XML.sub("\ufffd", text)
+    # These reports lie on servers: what a worker said of folders and hosts is not for them.
+    return NOT_XML.sub("\ufffd", hide(text))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from harness.results.folder import RunFolder
+from harness.runs import live_runs
 
 OTHER = """
 import sys
@@ -42,3 +46,18 @@ def test_a_second_run_is_told_of_the_first(
     assert "of which each has half" in told
     assert "NOT ALONE: another lenet-bench was at work on this machine beside 1 of 1 launches." in " ".join(out.split())
     assert RunFolder(tmp_path / "results" / "second").read("launches")["other_runs"].tolist() == [1]
+
+
+def test_a_verification_is_seen_too(
+    start_cli: Callable[..., subprocess.Popen[str]], tmp_path: Path, drawn_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes as much of the machine as a run: whoever is timed beside it has a neighbour."""
+    monkeypatch.setenv(live_runs.FOLDER_VARIABLE, str(tmp_path / "live"))
+    process = start_cli("verify", "-b", "twin", LENET_BENCH_LIVE_RUNS=str(tmp_path / "live"))
+
+    found: list[live_runs.LiveRun] = []
+    while not found and process.poll() is None:
+        time.sleep(0.05)
+        found = live_runs.others() or []
+
+    assert [(each.pid, each.what, len(each.cpus)) for each in found] == [(process.pid, "a verification", 1)]

@@ -122,6 +122,19 @@ def test_junit_is_parsed_again_with_any_text() -> None:
     assert root[0][0][0].text.endswith("\U0001f600]]>")
 
 
+def test_reports_name_neither_home_nor_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lie on servers, and hold what workers said."""
+    monkeypatch.setenv("HOME", "/srv/people/zaphod")
+    monkeypatch.setattr("platform.node", lambda: "heart-of-gold")
+    words = "OSError: /srv/people/zaphod/libx.so on heart-of-gold"
+    verdicts = [Verdict("torch", "speed", NO_RESULT, words, words), Verdict("jax", "speed", PASSED, words, words)]
+
+    for text in (junit(verdicts, [words], strict=False, seconds=0), markdown(verdicts, [words])):
+        assert "libx.so" in text
+        assert "zaphod" not in text
+        assert "heart-of-gold" not in text
+
+
 def test_reports_that_cannot_be_written_are_refused_first(tmp_path: Path) -> None:
     """No such folder, or a folder itself: refused with the path before anything is measured."""
     check_reports(None, tmp_path / "new.md")
