@@ -42,16 +42,8 @@ def markdown(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
         for each in verdicts
     ]
     table = ["| verdict | backend | measured | |", "| --- | --- | --- | --- |", *rows]
-    return "\n".join(
-        [
-            f"## lenet-bench gate: {MARKS[worst(verdicts)]}",
-            "",
-            *table,
-            "",
-            *(f"- {plain(hide(note))}" for note in notes),
-            "",
-        ]
-    )
+    listed = [f"- {plain(hide(note))}" for note in notes]
+    return "\n".join([f"## lenet-bench gate: {MARKS[worst(verdicts)]}", "", *table, "", *listed, ""])
 
 
 def append_markdown(path: Path, verdicts: Sequence[Verdict], notes: Sequence[str]) -> None:
