@@ -297,8 +297,9 @@ def test_doctor_examines_and_asks_a_backend(call: Call, monkeypatch: pytest.Monk
     """`doctor -b twin` shows what was found on the machine, and the threads that a real worker says it has."""
     asked = []
 
-    def examine(*, threads: int) -> list[Finding]:
+    def examine(*, threads: int, others: list[str]) -> list[Finding]:
         asked.append(threads)
+        assert others == []
         return [Finding("weather", "sunny [today]", "good")]
 
     monkeypatch.setattr(doctor_command, "examine_machine", examine)

@@ -114,7 +114,7 @@ def test_counters_and_phases_enclose_steady_training(
 
     counters = Mock()
     counters().start.side_effect = lambda: events.append("start")
-    counters().stop.side_effect = lambda steps: events.append(steps) or {"energy_j": 7.5}
+    counters().stop.side_effect = lambda steps: events.append(steps) or {"energy_j": 7.5, "cpu_periods": []}
     monkeypatch.setattr(turns, "Counters", counters)
 
     row = steady.training(
