@@ -181,7 +181,7 @@ def test_broken_file_is_never_passed_over(small, cache, mirror, where: str, name
     folder = shutil.copytree(small, cache) if where == "cache" else shutil.copytree(small, cache / "given")
     broken = folder / "mnist" / f"{FILES[2]}.gz"
     broken.write_bytes(broken.read_bytes()[:-20])
-    with pytest.raises(InputError, match="complete gzip stream") as refused:
+    with pytest.raises(InputError, match="complete gzip or xz stream") as refused:
         load_dataset(name, data_dir=None if where == "cache" else folder)
     assert str(broken) in str(refused.value)
     assert mirror == []
@@ -270,7 +270,7 @@ def test_stand_in_is_loud_and_quick(few_drawn: list[str]) -> None:
     said: list[str] = []
     started = time.monotonic()
     loaded = load_dataset(notify=said.append)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert loaded.name == "drawn-digits"
     for part in ("NOT MNIST", "127.0.0.1:9/a/mnist/", "127.0.0.1:9/b/mnist/", "LENET_BENCH_DATA", FILES[0]):
         assert part in said[0]
