@@ -106,4 +106,4 @@ def show_accuracy(console: Console, epochs: pd.DataFrame) -> None:
 
 def warn(text: str) -> None:
     """A sentence on standard error, so that what is piped on stays a table."""
-    Console(stderr=True, highlight=False).print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)
+    layout.stderr().print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)

@@ -32,6 +32,7 @@ from harness.gate.verdicts import PASSED, lines, stop_if_bad
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
+from harness.visible import visible
 
 BASELINE_FILE = Path("results/baselines/accuracy.csv")
 EPOCHS, SEEDS = 2, 2
@@ -117,7 +118,7 @@ def gate(
     )
     reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
     for line in [*lines(verdicts), *reasons, *notes]:
-        print(line)
+        print(visible(line))
     if summary:
         append_markdown(summary, verdicts, notes)
     if junit:
