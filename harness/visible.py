@@ -10,6 +10,7 @@ import unicodedata
 
 # Behind one of these a spreadsheet computes (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 # Control and format characters, among them terminals' escapes and what turns the direction of text round; halves of
 # surrogate pairs; line ends that only some take for one.
 _SILENT = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -39,7 +40,7 @@ def _shown(each: str) -> str:
 
 def quoted(cell: str) -> str:
     """Return a cell of a CSV that no spreadsheet takes for a formula: with an apostrophe before it, if it need be."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def unquoted(cell: str) -> str:

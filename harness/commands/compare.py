@@ -101,7 +101,7 @@ def show_accuracy(console: Console, epochs: pd.DataFrame) -> None:
     """
     spread = accuracy_spread(epochs) if len(epochs) else None
     if spread:
-        run_tables.show_accuracy(console, spread)
+        run_tables.show_accuracy(console, spread, ", ".join(sorted(epochs["data_set"].dropna().unique())))
 
 
 def warn(text: str) -> None:

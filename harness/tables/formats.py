@@ -65,7 +65,7 @@ def as_csv(summary: pd.DataFrame) -> str:
 
 def visible_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows with all text `visible`."""
-    texts = [name for name in frame if frame[name].dtype == "string"]
+    texts = [str(name) for name in frame.columns if frame[name].dtype == "string"]
     return frame.assign(**{name: frame[name].map(visible, na_action="ignore").astype("string") for name in texts})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.visible import quoted, silent, unquoted, visible
 
-FORMULAS = ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"]  # noqa: RUF001
+FORMULAS = ["=cmd()", "+1+cmd()", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"]  # noqa: RUF001
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,11 @@ def test_a_formula_is_quoted(cell: str) -> None:
     assert quoted(cell) == f"'{cell}"
     for _ in range(3):
         assert unquoted(quoted(cell)) == cell
+        assert quoted(cell)[0] == "'"
         cell = quoted(cell)
 
 
-@pytest.mark.parametrize("cell", ["", "torch", "'tis", "'", "a=b", "2.13.0"])
+@pytest.mark.parametrize("cell", ["", "-1", "+2.5e-3", "torch", "'tis", "'", "a=b", "2.13.0"])
 def test_other_cells_are_left(cell: str) -> None:
     """An apostrophe alone means nothing."""
     assert quoted(cell) == unquoted(cell) == cell
