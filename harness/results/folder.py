@@ -14,6 +14,7 @@ from harness.errors import InputError
 from harness.files import write_text_atomically
 from harness.results.csv_reading import read_table as read_table  # also to be had from here
 from harness.results.environment import read_environment
+from harness.results.names import name_fault
 from harness.results.schema import (
     BLOCKS,
     EPOCHS,
@@ -48,8 +49,10 @@ class RunFolder:
         """Make the folder.
 
         Raises:
-            InputError: it cannot be made, or has results already.
+            InputError: it cannot be made, has results already, or is no name of a folder under `results`.
         """
+        if reason := name_fault(name):
+            raise InputError(f"A run cannot be called {name[:60]!r}: that {reason}. Give another --name.")
         path = results / name
         try:
             path.mkdir(parents=True, exist_ok=True)
