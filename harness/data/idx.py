@@ -3,7 +3,7 @@
 Format (http://yann.lecun.com/exdb/mnist/, "FILE FORMATS FOR THE MNIST DATABASE"): two zero bytes,
 a type byte (0x08: unsigned byte), the number of dimensions, each dimension as a big-endian 32-bit integer,
 the values. Files come from the network, so nothing in a header is believed: what it declares is refused where it is too
-much, and no more than that is unpacked. A file takes at most twice MAX_CONTENT of memory, and a second.
+much, and no more than that is unpacked. A file takes at most three times MAX_CONTENT of memory, and a second.
 """
 
 from __future__ import annotations

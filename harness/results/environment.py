@@ -9,7 +9,7 @@ from harness.errors import InputError
 from harness.results.plain_values import NAMES, checked, read_json, shown
 
 # The largest that was seen has 20 KB.
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 4 * 2**20
 NEXT = "Restore the file, or measure again."
 # What each key must hold, where it is there. Older files lack some, later ones have more.
 SHAPES: dict[str, Any] = {
