@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,32 @@ from harness.errors import InputError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_regular(path: Path, *, most: int) -> bytes:
+    """Read a whole file that came from somewhere else.
+
+    Args:
+        most: bytes; a file with more is not read.
+
+    Raises:
+        InputError: it is not there, no regular file (opening a pipe would wait forever), too large or not to be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise InputError(f"Cannot read {path}: it is a pipe or device. Give a file.")
+        with path.open("rb") as file:
+            # One more than allowed: it may have grown, and some of the system's files say that they are empty.
+            content = b"" if status.st_size > most else file.read(most + 1)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
+    if max(status.st_size, len(content)) > most:
+        size = f"{status.st_size:,} bytes" if status.st_size > most else "more"
+        raise InputError(f"{path} has {size}; at most {most:,} are read. Is it the right file?")
+    return content
 
 
 def write_text_atomically(path: Path, text: str) -> None:

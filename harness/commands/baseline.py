@@ -148,7 +148,8 @@ def update(
                 parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
                 device="cpu", dtype="float32",
             ),
-            results=results_dir, pythons=parse_pythons(python or []), recipe=chosen, data_set=data_set,
+            results=results_dir, pythons=parse_pythons(python or []), recipe=chosen,
+            data_set=data_set or chosen.data_set,
             data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False,
             launch_timeout_s=launch_timeout,
         )  # fmt: skip

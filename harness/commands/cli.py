@@ -7,7 +7,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 import harness
@@ -24,6 +23,7 @@ from harness.commands.run import INTERRUPTED, run
 from harness.commands.selftest import selftest
 from harness.commands.verify import verify
 from harness.errors import LenetBenchError
+from harness.tables import layout
 
 app = typer.Typer(
     name="lenet-bench",
@@ -63,15 +63,17 @@ app.command()(report)
 
 def main() -> None:
     """Run the command line; end with the exit codes of the README."""
+    layout.take_any_text()
     # A polite kill ends as Ctrl-C does: rows kept, no worker left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except LenetBenchError as error:
-        Console(stderr=True, highlight=False).print(Text(f"lenet-bench: {error}", style="red"), soft_wrap=True)
+        console = layout.stderr()
+        console.print(Text(f"lenet-bench: {error}", style="red"), soft_wrap=True)
         log = getattr(error, "log", "")
         if log:
-            print(log, file=sys.stderr)
+            console.print(Text(log), soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -104,9 +104,9 @@ def show_accuracy(console: Console, epochs: pd.DataFrame) -> None:
     """
     spread = accuracy_spread(epochs) if len(epochs) else None
     if spread:
-        run_tables.show_accuracy(console, spread)
+        run_tables.show_accuracy(console, spread, ", ".join(sorted(epochs["data_set"].dropna().unique())))
 
 
 def warn(text: str) -> None:
     """A sentence on standard error, so that what is piped on stays a table."""
-    Console(stderr=True, highlight=False).print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)
+    layout.stderr().print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)

@@ -32,6 +32,7 @@ from harness.gate.verdicts import PASSED, lines, stop_if_bad
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
+from harness.visible import visible
 
 BASELINE_FILE = Path("results/baselines/accuracy.csv")
 EPOCHS, SEEDS = 2, 2
@@ -86,7 +87,8 @@ def gate(
     floor; an honest backend, its seeds normally distributed, falls below either in one gate of a thousand at most.
     --verify: as `lenet-bench verify`, for what has not passed yet. --speed: the present code and a commit are timed in
     the same rounds, in turns, on this machine; the ratio's interval must lie above 1 - margin. Where it holds the
-    limit, the gate cannot tell, says how many rounds more would, and passes with a warning.
+    limit, the gate cannot tell, says how many rounds more would, and passes with a warning. Each verdict names the data
+    set, which is the recipe's own unless --data-set says otherwise: nothing stands in for it.
 
     Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed.
     --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
@@ -108,8 +110,8 @@ def gate(
         device="cpu", dtype="float32",
     )  # fmt: skip
     plan = default_plan(
-        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds,
-        seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
+        entrants, recipe=chosen, data_set=data_set or chosen.data_set, data_dir=data_dir, rounds=seeds,
+        most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
     )  # fmt: skip
     test = SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
     verdicts, notes = run_gate(
@@ -117,7 +119,7 @@ def gate(
     )
     reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
     for line in [*lines(verdicts), *reasons, *notes]:
-        print(line)
+        print(visible(line))
     if summary:
         append_markdown(summary, verdicts, notes)
     if junit:

@@ -19,6 +19,7 @@ from harness.results.schema import HISTORY
 from harness.runs.entrants import parse_backends
 from harness.runs.machine import this_machine
 from harness.tables import history_table, layout
+from harness.tables.formats import visible_cells
 
 
 def history(
@@ -50,7 +51,7 @@ def history(
     """
     if format_ not in FORMATS:
         raise unknown("format", format_, FORMATS)
-    notes = Console(stderr=True, highlight=False)
+    notes = layout.stderr()
     records, problems = read_runs(find_runs(places or [Path("results")]))
     for problem in problems:
         notes.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
@@ -128,11 +129,11 @@ def _name_others(notes: Console, records: list[Record], chosen: str) -> None:
 
 
 def _as_csv(frames: list[pd.DataFrame]) -> None:
-    print(csv_of(pd.concat(frames, ignore_index=True)), end="")
+    print(csv_of(visible_cells(pd.concat(frames, ignore_index=True))), end="")
 
 
 def _as_json(frames: list[pd.DataFrame]) -> None:
-    rows = pd.concat(frames, ignore_index=True).astype(object)
+    rows = visible_cells(pd.concat(frames, ignore_index=True)).astype(object)
     print(json.dumps(rows.where(rows.notna(), None).to_dict("records"), indent=1, ensure_ascii=False))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +11,21 @@ from typing import Annotated
 import typer
 
 from harness.errors import InputError
+from harness.results.names import name_fault
+from harness.runs.plan import MOST_COUNTED, MOST_SECONDS, MOST_SEED
 from harness.worker import catalogue
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` up, whose errors say what came in."""
+def whole(least: int, most: int = MOST_COUNTED) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` to `most`, whose errors say what came in."""
 
     def read(value: str) -> int:
         try:
             number = int(value)
         except ValueError:
-            raise typer.BadParameter(f"a whole number is wanted, got {str(value)!r}.") from None
+            raise typer.BadParameter(f"a whole number is wanted, got {_cut(str(value))}.") from None
+        if number > most:
+            raise typer.BadParameter(f"a whole number up to {most} is wanted, got {_cut(str(value))}.")
         if number < least:
             raise typer.BadParameter(f"a whole number from {least} up is wanted, got {number}.")
         return number
@@ -36,14 +42,19 @@ def positive(what: str, *, below: float = float("inf")) -> Callable[[str], float
         except ValueError:
             number = float("nan")
         if not 0 < number < below:
-            limit = f" under {below:g}" if below < float("inf") else ""
-            raise typer.BadParameter(f"a positive {what}{limit} is wanted, got {str(value)!r}.")
+            limit = f" under {below:,.0f}" if below < float("inf") else ""
+            raise typer.BadParameter(f"a positive {what}{limit} is wanted, got {_cut(str(value))}.")
         return number
 
     return read
 
 
-seconds = positive("number of seconds")
+def _cut(value: str) -> str:
+    """What came in, for a message."""
+    return repr(value if len(value) <= 60 else f"{value[:60]}...")
+
+
+seconds = positive("number of seconds", below=MOST_SECONDS)
 
 
 class Sizes(tuple[int, ...]):
@@ -62,10 +73,10 @@ def several(value: str) -> Sizes:
 
 
 def parse_pythons(values: list[str]) -> dict[str, str]:
-    """Read `--python torch=/path/to/python`.
+    """Read `--python torch=/path/to/python`; also a path from here, from `~`, or a program's name alone.
 
     Raises:
-        InputError: no such form, or no such backend.
+        InputError: no such form, no such backend, or no such program.
     """
     found = {}
     for value in values:
@@ -73,8 +84,30 @@ def parse_pythons(values: list[str]) -> dict[str, str]:
         if not equals:
             raise InputError(f"--python takes BACKEND=INTERPRETER, got {value!r}.")
         catalogue.facts(name)
-        found[name] = path
+        found[name] = _program(value, path)
     return found
+
+
+def _program(value: str, path: str) -> str:
+    """The absolute path of an interpreter: workers run in a folder of their own. Links stay: a venv's is one."""
+    try:
+        found = shutil.which(path) if path and os.sep not in path else str(Path(path).expanduser().absolute())
+    except RuntimeError as error:
+        raise InputError(f"--python {value}: {error}") from None
+    if not path or not found or not os.path.isfile(found):
+        raise InputError(f"--python {value}: there is no such interpreter. Give the path of a Python.")
+    return found
+
+
+def run_name(value: str) -> str:
+    """Read `--name`: a folder's name that leads nowhere else, and that everything that shows it can show.
+
+    Raises:
+        InputError: it is none; with what is wrong with it.
+    """
+    if reason := name_fault(value):
+        raise InputError(f"--name {_cut(value)} {reason}. Give letters, digits, and . _ - or spaces between them.")
+    return value
 
 
 Backends = Annotated[
@@ -120,7 +153,9 @@ BatchSizeSweep = Annotated[
 Environment = Annotated[
     str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
 ]
-Seed = Annotated[int, typer.Option("--seed", parser=whole(0), metavar="N", help="Of weights and order of images.")]
+Seed = Annotated[
+    int, typer.Option("--seed", parser=whole(0, MOST_SEED), metavar="N", help="Of weights and order of images.")
+]
 Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
 Timeout = Annotated[
     float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")

@@ -134,14 +134,14 @@ def record(rows: pd.DataFrame, path: Path) -> None:
 
 def show(console: Console, rows: pd.DataFrame) -> None:
     """Print published beside measured: a row an epoch, a column a backend; then the largest differences."""
-    recipe = rows["recipe"].iloc[0]
+    recipe, data_set = rows["recipe"].iloc[0], rows["data_set"].iloc[0]
     for column, published, title, form in (
         ("train_accuracy", "published_train_accuracy", "training accuracy, %", "percent"),
         ("train_loss", "published_loss", "mean training loss", "loss"),
         ("test_accuracy", "published_test_accuracy", "test accuracy, %", "percent"),
     ):
         if rows[column].notna().any():
-            console.print(Text(f"{recipe}: {title}", style="bold"))
+            console.print(Text(f"{recipe} on {data_set}: {title}", style="bold"))
             console.print(_table(rows, column, published, form))
 
 

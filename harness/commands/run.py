@@ -37,6 +37,7 @@ from harness.commands.options import (
     Versions,
     parse_pythons,
     positive,
+    run_name,
     seconds,
     sizes,
     whole,
@@ -158,6 +159,8 @@ def run(
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     """
     pythons = parse_pythons(python or [])
+    if name is not None:
+        run_name(name)
     if resume:
         raise typer.Exit(resume_run(resume, pythons=pythons))
     if not backend:
@@ -170,8 +173,10 @@ def run(
         batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
         network=chosen.network, environment=environment, versions=parse_versions(framework_version or [], backends),
     )  # fmt: skip
+    # Who says where the data set is wants that one, and no drawn digits in its place.
+    named = chosen.data_set if data_dir else ""
     plan = default_plan(
-        entrants, recipe=chosen, data_set=data_set, data_dir=data_dir, seed=seed, base=base,
+        entrants, recipe=chosen, data_set=data_set or named, data_dir=data_dir, seed=seed, base=base,
         launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0, verified=not unverified,
         audit_batches=audit_batches,
         **pace_fields(

@@ -6,24 +6,26 @@ file a header of one block (512 bytes), after it zeros up to a whole block; a bl
 Archives come from the network, so nothing in a header is believed, and what a good archive has no reason to hold is
 refused. They are not read by `tarfile`: in Pythons that are still in use, a hostile archive can keep it busy for as
 long as it likes (https://github.com/python/cpython/issues/121285, https://github.com/python/cpython/issues/130577).
-What is read here of a header is a name, a type and a size; extended headers are skipped.
+What is read here of a header is a name, a type and a size; extended headers are skipped. An archive takes the memory of
+the files that are wanted, and `harness.data.unpacking.XZ_MEMORY`, whatever is in it.
 """
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import re
 import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
 from harness.data.idx import NEXT
+from harness.data.unpacking import Content, TooLarge
 from harness.errors import InputError
 
-MAX_CONTENT = 256 * 2**20  # bytes of an unpacked archive; the six files of CIFAR-10 have 184,380,000
+MAX_CONTENT = 256 * 2**20  # bytes of an archive, packed and unpacked; the six files of CIFAR-10 have 184,380,000
+MAX_MEMBERS = 1000  # headers, extended ones too; that of CIFAR-10 has nine
 BLOCK = 512
 _CHUNK = 2**20
 _REGULAR = (b"0", b"\0", b"7")  # the second is of old archives, the third means "contiguous", which nobody has made
@@ -60,14 +62,16 @@ def read_archive(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait forever
             raise InputError(f"{path}: expected a regular file; found a folder, pipe or device. {NEXT}")
-        with path.open("rb") as file, _unpacked(file) as stream:
-            found = _Reader(path, stream, sizes).files()
+        with path.open("rb") as file:
+            found = _Reader(path, Content(file, most=MAX_CONTENT), sizes).files()
     except EOFError as error:
         raise InputError(
             f"{path}: expected a complete archive; found its end missing after {path.stat().st_size:,} bytes "
             f"(an interrupted download?). {NEXT}"
         ) from error
-    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, MemoryError) as error:
+    except TooLarge as error:
+        raise InputError(f"{path}: expected at most {MAX_CONTENT:,} bytes; found {error}. {NEXT}") from error
+    except (lzma.LZMAError, zlib.error, MemoryError) as error:
         reason = str(error) or "it wants too much memory"
         raise InputError(f"{path}: expected an archive; found a corrupt one ({reason}). {NEXT}") from error
     except OSError as error:
@@ -79,26 +83,20 @@ def read_archive(path: Path, sizes: Mapping[str, int]) -> dict[str, bytes]:
     return found
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    """Return a stream of the content of an archive."""
-    start = file.read(6)
-    file.seek(0)
-    if start[:2] == b"\x1f\x8b":
-        return cast("BinaryIO", gzip.GzipFile(fileobj=file))
-    return cast("BinaryIO", lzma.LZMAFile(file)) if start == b"\xfd7zXZ\0" else file
-
-
 class _Reader:
     """Goes through an archive once, from its start to its end."""
 
-    def __init__(self, path: Path, stream: BinaryIO, sizes: Mapping[str, int]) -> None:
+    def __init__(self, path: Path, stream: Content, sizes: Mapping[str, int]) -> None:
         self._path, self._stream, self._sizes = path, stream, sizes
-        self._left = MAX_CONTENT
+        self._left, self._members = MAX_CONTENT, 0
 
     def files(self) -> dict[str, bytes]:
         """Return the files that are wanted and there; the whole archive is looked at, for one that is there twice."""
         found: dict[str, bytes] = {}
         while any(header := self._read(BLOCK)):
+            self._members += 1
+            if self._members > MAX_MEMBERS:
+                raise InputError(f"{self._path}: expected at most {MAX_MEMBERS:,} files in it; found more. {NEXT}")
             member = self._member(header)
             padding = -member.size % BLOCK
             if member.kind in _EXTENDED:

@@ -1,14 +1,17 @@
 """Download one file from the first of several public mirrors that has it, checked before it is kept.
 
 The file is written beside its destination under a temporary name and moved into place only after the caller's
-check has passed, so that an interrupted, truncated or wrong download never looks like a good file.
+check has passed, so that an interrupted, truncated or wrong download never looks like a good file. A mirror has a
+least rate and a time limit, whatever it sends or does not send; then it is the next one's turn.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
 import os
-import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +20,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.data.fetching import ANSWER, STALL, one_line
 from harness.errors import InputError
+from harness.files import ROOT
 
 MIRRORS: dict[str, tuple[str, ...]] = {
     "mnist": (
@@ -33,10 +38,14 @@ MIRRORS: dict[str, tuple[str, ...]] = {
 MAX_BYTES = 192 * 2**20  # the largest file has about 170 MB; a mirror that sends on and on must not fill the disk
 _TRIES = 3
 _BACK_OFF = 0.5  # seconds before the second try; doubled before each one after it
-_ANSWER = 10.0  # seconds that a mirror has to answer at all
+_ANSWER = ANSWER
 _GRACE = 2.0  # seconds that the others get once one mirror has answered
-_STALL = 15.0  # seconds without a byte
-_LOCK_WAIT = 600.0  # seconds to wait for another process that downloads the same data set
+_WINDOW = STALL + 5  # seconds over which a mirror must reach the least rate: a stall is noticed by `fetching` before
+_LEAST_RATE = 16 * 2**10  # bytes a second; the largest file then takes three hours, the four of MNIST twelve minutes
+_DEADLINE = 3600.0  # seconds that a mirror has for one file
+_LOOK = 0.1  # seconds between two looks at how a download grows
+_LOCK_WAIT = 3600.0  # seconds to wait for another process that downloads the same data set
+_TELL_AGAIN = 30.0  # seconds after which who waits is told again whom for
 _PROGRESS_AFTER = 1.0  # seconds
 
 
@@ -103,19 +112,19 @@ def _locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(folder / ".download.lock")
+    owner = folder / ".download.owner"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            notify(f"Another process is downloading into {folder}; waiting for it.")
-            lock.acquire(timeout=_LOCK_WAIT)
+        _acquire(lock, folder, notify)
+        now = datetime.datetime.now(datetime.UTC).strftime("%H:%M:%S")
+        owner.write_text(f"process {os.getpid()}, since {now} UTC", encoding="utf-8")
     except Timeout:
         raise Unreachable(
-            f"Another process has held {lock.lock_file} for {_LOCK_WAIT:.0f} s; end it, or set "
+            f"Another process{_who(folder)} has held {lock.lock_file} for {_LOCK_WAIT:.0f} s; end it, or set "
             "LENET_BENCH_CACHE to another folder."
         ) from None
     except OSError as error:
+        lock.release()
         raise Unreachable(
             f"Cannot write to the cache {folder} ({error.strerror or error}); set LENET_BENCH_CACHE to a "
             "folder that can be written."
@@ -123,7 +132,34 @@ def _locked(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: Any, folder: Path, notify: Callable[[str], None]) -> None:
+    """Wait for the lock, and say whom for; raises filelock's Timeout when `_LOCK_WAIT` is over."""
+    from filelock import Timeout
+
+    deadline = time.monotonic() + _LOCK_WAIT
+    wait = 0.0
+    while True:
+        try:
+            lock.acquire(timeout=wait)
+            return
+        except Timeout:
+            if time.monotonic() >= deadline:
+                raise
+        notify(f"Another process is downloading into {folder}{_who(folder)}; waiting for it.")
+        wait = min(_TELL_AGAIN, max(0.0, deadline - time.monotonic()))
+
+
+def _who(folder: Path) -> str:
+    """Who downloads into a folder, since when, and how far it is, as far as that is known."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        said = (folder / ".download.owner").read_text(encoding="utf-8")[:100]
+        size = sum(part.stat().st_size for part in folder.glob(".*.part"))
+        return f" ({said}; {size / 2**20:.1f} MiB of this file)"
+    return ""
 
 
 # --- one mirror ---------------------------------------------------------------------------------------------
@@ -142,88 +178,94 @@ def _from_mirror(url: str, destination: Path, check: Callable[[Path], object]) -
 
 def _attempt(url: str, destination: Path, check: Callable[[Path], object]) -> tuple[str | None, bool]:
     """Try once; returns what went wrong (None: nothing) and whether trying again may help."""
-    import requests
-
     part, name = None, destination.name
     try:
         handle, part = tempfile.mkstemp(dir=destination.parent, prefix=f".{name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            _fetch(url, _Sink(file, name))
+        os.close(handle)
+        failure = _fetch(url, Path(part), name)
+        if failure:
+            return failure
         try:
             check(Path(part))
         except InputError as error:
             said = str(error).replace(f"{part}: ", "").partition(". Delete the file")[0]  # it isn't kept
-            return _one_line(f"refused what it sent: {said}"), False
+            return one_line(f"refused what it sent: {said}"), False
         os.replace(part, destination)
         return None, False
-    except requests.HTTPError as error:
-        status = 0 if error.response is None else error.response.status_code
-        return f"HTTP status {status}", status >= 500 or status == 429
-    except (requests.RequestException, OSError, ValueError, InputError) as error:
-        # A time-out to connect is not tried again: where packets go nowhere, one wait is enough.
-        again = isinstance(error, requests.RequestException)
-        return _one_line(error), again and not isinstance(error, requests.ConnectTimeout)
+    except OSError as error:
+        return one_line(error), False
     finally:
         if part is not None:
             Path(part).unlink(missing_ok=True)
 
 
-def _fetch(url: str, sink: _Sink) -> None:
-    """Send the content of an address into a sink."""
-    import pooch  # type: ignore[import-untyped]
-
-    downloader = pooch.HTTPDownloader(progressbar=sink, chunk_size=2**16, timeout=(_ANSWER, _STALL))
+def _fetch(url: str, part: Path, name: str) -> tuple[str, bool] | None:
+    """Let `harness.data.fetching` fill a file; return what went wrong and whether trying again may help, or None."""
+    command = [sys.executable, "-P", "-m", "harness.data.fetching", url, str(part), str(MAX_BYTES), str(_DEADLINE)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+        start_new_session=True,  # Ctrl-C is for us; we end it
+    ) as child, contextlib.closing(_Bar(name)) as bar:  # fmt: skip
+        try:
+            slow = _watch(child, part, bar)
+        finally:
+            child.kill()
+        if slow:
+            return slow, False
+        assert child.stdout is not None
+        said = child.stdout.read()
     try:
-        downloader(url, sink, None)
-    finally:
-        sink.close()
+        failure = json.loads(said)
+    except ValueError:
+        return f"the download's own process ended with the code {child.returncode}", False
+    return (str(failure[0]), bool(failure[1])) if failure else None
 
 
-class _Sink:
-    """What pooch writes to and reports to: a bounded file that shows progress once a download takes long.
+def _watch(child: subprocess.Popen[bytes], part: Path, bar: _Bar) -> str:
+    """Wait until a download ends; return why it is not waited for any longer, or nothing."""
+    started = window = time.monotonic()
+    before = 0
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=_LOOK)
+            return ""
+        now, size = time.monotonic(), part.stat().st_size
+        bar.show(size)
+        if now - started > _DEADLINE:
+            return f"not done after {_DEADLINE:.0f} s ({size:,} bytes)"
+        if now - window > _WINDOW:
+            if size - before < _LEAST_RATE * (now - window):
+                return f"too slow: {size - before:,} bytes in {now - window:.0f} s"
+            window, before = now, size
 
-    It is output file and progress bar in one, because pooch tells a progress bar the size of its chunks, not
-    what really came in.
-    """
 
-    def __init__(self, file: Any, name: str) -> None:
-        self.total = 0  # set by pooch; 0 where the mirror does not say
-        self._file, self._name, self._written = file, name, 0
-        self._started = time.monotonic()
+class _Bar:
+    """How far a download is, on a terminal, once it takes long."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._started = name, time.monotonic()
         self._bar: Any = None
 
-    def write(self, data: bytes) -> int:
-        """Write to the file, unless the mirror has sent too much."""
-        self._written += len(data)
-        if self._written > MAX_BYTES:
-            raise InputError(f"sent more than {MAX_BYTES:,} bytes")
+    def show(self, size: int) -> None:
+        """Draw the bar, if it is time for one."""
         slow = time.monotonic() - self._started > _PROGRESS_AFTER
         if slow and self._bar is None and sys.stderr.isatty():
-            self._show()
+            self._start()
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._written)
-        return int(self._file.write(data))
+            self._bar.update(self._task, completed=size)
 
-    def _show(self) -> None:
+    def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._name, total=self.total or None)
+        self._task = self._bar.add_task(self._name, total=None)
         self._bar.start()
 
-    def flush(self) -> None:
-        """Do nothing: the file is flushed when it is closed, not after each chunk."""
-
-    def update(self, size: int) -> None:
-        """Ignore pooch's chunk sizes; `write` knows better."""
-
-    def reset(self) -> None:
-        """Ignore pooch's wish to fill the bar at the end."""
-
     def close(self) -> None:
-        """Take the progress bar away."""
+        """Take it away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -272,16 +314,7 @@ def _ask(mirror: str, name: str, answers: dict[str, str], changed: threading.Con
                 failure = ""
                 break
         except Exception as error:  # whatever it is, the one who waits must hear of it
-            failure = _one_line(error)
+            failure = one_line(error)
     with changed:
         answers[mirror] = failure
         changed.notify_all()
-
-
-def _one_line(error: object) -> str:
-    """Say what went wrong in one line that fits into a list; a chain of causes is cut to its last one."""
-    text = " ".join(str(error).split())
-    cause = re.search(r"Caused by \w+\((.*)\)\)", text)  # requests wraps urllib3 wraps the socket's own words
-    if cause:
-        text = cause[1].rpartition("): ")[2].strip("\"'")
-    return (text or type(error).__name__)[:300]

@@ -37,25 +37,49 @@ SHA256: dict[str, tuple[str, ...]] = {
 }
 
 
+# Where torchvision puts them.
+OTHERS_FOLDERS = {"mnist": ("MNIST/raw",), "fashion-mnist": ("FashionMNIST/raw",)}
+ENDINGS = (".gz", "", ".xz")
+
+
+def _dotted(file: str) -> str:
+    """The name that the same file has elsewhere: `train-images.idx3-ubyte`."""
+    return file.replace("-idx", ".idx")
+
+
+def _held_in(folder: Path) -> dict[str, Path]:
+    """Which of `FILES` are in this very folder, under any of their names; of a folder of that name, the file in it."""
+    held = {}
+    for file in FILES:
+        names = [f"{name}{ending}" for name in (file, _dotted(file)) for ending in ENDINGS]
+        inside = [folder / name / name for name in (file, _dotted(file))]
+        places = [*(path for name in names if not (path := folder / name).is_dir()), *inside]
+        found = next((path for path in places if os.path.lexists(path)), None)
+        if found:
+            held[file] = found
+    return held
+
+
 class IdxSet:
     """One of `SHA256`'s data sets; `harness.data.file_set.FileSet` says what each attribute and method is for."""
 
     files = FILES
     counts = (60_000, 10_000)
-    layout = ("these four files", *(f"{file}.gz (or unpacked, without .gz)" for file in FILES))
+    layout = (
+        "these four files", *(f"{file}.gz (or .xz, or unpacked; also called {_dotted(file)})" for file in FILES),
+    )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def held(self, folder: Path) -> dict[str, Path]:
-        """Return which of `FILES` a folder has, and where; none where they are those of another data set."""
-        held = {}
-        for file in FILES:
-            for path in (folder / f"{file}.gz", folder / file):
-                if os.path.lexists(path):
-                    held[file] = path
-                    break
-        return {} if self._another(held) else held
+        """Return which of `FILES` a folder has, and where; none where they are those of another data set.
+
+        They may be in the folder itself or in that of another program, of which the one with most of them is taken.
+        """
+        found = [_held_in(folder / part) for part in ("", "raw", *OTHERS_FOLDERS.get(self.name, ()))]
+        found = [held for held in found if held and not self._another(held)]
+        return max(found, key=len, default={})
 
     def _another(self, held: dict[str, Path]) -> bool:
         """Say whether files are those of another data set: all have the same names, so the test labels decide."""

@@ -21,6 +21,7 @@ from harness.data.download import Unreachable, mirrors_of
 from harness.data.file_set import FileSet
 from harness.data.idx_sets import FILES as FILES  # also to be had from here
 from harness.data.idx_sets import SHA256, IdxSet
+from harness.data.other_forms import not_taken
 from harness.errors import InputError, unknown
 
 DRAWN = "drawn-digits"
@@ -145,8 +146,12 @@ def _given_folder(data_dir: Path | None) -> Path | None:
     named = os.environ.get("LENET_BENCH_DATA", "")
     if data_dir is None and not named:
         return None
-    by = "LENET_BENCH_DATA" if data_dir is None else "--data-dir"
-    folder = Path(named).expanduser() if data_dir is None else data_dir
+    # The command line hands the variable on as if it were the option.
+    by = "LENET_BENCH_DATA" if data_dir is None or str(data_dir) == named else "--data-dir"
+    try:
+        folder = (Path(named) if data_dir is None else data_dir).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{by} names {str(data_dir or named)!r}: {error} Write the folder out.") from None
     if not os.path.isdir(folder) or not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(
             f"{by} names {str(folder)!r}, which is not a folder that can be read. Name the folder that holds "
@@ -185,7 +190,7 @@ def _file_set(name: str) -> FileSet:
 def _from_files(files: FileSet, given: Path | None, offline: bool, notify: Callable[[str], None]) -> Dataset:
     """Load from the first place that has the data set, downloading into the cache if none has."""
     cache = cache_folder() / files.name
-    looked = []
+    looked, seen = [], []
     for folder, phrase in _places(files.name, given):
         held = files.held(folder)
         if len(held) == len(files.files):
@@ -197,7 +202,10 @@ def _from_files(files: FileSet, given: Path | None, offline: bool, notify: Calla
                 f"{missing}. Add what is missing, or name another folder."
             )
         looked.append(f"{phrase}{f' (only {len(held)} of {len(files.files)} files)' if held else ''}")
-    absent = f"It is not in the {', nor in the '.join(looked)}"
+        seen += not_taken(folder)
+    absent = (
+        f"It is not in the {', nor in the '.join(looked)}{''.join(f'. Seen and not taken: {each}' for each in seen)}"
+    )
     if offline:
         raise _Absent(f"{absent}; downloading is switched off.")
     try:

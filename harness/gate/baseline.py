@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import getpass
 import os
@@ -15,6 +14,8 @@ from scipy.special import stdtr
 
 from harness.analysis.statistics import LEVEL, family_level, welch
 from harness.errors import InputError
+from harness.files import read_regular
+from harness.results.csv_reading import MAX_BYTES, read_header
 from harness.results.folder import RunFolder, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION
 from harness.runs.plan import Plan
@@ -45,8 +46,8 @@ def read_baseline(path: Path) -> pd.DataFrame:
 
 def _check_columns(path: Path) -> None:
     """Refuse columns that would be lost when the file is written again."""
-    with path.open(encoding="utf-8", newline="") as file:
-        unknown = [name for name in next(csv.reader(file), []) if name not in BASELINE]
+    header, _ = read_header(path, read_regular(path, most=MAX_BYTES))
+    unknown = [name for name in header if name not in BASELINE]
     if unknown:
         raise InputError(f"{path} has columns that a baseline does not have: {', '.join(unknown)}. Remove them.")
 

@@ -47,21 +47,21 @@ def run_gate(
             folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="lenet-bench-against-"))
             commit = check_out(speed.against, Path(folder))
         # Training is first, because it is what finds bad input; all that follows takes longer.
-        run, verdicts, notes = accuracy(plan, known, results=results, pythons=pythons)
+        run, data_set, verdicts, notes = accuracy(plan, known, results=results, pythons=pythons)
         if verify:
             verdicts += verification(plan, pythons=pythons)
         if speed and commit:
             verdicts += measure(plan, commit, speed, results=results / f"{run}-speed", pythons=pythons)
-    return verdicts, notes
+    return [replace(each, data_set=data_set) for each in verdicts], notes
 
 
 def accuracy(
     plan: Plan, known: pd.DataFrame, *, results: Path, pythons: dict[str, str]
-) -> tuple[str, list[Verdict], list[str]]:
+) -> tuple[str, str, list[Verdict], list[str]]:
     """Train, and judge against the baseline's rows.
 
     Returns:
-        the run's name, a verdict a backend, and notes on what these are held against.
+        the run's name, its data set, a verdict a backend, and notes on what these are held against.
 
     Raises:
         InputError: no baseline for what was asked (before anything is trained).
@@ -79,7 +79,12 @@ def accuracy(
     found = judge(epochs, known, wanted=wanted, backends=backends, errors=trained.errors)
     rows = [find_row(known, wanted | {"backend": name}) for name in backends]
     versions = {name: interpreters.find(name, given=pythons).version for name in backends}
-    return trained.run.folder.name, [each.verdict() for each in found], notes_on(rows, versions)
+    return (
+        trained.run.folder.name,
+        trained.run.dataset.name,
+        [each.verdict() for each in found],
+        notes_on(rows, versions),
+    )
 
 
 def keys_of(plan: Plan, dataset: Dataset) -> dict[str, Any]:

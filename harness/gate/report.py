@@ -38,7 +38,7 @@ def check_reports(*paths: Path | None) -> None:
 def markdown(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
     """GitHub-flavoured Markdown: a heading with the worst verdict, a row a backend and kind, the notes."""
     rows = [
-        f"| {MARKS[each.status]} | {plain(each.backend)} | {plain(hide(each.text))} | {plain(hide(each.details))} |"
+        f"| {MARKS[each.status]} | {plain(each.backend)} | {plain(hide(each.words))} | {plain(hide(each.details))} |"
         for each in verdicts
     ]
     table = ["| verdict | backend | measured | |", "| --- | --- | --- | --- |", *rows]
@@ -82,10 +82,10 @@ def junit(verdicts: Sequence[Verdict], notes: Sequence[str], *, strict: bool, se
             suite, "testcase", {"classname": f"gate.{_xml(each.kind)}", "name": _xml(each.backend)}
         )
         if status in tags:
-            told = {"message": _xml(each.text)} | ({} if status == CANNOT_TELL else {"type": status.replace(" ", "-")})
+            told = {"message": _xml(each.words)} | ({} if status == CANNOT_TELL else {"type": status.replace(" ", "-")})
             ElementTree.SubElement(case, tags[status], told).text = _xml(each.details)
         else:
-            ElementTree.SubElement(case, "system-out").text = _xml(f"{each.text}\n{each.details}")
+            ElementTree.SubElement(case, "system-out").text = _xml(f"{each.words}\n{each.details}")
     ElementTree.SubElement(suite, "system-out").text = _xml("\n".join(notes))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False)

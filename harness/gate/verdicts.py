@@ -28,6 +28,7 @@ class Verdict:
         status: of STATUSES.
         text: what was measured against what is allowed, short enough for a line.
         details: the rest, a sentence or more.
+        data_set: that it was measured on.
     """
 
     backend: str
@@ -35,6 +36,12 @@ class Verdict:
     status: str
     text: str
     details: str = ""
+    data_set: str = ""
+
+    @property
+    def words(self) -> str:
+        """The text, and what it is of."""
+        return f"{self.text}, on {self.data_set}" if self.data_set else self.text
 
 
 @dataclass(frozen=True)
@@ -209,7 +216,7 @@ def lines(verdicts: Sequence[Verdict]) -> list[str]:
     found = []
     for backend in dict.fromkeys(each.backend for each in verdicts):
         mine = [each for each in verdicts if each.backend == backend]
-        found.append(f"{worst(mine)} {backend}: {'; '.join(each.text for each in mine)}")
+        found.append(f"{worst(mine)} {backend}: {'; '.join(each.words for each in mine)}")
     return found
 
 

@@ -20,6 +20,7 @@ from harness.report import facts
 from harness.report.parts import ROW, Figure
 from harness.report.reading import Entrant, Report
 from harness.report.sections import sections
+from harness.visible import visible
 
 FOLDER = Path(__file__).parent
 # Stands in the head of every report, and tells one from any other file.
@@ -33,6 +34,7 @@ def render(report: Report) -> str:
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -57,6 +59,11 @@ def render(report: Report) -> str:
         data=Markup(as_json(data)),
         scripts=[Markup(script) for script in scripts],
     )
+
+
+def _shown(value: Any) -> Any:
+    """Text that is no markup of ours, with nothing in it that does something without being seen."""
+    return visible(value) if type(value) is str else value
 
 
 def as_json(values: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report.reading import Entrant
+from harness.visible import visible
 
 MISSING = "–"  # noqa: RUF001
 # Pixels of one entrant in a figure with a row for each, and of what stands around the rows.
@@ -118,7 +119,7 @@ def span(least: Any, most: Any, form: str, unit: str) -> str:
 
 def plain(label: str) -> str:
     """A text that Plotly shows as it is: Plotly reads a few HTML tags, links among them."""
-    return html.escape(label, quote=False)
+    return html.escape(visible(label), quote=False)
 
 
 def digits(values: Iterable[Any], count: int = 6) -> list[float | None]:

@@ -18,6 +18,7 @@ from harness.report.marks import Mark, marks_of
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
 from harness.runs.privacy import hide, hide_all
+from harness.visible import visible
 
 TABLES = ("launches", "epochs", "inference", "latency")
 
@@ -170,8 +171,8 @@ def _of(rows: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
 
 def _entrants(launches: pd.DataFrame) -> list[Entrant]:
     firsts = launches.drop_duplicates("entrant").sort_values("entrant")
-    labels = [label_of(firsts.iloc[[place]]) for place in range(len(firsts))]
-    fields = [dict(zip(KEY, key)) for key in _keys(firsts)]
+    labels = [visible(label_of(firsts.iloc[[place]])) for place in range(len(firsts))]
+    fields = [dict(zip(KEY, map(visible, key))) for key in _keys(firsts)]
     twice = {label for label in labels if labels.count(label) > 1}
     for place, label in enumerate(labels):
         if label in twice:

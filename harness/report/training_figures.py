@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.analysis.target import LAUNCH
 from harness.report.parts import (
+    Cell,
     Figure,
     Row,
     Table,
@@ -95,7 +96,7 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
                 )
             )  # fmt: skip
             end = launch.iloc[-1]
-            cells = [number(seed, ".0f"), number(end["epoch"], ".0f"), number(end["seconds"], ".2f"),
+            cells = [Cell(str(seed), seed), number(end["epoch"], ".0f"), number(end["seconds"], ".2f"),
                      number(end["test_accuracy"], ".2f", scale=100)]  # fmt: skip
             rows.append(Row([text(each.label), *cells], each.number))
     ends = report.epochs.groupby(LAUNCH)["seconds"].max()
@@ -145,7 +146,8 @@ def _times(each: Entrant, launches: pd.DataFrame, symbol: str, what: str) -> dic
     return {
         "type": "scatter", "mode": "markers", "x": digits(launches["seconds"], 4), "name": plain(each.label),
         "y": [plain(each.label)] * len(launches), "meta": {"entrant": each.number},
-        "customdata": [[int(seed), int(epochs)] for seed, epochs in zip(launches["seed"], launches["epochs"])],
+        # A seed as text: JavaScript holds 53 bits of a number.
+        "customdata": [[str(seed), int(epochs)] for seed, epochs in zip(launches["seed"], launches["epochs"])],
         "hovertemplate": f"seed %{{customdata[0]}}: {what} after %{{x:.2f}} s, %{{customdata[1]}} epoch(s)",
         "marker": {"symbol": symbol, "size": 10, "color": each.mark.colour, "opacity": 0.85, "line": {"width": 1.2}},
     }  # fmt: skip

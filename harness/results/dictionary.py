@@ -19,8 +19,10 @@ launches.groupby(["backend", "mode"])["train_images_per_s"].describe()
 SELECT backend, mode, median(train_images_per_s) FROM 'results/<run>/launches.csv' GROUP BY ALL;
 ```
 
-In a spreadsheet, open them as CSV with a comma between cells and a point in numbers. `lenet-bench export RUN` writes
-the same tables as Parquet, each column with its unit and meaning in its metadata."""
+In a spreadsheet, open them as CSV with a comma between cells and a point in numbers. A text that a spreadsheet would
+compute has an apostrophe before it. A table that was saved there again is read (semicolons, decimal commas, `TRUE`),
+and refused where the spreadsheet rounded a whole number; what it does to a version such as `2.10` cannot be seen.
+`lenet-bench export RUN` writes the same tables as Parquet, each column with its unit and meaning in its metadata."""
 
 
 def as_markdown(columns: dict[str, Column]) -> str:

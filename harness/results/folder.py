@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ import pandas as pd
 
 from harness.errors import InputError
 from harness.files import write_text_atomically
-from harness.results.migrations import upgrade
+from harness.results.csv_reading import read_table as read_table  # also to be had from here
+from harness.results.environment import read_environment
+from harness.results.names import name_fault
 from harness.results.schema import (
     BLOCKS,
     EPOCHS,
@@ -21,12 +22,12 @@ from harness.results.schema import (
     LATENCY,
     LAUNCHES,
     SCALING,
-    SCHEMA_VERSION,
     SUMMARY,
     VERIFICATION,
     Column,
 )
 from harness.results.validation import check_rows
+from harness.visible import quoted
 
 TABLES = {
     "launches": LAUNCHES, "epochs": EPOCHS, "blocks": BLOCKS, "inference": INFERENCE, "latency": LATENCY,
@@ -48,8 +49,10 @@ class RunFolder:
         """Make the folder.
 
         Raises:
-            InputError: it cannot be made, or has results already.
+            InputError: it cannot be made, has results already, or is no name of a folder under `results`.
         """
+        if reason := name_fault(name):
+            raise InputError(f"A run cannot be called {name[:60]!r}: that {reason}. Give another --name.")
         path = results / name
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -121,18 +124,12 @@ class RunFolder:
         """Read environment.json.
 
         Raises:
-            InputError: there is none, or it is not JSON.
+            InputError: there is none, or something in it is not what it must be (see `harness.results.environment`).
         """
         path = self.path / "environment.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{self.path} is not a run: environment.json: {error.strerror}.") from None
-        except ValueError as error:
-            raise InputError(f"{path} is not JSON: {error}.") from None
-        if not isinstance(values, dict):
-            raise InputError(f"{path} is not a run's: it holds {type(values).__name__}, not an object.")
-        return values
+        if not path.exists():
+            raise InputError(f"{self.path} is not a run: environment.json: No such file or directory.")
+        return read_environment(path)
 
 
 def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
@@ -160,66 +157,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 
 def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
-    """The rows as CSV, the header before them where it is wanted."""
-    return frame.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
-
-
-def read_table(
-    path: Path, columns: dict[str, Column], *, version: int = SCHEMA_VERSION, table: str = ""
-) -> pd.DataFrame:
-    """Read a CSV that `write_table` wrote, in this version or an older one.
-
-    Args:
-        version: of this lenet-bench's columns; rows of older ones are brought up to it (harness/results/migrations.py).
-        table: what kind of table it is; as the file is called, where that is not said.
-
-    Raises:
-        InputError: no such file, no such table, or a cell that is not of its column's dtype, with its place.
-    """
-    try:
-        _check_whole(path)
-        raw = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a CSV table: {str(error).strip()}.") from None
-    raw = upgrade(raw, table=table or path.stem, version=version, path=path)
-    missing = [name for name in columns if name not in raw.columns]
-    if missing:
-        raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
-    return pd.DataFrame({name: _typed(raw[name], column, path) for name, column in columns.items()})
-
-
-def _check_whole(path: Path) -> None:
-    """Refuse rows that have lost cells: pandas would take what is left of them and call the rest missing."""
-    with path.open("rb") as end:
-        if end.seek(0, os.SEEK_END) and end.seek(-1, os.SEEK_END) >= 0 and end.read() not in (b"\n", b"\r"):
-            raise InputError(f"{path} does not end with the end of a line. Is it cut off?")
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, strict=True)
-        width = len(next(rows, []))
-        for number, row in enumerate(rows, start=2):
-            # An empty line is no row.
-            if row and len(row) != width:
-                raise InputError(
-                    f"{path}, row {number}: {len(row)} cells, but the header has {width}. Is the file cut off?"
-                )
-
-
-def _typed(values: pd.Series, column: Column, path: Path) -> pd.Series:
-    if column.dtype == "string":
-        return values
-    if column.dtype == "boolean":
-        found: pd.Series = values.map({"True": True, "False": False}, na_action="ignore").astype("boolean")
-    else:
-        found = pd.to_numeric(values, errors="coerce").astype("Float64")
-    bad = (found.isna() & values.notna()).to_numpy(bool)
-    if column.dtype == "Int64":
-        bad = bad | (found % 1 != 0).fillna(False).to_numpy(bool)
-    if bad.any():
-        row = int(bad.argmax())
-        # Row 1 of a spreadsheet is the header.
-        raise InputError(f"{path}, row {row + 2}, column {column.name}: {values.iloc[row]!r} is not {column.dtype}.")
-    return found.astype(column.dtype)  # type: ignore[call-overload]
+    """The rows as CSV, the header before them where it is wanted; no cell is a formula (see `harness.visible`)."""
+    texts = [name for name in frame.columns if frame[name].dtype == "string"]
+    safe = frame.assign(**{str(name): frame[name].map(quoted, na_action="ignore") for name in texts})
+    return safe.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")

@@ -6,6 +6,7 @@ but for those of which it is known what they would have held.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -56,7 +57,7 @@ def upgrade(raw: pd.DataFrame, *, table: str, version: int, path: Path) -> pd.Da
         return raw
     found = raw["schema_version"]
     first = found.iloc[0]
-    if pd.isna(first) or not first.isdecimal() or int(first) < 1:
+    if pd.isna(first) or not re.fullmatch("[1-9][0-9]{0,5}", first):
         raise InputError(f"{path}, row 2, column schema_version: {_shown(first)} is no version. Is it hand-edited?")
     other = (found != first).fillna(True).to_numpy(bool)
     if other.any():

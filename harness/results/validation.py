@@ -61,9 +61,28 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
         elif column.dtype != "string" and column.unit in AMOUNTS:
             endless = np.isinf(values) if table != "summary" else values.isna()
             _refuse(frame, name, (values < 0) | (endless & values.notna()), path, "can be no amount")
+    if table == "launches":
+        _refuse(frame, "turn_step_us", _not_times(frame), path, "is not a positive number for each of its turns")
     key = list(KEYS.get(table, ()))
     if key:
         _refuse_twins(frame, key, path)
+
+
+def _not_times(frame: pd.DataFrame) -> pd.Series:
+    """Whether the times of a launch's turns are something else than as many positive numbers as it had turns."""
+
+    def wrong(times: Any, turns: Any) -> bool:
+        if pd.isna(times):
+            return False
+        parts = times.split()
+        try:
+            positive = all(0 < float(part) < float("inf") for part in parts)
+        except ValueError:
+            return True
+        return not (parts and positive and (pd.isna(turns) or len(parts) == turns))
+
+    found = [wrong(*cells) for cells in zip(frame["turn_step_us"], frame["turns"])]
+    return pd.Series(found, index=frame.index, dtype=bool)
 
 
 def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> None:
@@ -72,6 +91,7 @@ def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> N
         row = int(places.argmax())
         value = frame[name].iloc[row]
         shown = "an empty cell," if pd.isna(value) else repr(value.item() if hasattr(value, "item") else value)
+        shown = shown if len(shown) <= 80 else f"{shown[:80]}...'"
         raise InputError(f"{path}, row {row + 2}, column {name}: {shown} {why}. Is the file cut off or hand-edited?")
 
 

@@ -13,11 +13,13 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.statistics import Interval, width
 from harness.errors import WorkerFailed
 from harness.runs.pace import Pace
+from harness.tables import layout
 
 PHASES = {
     "import": "importing",
@@ -32,7 +34,7 @@ class Display:
     """Progress of a run on stderr; results themselves go to stdout."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or layout.stderr()
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -48,12 +50,12 @@ class Display:
         self._where = ""
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._live.stop()
 
     def start(self, pieces: int, description: str = "launches") -> None:
@@ -84,7 +86,7 @@ class Display:
         if not pace.compares or not any(each.ratio for each in pace.found):
             return
         left = _round_summary(pace)
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._comparisons = _table(pace.found, f"after {pace.rounds} round(s): {left}")
             self._draw()
         else:
@@ -104,7 +106,7 @@ class Display:
         """Show a phase, or how far an epoch is."""
         if message["event"] == "phase":
             self._describe(PHASES.get(message["name"], message["name"]))
-        elif message["event"] == "progress" and self.console.is_terminal:
+        elif message["event"] == "progress" and self.console.is_interactive:
             self._describe(f"epoch {message['epoch']}: {message['done']:.0%}")
 
     def epoch(self, label: str, row: dict[str, Any]) -> None:
@@ -134,19 +136,19 @@ class Display:
         self._draw()
 
     def _draw(self) -> None:
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             parts = [self._comparisons, self.progress] if self._comparisons else [self.progress]
             self._live.update(Group(*parts), refresh=True)
 
 
 def _table(found: list[Comparison], title: str) -> Table:
-    table = Table(title=escape(title), title_justify="left", title_style="italic", box=None, pad_edge=False)
+    table = Table(title=Text(title, style="italic"), title_justify="left", box=None, pad_edge=False)
     for header in ("", "images/s", "ratio", "interval", "width"):
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for each in found:
         ratio = each.ratio
         cells = ("base", "", "") if ratio is None else (f"{ratio.estimate:.3f}", _limits(ratio), _width(ratio))
-        table.add_row(escape(each.label), f"{each.speed.estimate:,.0f}", *cells)
+        table.add_row(Text(each.label), f"{each.speed.estimate:,.0f}", *cells)
     return table
 
 

@@ -16,10 +16,12 @@ import platformdirs
 
 from harness.errors import InputError, WorkerFailed
 from harness.files import ROOT, write_text_atomically
+from harness.results.plain_values import checked, read_json, shown
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
 
 MAP_VARIABLE = "LENET_BENCH_INTERPRETERS"
+MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Interpreter:
 def map_path() -> Path:
     """The map's file: MAP_VARIABLE, else `.nox/interpreters.json` of the checkout, else the user's data folder."""
     if os.environ.get(MAP_VARIABLE):
-        return Path(os.environ[MAP_VARIABLE])
+        return Path(os.environ[MAP_VARIABLE]).expanduser()
     if (ROOT / "noxfile.py").exists():
         return ROOT / ".nox" / "interpreters.json"
     return Path(platformdirs.user_data_dir("lenet-bench")) / "interpreters.json"
@@ -49,16 +51,20 @@ def read_map() -> dict[str, str]:
     """Backend -> interpreter, as nox recorded it; empty where there is no map.
 
     Raises:
-        InputError: the file is not such a map.
+        InputError: the file is not such a map, or has more than `MAX_BYTES`; with file, key and what was found.
     """
     path = map_path()
     if not path.exists():
         return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): str(interpreter) for name, interpreter in entries.items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path} is not a map of interpreters ({error}). Delete it, and run nox again.") from None
+        found: dict[str, str] = checked(read_json(path, most=MAX_BYTES), dict[str, str], str(path))
+        for name, interpreter in found.items():
+            # Workers run in folders of their own: a path from here would lead elsewhere there.
+            if "\0" in interpreter or not os.path.isabs(interpreter):
+                raise InputError(f"{path}.{name} must be an absolute path; found {shown(interpreter)}.")
+    except InputError as error:
+        raise InputError(f"This is not a map of interpreters: {error} Delete the file, and run nox again.") from None
+    return found
 
 
 def record(name: str, interpreter: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.analysis.comparison import find
 from harness.errors import InputError
+from harness.results.plain_values import checked
 from harness.spec.recipe import Recipe
 from harness.spec.recipes import LENET5
 from harness.worker.job import INFERENCE_SIZES, Entrant
@@ -45,6 +46,10 @@ TURN_S = 0.075
 LEAST_TURNS = 8
 # A run that neither precision nor budget ends: nobody waits for more.
 MOST_ROUNDS = 1000
+# What a number that an option takes may be: a seed with its round added still fits into the 64 bits of a cell; so many
+# seconds, three years, into every clock.
+MOST_COUNTED, MOST_SEED, MOST_SECONDS = 2**31 - 1, 2**62, 1e8
+PLACE = "The plan in environment.json"
 # Of a run with a target.
 TARGET_SEEDS = 5
 TARGET_EPOCHS = 10
@@ -133,17 +138,44 @@ class Plan:
         """The inverse of `as_dict`.
 
         Raises:
-            InputError: the values are not a plan.
+            InputError: the values are not a plan, or not one that can be carried out; with key and what was found.
         """
         try:
-            read = {
-                "entrants": tuple(Entrant(**entrant) for entrant in values["entrants"]),
-                "recipe": Recipe(**values["recipe"]),
-                "inference_sizes": tuple(values["inference_sizes"]),
-            }
-            return cls(**(values | read))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"The plan in environment.json cannot be read ({error}). Start a new run.") from None
+            plan: Plan = checked(values, cls, PLACE)
+            _check(plan)
+        except InputError as error:
+            raise InputError(f"{error} Start a new run.") from None
+        return plan
+
+
+def _check(plan: Plan) -> None:
+    """Refuse numbers that no option would have let through.
+
+    Raises:
+        InputError: with key and what was found.
+    """
+    counts = {name: (1, getattr(plan, name)) for name in ("rounds", "most_rounds")}
+    counts |= {name: (0, getattr(plan, name)) for name in ("seeds", "epochs")}
+    counts |= {f"inference_sizes[{number}]": (1, size) for number, size in enumerate(plan.inference_sizes)}
+    counts |= {f"recipe.{name}": (1, getattr(plan.recipe, name)) for name in ("batch_size", "epochs")}
+    for number, each in enumerate(plan.entrants):
+        counts |= {
+            f"entrants[{number}].threads": (0, each.threads),
+            f"entrants[{number}].batch_size": (1, each.batch_size),
+        }
+    for name, (least, value) in counts.items():
+        if not least <= value <= MOST_COUNTED:
+            raise InputError(f"{PLACE}.{name} must be from {least} to {MOST_COUNTED}; found {value}.")
+    if not plan.entrants:
+        raise InputError(f"{PLACE}.entrants is empty.")
+    if not 0 <= plan.seed <= MOST_SEED:
+        raise InputError(f"{PLACE}.seed must be from 0 to {MOST_SEED}; found {plan.seed}.")
+    shares = {"precision": plan.precision, "until": plan.until}
+    seconds = {name: getattr(plan, name) for name in ("budget_s", "steady_s", "launch_timeout_s")}
+    for name, value in (shares | seconds).items():
+        below = 1.0 if name in shares else MOST_SECONDS
+        if not 0 <= value < below:
+            raise InputError(f"{PLACE}.{name} must be from 0 to under {below:g}; found {value}.")
 
 
 def default_plan(entrants: Sequence[Entrant], *, recipe: Recipe = LENET5, base: str = "", **fields: Any) -> Plan:

@@ -13,6 +13,7 @@ from harness.errors import unknown
 from harness.results.folder import csv_of
 from harness.tables import markdown
 from harness.tables.run_tables import any_unverified, is_paired
+from harness.visible import visible
 from harness.worker.job import FORMS
 
 # Columns that stand in the headline only where entrants differ in them.
@@ -58,8 +59,14 @@ def caption(summary: pd.DataFrame) -> str:
 
 
 def as_csv(summary: pd.DataFrame) -> str:
-    """All of summary.csv's columns."""
-    return csv_of(summary)
+    """All of summary.csv's columns; no cell is a formula."""
+    return csv_of(visible_cells(summary))
+
+
+def visible_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with all text `visible`."""
+    texts = [str(name) for name in frame.columns if frame[name].dtype == "string"]
+    return frame.assign(**{name: frame[name].map(visible, na_action="ignore").astype("string") for name in texts})
 
 
 def as_markdown(summary: pd.DataFrame) -> str:
@@ -106,7 +113,7 @@ def check_format(name: str) -> None:
 
 
 def _text(value: Any) -> str:
-    return "-" if pd.isna(value) or value == "" else str(value)
+    return "-" if pd.isna(value) or value == "" else visible(str(value))
 
 
 def _number(value: Any, form: str) -> str:
@@ -120,7 +127,7 @@ def _interval(row: pd.Series, name: str, form: str) -> str:
 
 def _tex(text: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(each, f"\\{each}" if each in "&%$#_{}" else each) for each in text)
+    return "".join(special.get(each, f"\\{each}" if each in "&%$#_{}" else each) for each in visible(text))
 
 
 def _plain(value: Any) -> Any:

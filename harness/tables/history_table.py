@@ -151,12 +151,13 @@ def _alone_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
 def as_markdown(frames: list[pd.DataFrame]) -> str:
     """All entrants in one Markdown table, and the sentences that belong to it."""
     headers = [
-        "entrant", "started, UTC", "run", "version", "images/s", "95 % interval", "ratio", "95 % interval", "verdict",
-        "drift out", "95 % interval", "verdict", "test accuracy, %", "epochs", "changed",
+        "entrant", "data set", "started, UTC", "run", "version", "images/s", "95 % interval", "ratio", "95 % interval",
+        "verdict", "drift out", "95 % interval", "verdict", "test accuracy, %", "epochs", "changed",
     ]  # fmt: skip
     lines = [markdown.row(headers), f"|{' --- |' * len(headers)}"]
     for _, row in pd.concat(frames, ignore_index=True).iterrows():
-        cells = [row["entrant"], str(row["started_utc"])[:16].replace("T", " "), row["run"], row["framework_version"]]
+        cells = [row["entrant"], row["data_set"], str(row["started_utc"])[:16].replace("T", " "), row["run"]]
+        cells += [row["framework_version"]]
         cells += [_number(row["train_images_per_s"], ",.0f"), _interval(row, "train_images_per_s", ",.0f")]
         cells += [_number(row["ratio"], ".3f"), _interval(row, "ratio", ".3f"), row["verdict"]]
         cells += [_number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f"), row["against_verdict"]]

@@ -2,16 +2,87 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import codecs
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
+from rich.segment import Segment
 from rich.table import Table
 
+from harness.visible import visible
+
 WIDTH = 80
+# What our tables have that ASCII has not, for terminals and files that take nothing else.
+_ASCII = str.maketrans({"±": "~", "→": ">", "×": "x", "–": "-", "µ": "u", "…": "."} | dict(zip("▁▂▃▄▅▆▇█", "12345678")))  # noqa: RUF001
 
 
 def stdout() -> Console:
-    """The console that results are printed on; as wide as the terminal, 80 columns where there is none."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    """The console that results are printed on; as wide as the terminal, 80 columns where there is none or a narrow one.
+
+    A narrow terminal folds the lines itself, which loses nothing; a table that is made narrower loses its figures.
+    """
+    found = _console(sys.stdout)
+    return found if found.is_terminal and found.width >= WIDTH else _console(sys.stdout, width=WIDTH)
+
+
+def stderr() -> Console:
+    """The console for progress, warnings and errors, so that what is piped on stays a table."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO, width: int | None = None) -> Console:
+    """A console that shows all text as it is: no markup, no emoji, nothing that a terminal would obey.
+
+    It is interactive on a terminal alone: FORCE_COLOR asks for colours in a log, not for a cursor that moves there.
+    """
+    interactive = None if stream.isatty() else False
+    made = Console(
+        stderr=stream is sys.stderr, highlight=False, markup=False, emoji=False, width=width,
+        force_interactive=interactive,
+    )  # fmt: skip
+    made.push_render_hook(_Visible())
+    return made
+
+
+class _Visible(RenderHook):
+    """Shows escapes of terminals and the like, which come with names and messages, in place of obeying them."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(each) for each in renderables]
+
+
+class _Shown:
+    """A renderable whose text is visible once it is laid out; the console's own colours are added behind that."""
+
+    def __init__(self, renderable: Any) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        for segment in console.render(self._renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
+
+def take_any_text() -> None:
+    """Let standard output and error take every character, whatever their encoding: a known one as ASCII, else escaped.
+
+    Called once, before anything is printed.
+    """
+    codecs.register_error("lenet-bench", _substitute)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="lenet-bench")
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_ASCII)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
 def make_table() -> Table:

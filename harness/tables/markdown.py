@@ -6,13 +6,15 @@ import html
 import re
 from collections.abc import Iterable
 
+from harness.visible import visible
+
 # What Markdown would read as more than a letter, GitHub's mentions and issue numbers included.
 MARKED = re.compile(r"([\\`*_\[\]#+!|~@:])")
 
 
 def plain(text: str) -> str:
     """Text as Markdown shows it, on one line, without any meaning of its own."""
-    return MARKED.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return MARKED.sub(r"\\\1", html.escape(visible(" ".join(text.split())), quote=False))
 
 
 def row(cells: Iterable[str]) -> str:

@@ -53,8 +53,9 @@ def show_summary(
     versions = dict.fromkeys(f"{row['backend']} {row['framework_version']}" for _, row in named.iterrows())
     console.print(", ".join(versions) + ".")
     if named["until"].notna().any():
+        on = f" on {named['data_set'].iloc[0]}" if named["data_set"].nunique() == 1 else ""
         for until, group in named.groupby("until"):
-            console.print(Text(f"\nTime to {until:.2%} test accuracy, median of seeds", style="bold"))
+            console.print(Text(f"\nTime to {until:.2%} test accuracy{on}, median of seeds", style="bold"))
             console.print(target_table(group))
     for run, letter in letters.items():
         if letter:
@@ -175,9 +176,9 @@ def _growth(row: pd.Series) -> str:
     return _number(row["train_images_per_s"], ",.0f") if row["ratio"] == 1 else "x " + _with_half(row, "ratio", ".2f")
 
 
-def show_accuracy(console: Console, spread: AccuracySpread) -> None:
+def show_accuracy(console: Console, spread: AccuracySpread, data_set: str) -> None:
     """Print final accuracies by seed and backend, and whether backends differ by more than seeds do."""
-    console.print(Text("\nTest accuracy after the last epoch, %", style="bold"))
+    console.print(Text(f"\nTest accuracy on {data_set} after the last epoch, %", style="bold"), soft_wrap=True)
     console.print(accuracy_table(spread.by_seed))
     console.print(
         f"Standard deviation between seeds of one entrant {spread.between_seeds * 100:.3f} points, "

@@ -280,6 +280,56 @@ def test_interrupted_run_with_a_base_ends_as_others(call: Call, made_up: Any, tm
     assert plan.base == "twin eager"
 
 
+def test_large_seeds_stay_what_they_are(call: Call, made_up: Any, tmp_path: Path) -> None:
+    """Seeds that a real number cannot tell apart: in a run, in what goes on with it, in every table and the page."""
+    first = 1_700_000_000_000_000_001
+    made_up.interrupted = 2
+    options = ["--epochs", "1", "--rounds", "3", "--seeds", "3", "--seed", str(first), "--name", "large"]
+    assert call("run", "-b", "numpy", *options)[0] == 130
+    made_up.interrupted = 0
+
+    code, out, _ = call("run", "--resume", "results/large")
+
+    assert code == 0
+    seeds = [first, first + 1, first + 2]
+    folder = RunFolder(tmp_path / "results" / "large")
+    for table in ("launches", "epochs"):
+        assert list(folder.read(table)["seed"]) == seeds
+    assert [job.seed for job in made_up.jobs if job.kind != "peak"] == [first, first + 1, *seeds[1:]]
+    assert call("report", "results/large")[0] == 0
+    page = (folder.path / "report.html").read_text()
+    shown = call("compare", "results/large")[1]
+    for seed in seeds:
+        assert str(seed) in out
+        assert str(seed) in shown
+        assert f">{seed}</td>" in page
+        assert f"seed {seed}: " in page
+
+
+@pytest.mark.parametrize(
+    "option", ["--seed=9223372036854775808", "--epochs=99999999999", "--launch-timeout=1e300", "--name=../x"]
+)
+def test_what_cannot_be_held_is_refused(call: Call, made_up: Any, tmp_path: Path, option: str) -> None:
+    """Before anything runs, and before there is a folder: exit code 2, and what came in."""
+    code, _, err = call("run", "-b", "numpy", option)
+    assert code == 2
+    assert option.partition("=")[2] in err
+    assert made_up.jobs == []
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_name_with_brackets_is_shown(call: Call, made_up: Any) -> None:
+    """Brackets are no markup of the terminal's, in any command that shows them."""
+    name = "x[bold] [red]"
+    code, out, _ = call("run", "-b", "numpy,twin", "--epochs", "0", "--rounds", "4", "--name", name)
+    assert code == 0
+    assert f"Results: results/{name}" in out
+    for command in (["report"], ["compare"], ["export"], ["history"]):
+        code, out, err = call(*command, f"results/{name}")
+        assert code == 0, err
+    assert name in out
+
+
 def test_run_whose_base_failed_is_reported(call: Call, made_up: Any) -> None:
     """The base fails in its first launch: the tables are there, against the fastest, and the exit code is 3."""
     made_up.failing = {"twin eager": 1}

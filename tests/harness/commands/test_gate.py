@@ -58,7 +58,7 @@ def test_line_a_backend_and_notes(gate: Gate, made_up: Any) -> None:
     assert [job.epochs for job in made_up.jobs] == [2] * 4
     lines = out.splitlines()
     # t(0.9995, 9) = 4.781 and t(1 - 0.00025, 9) = 5.291 (scipy.stats.t.ppf).
-    assert lines[0] == "passed numpy: accuracy 90.00 % (bound 89.26), least 90.00 (floor 88.89)"
+    assert lines[0] == "passed numpy: accuracy 90.00 % (bound 89.26), least 90.00 (floor 88.89), on drawn-digits"
     assert lines[1].startswith("passed twin: ")
     assert f"numpy 1.0 (here {catalogue.installed_version('numpy')}), twin 0.1" in lines[2]
 
@@ -77,6 +77,28 @@ def test_reports_are_written_in_any_case(gate: Gate, bad: bool, tmp_path: Path) 
     suite = ElementTree.parse(junit).getroot()[0]
     assert [case.get("name") for case in suite.iter("testcase")] == ["numpy", "twin"]
     assert suite.get("failures") == str(int(bad))
+    for named in (summary.read_text(), junit.read_text(), *out.splitlines()[:2]):
+        assert "on drawn-digits" in named.replace("\\", "")
+
+
+def test_nothing_stands_in(mutants: Path, empty_cache: Path, tmp_path: Path, call: Callable[..., Any]) -> None:
+    """Where the data set cannot be had, or is there in another form, nothing is trained, and what was seen is named."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mnist.npz").write_bytes(b"")
+    data = ["--data-dir", str(tmp_path / "data"), "--results-dir", str(tmp_path / "results"), "-b", "numpy"]
+    known = str(Path(__file__).parents[3] / "results" / "baselines" / "accuracy.csv")
+    for command in (
+        ["gate", "--baseline", known],
+        ["baseline", "update", "--yes"],
+        ["reproduce", "folk"],
+        ["run", "--rounds", "1"],
+    ):
+        code, out, err = call(*command, *data)
+        assert code == 2
+        assert "The data set 'mnist' cannot be had." in err
+        assert f"Seen and not taken: {tmp_path / 'data' / 'mnist.npz'} (an archive of NumPy's" in err
+        assert "drawn" not in out + err
+    assert not list((tmp_path / "results").glob("*/launches.csv"))
 
 
 def test_worker_that_died_is_3(gate: Gate, made_up: Any, tmp_path: Path) -> None:
@@ -138,7 +160,7 @@ def test_baseline_that_does_not_fit_is_2(
         ([Check("loss", 0.0, 1.0)], "verified now", 0),
         (
             [Check("loss", 2.0, 1.0)],
-            "FAILED numpy: accuracy 90.00 % (bound 89.26), least 90.00 (floor 88.89); verif",
+            "FAILED numpy: accuracy 90.00 % (bound 89.26), least 90.00 (floor 88.89), on drawn-digits; verif",
             1,
         ),
         ([Check("launch", float("nan"), 0.0)], "no result numpy: ", 3),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import typer
 
-from harness.commands.options import positive, seconds, sizes, whole
+from harness.commands.options import parse_pythons, positive, run_name, seconds, sizes, whole
+from harness.errors import InputError
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("12", 12), (" 3 ", 3), ("1_000", 1000)])
@@ -32,6 +37,49 @@ def test_whole_numbers_under_the_least_are_refused(least: int, text: str) -> Non
     assert whole(least)(str(least)) == least
 
 
+@pytest.mark.parametrize(("read", "most"), [(whole(1), 2**31 - 1), (whole(0, 2**62), 2**62)])
+def test_what_no_cell_could_hold_is_refused(read: Callable[[str], int], most: int) -> None:
+    """The largest number is taken, the next is not, and a number of a thousand digits is not repeated."""
+    assert read(str(most)) == most
+    with pytest.raises(typer.BadParameter, match=rf"a whole number up to {most} is wanted, got '{most + 1}'\."):
+        read(str(most + 1))
+    for digits in (1000, 9999):
+        with pytest.raises(typer.BadParameter, match=r"is wanted, got '9{60}\.\.\.'\."):
+            read("9" * digits)
+
+
+NAMES = ["../x", "..", ".", "", " ", "a/b", "a\\b", "/tmp/x", "-x", ".hidden", "[/bold]", "<b>", "=cmd()", "@x", "+1",
+         "a\x00b", "a\x1b[31m", "a\u202eb", "a\nb", " a", "a ", "n" * 201, "ü" * 101]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_names_are_refused(name: str) -> None:
+    """What leads elsewhere, is a formula, cannot be seen, or is too long: what came in, and what to give."""
+    with pytest.raises(InputError, match=r"(?s)^--name '.*'.*\. Give letters, digits") as refused:
+        run_name(name)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a", "2026-11-20T10-00-00-torch", "ünïcode x", "_x", "x[bold]", "漢字", "n" * 200])
+def test_good_names_are_taken(name: str) -> None:
+    """Any letters, and brackets, which are shown as they are."""
+    assert run_name(name) == name
+
+
+def test_pythons_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path, one from home and a bare name become absolute, as workers run elsewhere; links stay links."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for path in ("bin/python", "./bin/python", "~/bin/python", "python", f"{tmp_path}/bin/python"):
+        assert parse_pythons([f"numpy={path}"]) == {"numpy": f"{tmp_path}/bin/python"}
+    for path in ("", "no-such-python", "./none", "~nobody-of-this-name/x", "bin"):
+        with pytest.raises(InputError, match=f"--python numpy={path}: "):
+            parse_pythons([f"numpy={path}"])
+
+
 @pytest.mark.parametrize(("text", "number"), [("2", 2.0), ("0.5", 0.5), ("1e-3", 1e-3), ("99.99", 99.99)])
 def test_positive_numbers_are_read(text: str, number: float) -> None:
     """A positive number under the limit is read as a float; a default, which is no text, too."""
@@ -42,11 +90,13 @@ def test_positive_numbers_are_read(text: str, number: float) -> None:
 @pytest.mark.parametrize("text", ["0", "-0.0", "-5", "nan", "inf", "-inf", "x", "", "2 s"])
 def test_what_is_not_positive_is_quoted(text: str) -> None:
     """Zero, negative numbers, infinity, not-a-number and text are refused with what was wanted and what came in."""
-    with pytest.raises(typer.BadParameter, match=rf"a positive number of seconds is wanted, got '{text}'\."):
+    with pytest.raises(
+        typer.BadParameter, match=rf"a positive number of seconds under 100,000,000 is wanted, got '{text}'\."
+    ):
         seconds(text)
 
 
-@pytest.mark.parametrize("text", ["100", "100.5", "1e9"])
+@pytest.mark.parametrize("text", ["100", "100.5", "1e9", "1e308"])
 def test_the_limit_is_said(text: str) -> None:
     """A number at the limit or over it is refused with the limit."""
     with pytest.raises(typer.BadParameter, match=rf"a positive percentage under 100 is wanted, got '{text}'\."):

@@ -244,6 +244,8 @@ HOSTILE = {
     "negative size": (beside("readme.html", -archive.BLOCK), ["no header"]),
     "broken header": (b"?" + GOOD[1:], ["no header"]),
     "unpacks without end": (JUNK * 300, [AT_MOST]),
+    "headers without end": (gzip.compress(packed(member("a")) * 2000), ["at most 1,000 files"]),
+    "streams without end": (gzip.compress(b"") * 9_999 + PACKED, ["more than 4,096 streams"]),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import threading
 import time
@@ -80,6 +81,22 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.close()
+
+
+def drips(pieces: list[bytes], *, every: float = 0.05) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Answer with these bytes as they are, headers included, one piece after the other; then with nothing, for ever."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        try:
+            for piece in pieces:
+                handler.wfile.write(piece)
+                handler.wfile.flush()
+                time.sleep(every)
+            time.sleep(3)
+        except OSError:
+            pass  # the other side has gone
+
+    return answer
 
 
 def closed_port() -> str:
@@ -197,6 +214,63 @@ def test_silent_first_mirror_does_not_hold_up_the_second(serve, tmp_path, monkey
     assert used == second.url
     assert time.monotonic() - started < 3
     silent.server_close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(GOOD)
+SLOW = {
+    "no header": [],
+    "a header a byte at a time": [bytes([byte]) for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 99],
+    "a body a byte at a time": [HEAD, *(bytes([byte]) for byte in GOOD * 99)],
+    "headers without end": [b"HTTP/1.1 200 OK\r\n", *(b"X: y\r\n" for _ in range(99))],
+}
+
+
+@pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW.keys())
+def test_slow_mirror_is_left_for_the_next(serve, tmp_path: Path, monkeypatch, pieces: list[bytes]) -> None:
+    """A mirror that sends too little to ever end is given up once, in time, and the second delivers."""
+    monkeypatch.setattr(module, "_WINDOW", 0.8)
+    first, second = serve(drips(pieces)), serve(sends(GOOD))
+    started = time.monotonic()
+    used, _ = get(tmp_path, first.url, second.url)
+    assert (used, first.gets) == (second.url, 1)
+    assert time.monotonic() - started < 20
+    assert files(tmp_path) == {NAME}
+
+
+def test_slow_mirror_is_named(serve, tmp_path: Path, monkeypatch) -> None:
+    """What it sent in which time, or how long it was given in all."""
+    monkeypatch.setattr(module, "_WINDOW", 0.8)
+    with pytest.raises(Unreachable, match=r"too slow: [\d,]+ bytes in \d+ s"):
+        get(tmp_path, serve(drips(SLOW["a body a byte at a time"])).url)
+    monkeypatch.setattr(module, "_WINDOW", 60)
+    monkeypatch.setattr(module, "_DEADLINE", 0.8)
+    with pytest.raises(Unreachable, match=r"not done after 1 s \([\d,]+ bytes\)"):
+        get(tmp_path, serve(drips(SLOW["a body a byte at a time"])).url)
+    assert files(tmp_path) == set()
+
+
+def test_who_waits_is_told_whom_for(serve, tmp_path: Path, monkeypatch) -> None:
+    """The process that downloads, and again after a while; who waits too long is told whom to end."""
+    monkeypatch.setattr(module, "_TELL_AGAIN", 0.2)
+    server = serve(lambda handler: (time.sleep(1.5), sends(GOOD)(handler)))
+    first = threading.Thread(target=lambda: get(tmp_path, server.url))
+    first.start()
+    while not server.gets:
+        time.sleep(0.01)
+    _, said = get(tmp_path, server.url)
+    first.join()
+    assert len(said) > 1
+    assert f"(process {os.getpid()}, since " in said[0]
+
+    server.gets = 0
+    first = threading.Thread(target=lambda: get(tmp_path / "2", server.url))
+    first.start()
+    while not server.gets:
+        time.sleep(0.01)
+    monkeypatch.setattr(module, "_LOCK_WAIT", 0.1)
+    with pytest.raises(Unreachable, match=rf"Another process \(process {os.getpid()}, since .*end it"):
+        get(tmp_path / "2", server.url)
+    first.join()
 
 
 def test_going_on_after_a_failure(serve, tmp_path: Path) -> None:

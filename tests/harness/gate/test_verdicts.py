@@ -282,5 +282,5 @@ def test_half_a_gate_is_not_a_pass(
 
     assert len(calls) == 2
     assert verdicts["numpy"] == Verdict(
-        "numpy", "accuracy", NO_RESULT, "accuracy not measured: a launch failed", "no luck"
+        "numpy", "accuracy", NO_RESULT, "accuracy not measured: a launch failed", "no luck", "drawn-digits"
     )

@@ -24,8 +24,8 @@ from harness.report.export import find_browser, parse_formats
 from harness.report.facts import versions
 from harness.report.reading import read_report
 from harness.report.sections import sections
-from harness.results.folder import RunFolder, frame_of, write_table
-from harness.results.schema import VERIFICATION
+from harness.results.folder import RunFolder, frame_of, read_table, write_table
+from harness.results.schema import LAUNCHES, VERIFICATION
 from harness.runs import code
 from tests.harness.report_helpers import Call, Parsed, caller, change
 from tests.harness.synthetic_run import write_run
@@ -376,3 +376,24 @@ def test_large_run_is_small(tmp_path: Path, session_environment: dict[str, str])
 
     assert (folder / "report.html").stat().st_size < 6_000_000
     assert int(done.stdout.split()[-1]) * 1024 < 500_000_000
+
+
+def test_what_cannot_be_seen_is_shown(tmp_path: Path) -> None:
+    """Marks that turn the direction of text, and escapes, in names and errors: nowhere in the page but as escapes."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=4)
+    path = folder / "launches.csv"
+    rows = read_table(path, LAUNCHES)
+    hostile = "a\u202eb\u2066\x1b[31m\ufeff"
+    rows["run"] = hostile
+    rows["variant"] = rows["variant"].fillna("") + hostile
+    rows.loc[0, ["status", "error"]] = ["failed", f"no: {hostile}"]
+    write_table(path, rows)
+
+    written = page.render(read_report(folder))
+
+    ours, _, _ = written.partition("<script")
+    for each in ("\u202e", "\u2066", "\x1b", "\ufeff"):
+        assert each not in ours
+    assert r"a\u202eb\u2066\x1b[31m\ufeff" in ours
+    # In a script's data the backslash is one more time escaped.
+    assert r"a\\u202eb" in written

@@ -66,12 +66,25 @@ def test_what_is_missing_is_a_command(device: str, command: str) -> None:
         find("paddle", device=device)
 
 
-def test_broken_map_is_a_sentence(own_map: Path) -> None:
-    """Which file, and what to do."""
-    own_map.parent.mkdir()
-    own_map.write_text("[1]")
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "list": (b"[1]", "must be an object; found \\[1\\]"),
+    "number": (b'{"numpy": 3}', r"interpreters\.json\.numpy must be text; found 3"),
+    "relative": (b'{"numpy": "bin/python"}', r"\.numpy must be an absolute path; found \"bin/python\""),
+    "NUL": (b'{"numpy": "/bin/a\\u0000b"}', r"\.numpy must be an absolute path; found"),
+    "torn": (b'{"numpy": ', "is not JSON"),
+    "deep": (b"[" * 100_000, "nested too deep"),
+    "binary": (b"\xff\xfe", "is not JSON"),
+    "large": (b" " * (2**20 + 1), "at most 1,048,576 are read"),
+}
 
-    with pytest.raises(InputError, match=r"is not a map of interpreters .* Delete it, and run nox again"):
+
+@pytest.mark.parametrize(("content", "message"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_map_is_a_sentence(own_map: Path, content: bytes, message: str) -> None:
+    """Which file, what of it, and what to do."""
+    own_map.parent.mkdir()
+    own_map.write_bytes(content)
+
+    with pytest.raises(InputError, match=rf"is not a map of interpreters: .*{message}.* Delete the file, and run nox"):
         find("numpy")
 
 
