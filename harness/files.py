@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,11 +11,19 @@ from harness.errors import InputError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# Control characters but tab and newline; those that turn the direction of text around; halves of surrogate pairs, which
+# stand for bytes of a name that are not UTF-8.
+NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with what a file or a terminal cannot hold, or would obey, written out: `\\x1b`, `\\udcff`."""
+    return NOT_PRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """As `write_atomically`, in UTF-8 with the line ends that the text has."""
-    write_atomically(path, text.encode())
+    """As `write_atomically`, in UTF-8 with the line ends that the text has; what UTF-8 does not have is written out."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
