@@ -7,6 +7,8 @@ import re
 import tempfile
 from pathlib import Path
 
+import platformdirs
+
 from harness.errors import InputError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
@@ -19,6 +21,15 @@ NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a
 def printable(text: str) -> str:
     """The text with what a file or a terminal cannot hold, or would obey, written out: `\\x1b`, `\\udcff`."""
     return NOT_PRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def user_folder(kind: str) -> Path:
+    """The user's folder of lenet-bench's `cache`, `data` or `state`, which need not exist; among the temporary files
+    for a user who has no home (a container's, often)."""
+    try:
+        return Path(getattr(platformdirs, f"user_{kind}_dir")("lenet-bench")).absolute()
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}" / kind
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 import harness
-from harness.commands import baseline
+from harness.commands import baseline, failures
 from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.commands.export import export
@@ -22,8 +21,12 @@ from harness.commands.report import report
 from harness.commands.reproduce import reproduce
 from harness.commands.run import INTERRUPTED, run
 from harness.commands.selftest import selftest
+from harness.commands.signals import end_politely
+from harness.commands.streams import Streams
 from harness.commands.verify import verify
-from harness.errors import LenetBenchError
+from harness.errors import LenetBenchError, Regression
+from harness.gate.report import forget_reports
+from harness.runs import orphans
 
 app = typer.Typer(
     name="lenet-bench",
@@ -62,9 +65,22 @@ app.command()(report)
 
 
 def main() -> None:
-    """Run the command line; end with the exit codes of the README."""
-    # A polite kill ends as Ctrl-C does: rows kept, no worker left.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Be the process of the command line."""
+    streams = Streams()
+    end_politely()
+    orphans.adopt()
+    try:
+        code = command_line()
+    except KeyboardInterrupt:
+        # While an error was told.
+        code = INTERRUPTED
+    orphans.end_all()
+    sys.exit(streams.close(code))
+
+
+def command_line() -> int:
+    """Run the command line; return the exit code, as the README has them: 1 is a bad result, and nothing else is."""
+    forget_reports(sys.argv[1:])
     try:
         app()
     except LenetBenchError as error:
@@ -72,6 +88,13 @@ def main() -> None:
         log = getattr(error, "log", "")
         if log:
             print(log, file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except SystemExit as ending:
+        # The option parser has told why; its own 1 is an interruption of a question, or a pipe that broke.
+        return LenetBenchError.exit_code if ending.code == Regression.exit_code else int(ending.code or 0)
+    except Exception as error:
+        failures.tell(error)
+        return LenetBenchError.exit_code
+    return 0
