@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkerFailed
+from harness.files import printable
 from harness.results.folder import RunFolder
 from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
 from harness.runs.asked_controls import asked_controls
@@ -106,7 +107,7 @@ class LaunchRows:
 
     def failed(self, error: WorkerFailed) -> None:
         """Take in that there is no result."""
-        self.row |= {"status": "failed", "error": "".join(str(error).splitlines()[:1])[:500]}
+        self.row |= {"status": "failed", "error": printable("".join(str(error).splitlines()[:1]))[:500]}
 
     def write(self, folder: RunFolder, *, launch_s: float) -> None:
         """Write all rows to the disk; the launch's own row last, because it says that the others are there."""

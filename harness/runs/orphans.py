@@ -3,7 +3,7 @@
 A process that leaves its group, and its parent behind, is still known by two things. It has inherited a variable that
 names its launch. And where the harness has declared itself the reaper of its descendants (prctl(2),
 PR_SET_CHILD_SUBREAPER), it becomes a child of the harness. What outlives a harness that was killed outright is ended by
-the next that starts a worker.
+a guardian (`harness.runs.guardian`), and where that was killed too, by the next harness that starts a worker.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import functools
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
+
+from harness.runs import guardian
 
 # What a process has in its environment that a launch of ours started: the PID namespace, process id and start of the
 # harness, and a number. Always as long, because the size of the environment moves a program's stack.
@@ -31,6 +34,7 @@ _numbers = itertools.count(1)
 # Process ids of the workers that have not ended yet.
 _at_work: set[int] = set()
 _adopting = False
+_guardian: subprocess.Popen[bytes] | None = None
 
 
 def adopt() -> None:
@@ -47,7 +51,18 @@ def new_mark() -> str:
 
 def started(pid: int) -> None:
     """A worker runs."""
+    global _guardian
     _at_work.add(pid)
+    if _adopting and _guardian is None:
+        with contextlib.suppress(OSError):
+            _guardian = subprocess.Popen(
+                [sys.executable, "-I", "-S", guardian.__file__, f"{MARK}={_of_harness(os.getpid())}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Whoever kills the harness's group does not kill it.
+                start_new_session=True,
+            )
 
 
 def ended(pid: int, mark: str) -> None:
@@ -89,18 +104,23 @@ def adopted(mark: str) -> list[int]:
     """Children of the harness that a launch left there, or that nobody can tell whose they were."""
     if not _adopting:
         return []
-    with contextlib.suppress(psutil.Error):
-        strays = [child.pid for child in psutil.Process().children() if child.pid not in _at_work]
-        return [pid for pid in strays if _mark_of(pid) in ("", mark)]
-    return []
+    return [pid for pid in _children(recursive=False) if _mark_of(pid) in ("", mark)]
 
 
 def _end_adopted() -> None:
     if _adopting:
-        _kill_all(lambda: (child.pid for child in psutil.Process().children(recursive=True)))
+        _kill_all(lambda: _children(recursive=True))
 
 
-def _kill_all(find: Callable[[], Iterator[int]]) -> None:
+def _children(*, recursive: bool) -> list[int]:
+    """Children of the harness that are neither workers nor its guardian."""
+    own = _at_work | ({_guardian.pid} if _guardian else set())
+    with contextlib.suppress(psutil.Error):
+        return [child.pid for child in psutil.Process().children(recursive=recursive) if child.pid not in own]
+    return []
+
+
+def _kill_all(find: Callable[[], Iterable[int]]) -> None:
     """Kill until there are none: one may have forked while its parent was found."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
@@ -119,9 +139,9 @@ def _reap() -> None:
     if not _adopting:
         return
     with contextlib.suppress(psutil.Error, OSError):
-        for child in psutil.Process().children():
-            if child.pid not in _at_work and child.status() == psutil.STATUS_ZOMBIE:
-                os.waitpid(child.pid, os.WNOHANG)
+        for pid in _children(recursive=False):
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(pid, os.WNOHANG)
 
 
 def _marked(wanted: Callable[[str], bool]) -> Iterator[int]:

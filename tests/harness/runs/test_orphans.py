@@ -109,6 +109,29 @@ def test_daemons_work_is_its_launchs(tmp_path: Path) -> None:
     assert found[4:] == ["False", "False"], found
 
 
+def test_nothing_outlives_a_harness_that_is_killed(tmp_path: Path) -> None:
+    """Not even what a worker has put into a session of its own; at once, not when the next harness starts."""
+    code = """
+        import os, subprocess, time
+        from harness.runs import orphans
+        orphans.adopt()
+        environment = os.environ | {orphans.MARK: orphans.new_mark()}
+        process = subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True)
+        orphans.started(process.pid)
+        print(process.pid, orphans._guardian.pid, flush=True)
+        time.sleep(600)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as harness:
+        assert harness.stdout is not None
+        pids = [int(pid) for pid in harness.stdout.readline().split()]
+        os.killpg(harness.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=10)
+
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
 def test_worker_whose_harness_died_first_does_nothing(tmp_path: Path) -> None:
     """It asks to die with its parent; where that has died already, it ends by itself."""
     from harness.worker import __main__ as worker
