@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.errors import InputError
+from harness.errors import InputError, LenetBenchError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# A disk, a quota or a limit of this process is exhausted.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Control characters but tab and newline; those that turn the direction of text around; halves of surrogate pairs, which
 # stand for bytes of a name that are not UTF-8.
 NOT_PRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -42,13 +45,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises:
         InputError: the folder cannot be written to.
+        LenetBenchError: the disk is full.
     """
     try:
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
             dir=path.parent, prefix=f".{path.name}.", delete=False
         )
     except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Give a folder that you may write to.") from None
+        raise _cannot_write(path, error, "Give a folder that you may write to.") from None
     try:
         with handle:
             handle.write(content)
@@ -59,5 +63,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+            raise _cannot_write(path, error) from None
         raise
+
+
+def _cannot_write(path: Path, error: OSError, advice: str = "") -> LenetBenchError:
+    """A full disk is no fault of what was asked for."""
+    if error.errno in FULL:
+        return LenetBenchError(f"Cannot write {path}: {error.strerror}. Make room; what was written before is kept.")
+    return InputError(f"Cannot write {path}: {error.strerror}. {advice}".strip())

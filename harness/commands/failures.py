@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sys
 import traceback
 from pathlib import Path
 
-from harness.errors import InputError
-from harness.files import printable, user_folder, write_text_atomically
+from harness.errors import LenetBenchError
+from harness.files import FULL, printable, user_folder, write_text_atomically
 
 # Set, it prints tracebacks.
 VARIABLE = "LENET_BENCH_TRACEBACK"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def tell(error: BaseException) -> None:
@@ -46,7 +44,7 @@ def sentence(error: BaseException) -> str:
 
 def _keep(told: str) -> Path | None:
     """Write a traceback where it can be found later; None where nothing can be written."""
-    with contextlib.suppress(OSError, InputError):
+    with contextlib.suppress(OSError, LenetBenchError):
         path = user_folder("state") / f"traceback-{os.getpid()}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, told)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from harness.errors import InputError
+from harness.errors import InputError, LenetBenchError
 from harness.files import write_text_atomically
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, worst
 from harness.tables.markdown import plain
@@ -63,7 +63,7 @@ def telling(summary: Path | None, junit: Path | None) -> Iterator[None]:
     except BaseException as error:
         words = "Interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         verdicts = [Verdict("gate", "gate", NO_RESULT, "the gate could not be run", words)]
-        with contextlib.suppress(InputError):
+        with contextlib.suppress(LenetBenchError):
             if summary:
                 append_markdown(summary, verdicts, [])
             if junit:

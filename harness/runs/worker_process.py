@@ -15,6 +15,7 @@ from pathlib import Path
 import backends
 import harness
 from harness.errors import WorkerFailed
+from harness.files import FULL
 from harness.runs import orphans
 from harness.runs.cpu_time import CpuTime, cpu_time
 from harness.runs.messages import Message, Messages
@@ -265,8 +266,7 @@ def _why_killed(before: int | None, after: int | None) -> str:
 
 
 def _advice(error: OSError) -> str:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-    return " Set TMPDIR to a folder with room." if error.errno in full else ""
+    return " Set TMPDIR to a folder with room." if error.errno in (*FULL, errno.EROFS) else ""
 
 
 def _environment(job: Job, folder: Path, source: Path | None) -> dict[str, str]:

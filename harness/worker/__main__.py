@@ -49,11 +49,14 @@ def main() -> int:
 
         phases.run(job, tell, lambda: os.read(turns, 1) == TURN)
     except Exception as error:
-        traceback.print_exc()
+        # The disk that the log is on may be full.
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
         tell("failed", message=_reason(error, job))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     # Some frameworks crash while their threads are torn down; all has been said by now.
-    sys.stdout.flush()
-    sys.stderr.flush()
     os._exit(0)
 
 
