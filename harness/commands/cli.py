@@ -21,7 +21,7 @@ from harness.commands.report import report
 from harness.commands.reproduce import reproduce
 from harness.commands.run import INTERRUPTED, run
 from harness.commands.selftest import selftest
-from harness.commands.signals import end_politely
+from harness.commands.signals import ignore
 from harness.commands.streams import Streams
 from harness.commands.verify import verify
 from harness.errors import LenetBenchError, Regression
@@ -67,7 +67,6 @@ app.command()(report)
 def main() -> None:
     """Be the process of the command line."""
     streams = Streams()
-    end_politely()
     orphans.adopt()
     try:
         code = command_line()
@@ -75,6 +74,7 @@ def main() -> None:
         # While an error was told.
         code = INTERRUPTED
     orphans.end_all()
+    ignore()
     sys.exit(streams.close(code))
 
 

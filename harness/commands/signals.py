@@ -35,3 +35,10 @@ def end_politely() -> None:
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def ignore() -> None:
+    """All has been done: what comes now changes the exit code no more."""
+    # An interpreter that ends gives handlers written in Python back.
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
