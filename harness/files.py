@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from pathlib import Path
 
-from harness.errors import InputError
+import platformdirs
+
+from harness.errors import InputError, LenetBenchError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# A disk, a quota or a limit of this process is exhausted.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def user_folder(kind: str) -> Path:
+    """The user's folder of lenet-bench's `cache`, `data` or `state`, which need not exist; among the temporary files
+    for a user who has no home (a container's, often)."""
+    try:
+        return Path(getattr(platformdirs, f"user_{kind}_dir")("lenet-bench")).absolute()
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"lenet-bench-{os.getuid()}" / kind
 
 
 def read_regular(path: Path, *, most: int) -> bytes:
@@ -40,8 +54,8 @@ def read_regular(path: Path, *, most: int) -> bytes:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """As `write_atomically`, in UTF-8 with the line ends that the text has."""
-    write_atomically(path, text.encode())
+    """As `write_atomically`, in UTF-8 with the line ends that the text has; what UTF-8 does not have is written out."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -49,13 +63,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises:
         InputError: the folder cannot be written to.
+        LenetBenchError: the disk is full.
     """
     try:
         handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
             dir=path.parent, prefix=f".{path.name}.", delete=False
         )
     except OSError as error:
-        raise InputError(f"Cannot write {path}: {error.strerror}. Give a folder that you may write to.") from None
+        raise _cannot_write(path, error, "Give a folder that you may write to.") from None
     try:
         with handle:
             handle.write(content)
@@ -66,5 +81,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InputError(f"Cannot write {path}: {error.strerror}.") from None
+            raise _cannot_write(path, error) from None
         raise
+
+
+def _cannot_write(path: Path, error: OSError, advice: str = "") -> LenetBenchError:
+    """A full disk is no fault of what was asked for."""
+    if error.errno in FULL:
+        return LenetBenchError(f"Cannot write {path}: {error.strerror}. Make room; what was written before is kept.")
+    return InputError(f"Cannot write {path}: {error.strerror}. {advice}".strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.text import Text
 
 import harness
-from harness.commands import baseline
+from harness.commands import baseline, failures
 from harness.commands.compare import compare
 from harness.commands.doctor import doctor
 from harness.commands.export import export
@@ -21,8 +20,12 @@ from harness.commands.report import report
 from harness.commands.reproduce import reproduce
 from harness.commands.run import INTERRUPTED, run
 from harness.commands.selftest import selftest
+from harness.commands.signals import ignore
+from harness.commands.streams import Streams
 from harness.commands.verify import verify
-from harness.errors import LenetBenchError
+from harness.errors import LenetBenchError, Regression
+from harness.gate.report import forget_reports
+from harness.runs import orphans
 from harness.tables import layout
 
 app = typer.Typer(
@@ -62,10 +65,23 @@ app.command()(report)
 
 
 def main() -> None:
-    """Run the command line; end with the exit codes of the README."""
+    """Be the process of the command line."""
+    streams = Streams()
     layout.take_any_text()
-    # A polite kill ends as Ctrl-C does: rows kept, no worker left.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    orphans.adopt()
+    try:
+        code = command_line()
+    except KeyboardInterrupt:
+        # While an error was told.
+        code = INTERRUPTED
+    orphans.end_all()
+    ignore()
+    sys.exit(streams.close(code))
+
+
+def command_line() -> int:
+    """Run the command line; return the exit code, as the README has them: 1 is a bad result, and nothing else is."""
+    forget_reports(sys.argv[1:])
     try:
         app()
     except LenetBenchError as error:
@@ -74,6 +90,13 @@ def main() -> None:
         log = getattr(error, "log", "")
         if log:
             console.print(Text(log), soft_wrap=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except SystemExit as ending:
+        # The option parser has told why; its own 1 is an interruption of a question, or a pipe that broke.
+        return LenetBenchError.exit_code if ending.code == Regression.exit_code else int(ending.code or 0)
+    except Exception as error:
+        failures.tell(error)
+        return LenetBenchError.exit_code
+    return 0

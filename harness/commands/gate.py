@@ -26,7 +26,7 @@ from harness.commands.options import (
 )
 from harness.errors import InputError
 from harness.gate.parts import run_gate
-from harness.gate.report import append_markdown, check_reports, write_junit
+from harness.gate.report import append_markdown, check_reports, telling, write_junit
 from harness.gate.speed import BUDGET_S, SpeedTest
 from harness.gate.verdicts import PASSED, lines, stop_if_bad
 from harness.runs.entrants import make_entrants, parse_backends
@@ -101,22 +101,23 @@ def gate(
     - `lenet-bench gate -b all --summary "$GITHUB_STEP_SUMMARY" --junit gate.xml`
     """
     start = time.monotonic()
-    if speed != bool(against):
-        raise InputError("--speed and --against REF go together: which commit are speeds held against?")
     check_reports(summary, junit)
-    chosen = choose(network, recipe)
-    entrants = make_entrants(
-        parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
-        device="cpu", dtype="float32",
-    )  # fmt: skip
-    plan = default_plan(
-        entrants, recipe=chosen, data_set=data_set or chosen.data_set, data_dir=data_dir, rounds=seeds,
-        most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
-    )  # fmt: skip
-    test = SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
-    verdicts, notes = run_gate(
-        plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
-    )
+    with telling(summary, junit):
+        if speed != bool(against):
+            raise InputError("--speed and --against REF go together: which commit are speeds held against?")
+        chosen = choose(network, recipe)
+        entrants = make_entrants(
+            parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+            device="cpu", dtype="float32",
+        )  # fmt: skip
+        plan = default_plan(
+            entrants, recipe=chosen, data_set=data_set or chosen.data_set, data_dir=data_dir, rounds=seeds,
+            most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
+        )  # fmt: skip
+        test = SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
+        verdicts, notes = run_gate(
+            plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
+        )
     reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
     for line in [*lines(verdicts), *reasons, *notes]:
         print(visible(line))

@@ -23,6 +23,7 @@ from harness.data.idx_sets import FILES as FILES  # also to be had from here
 from harness.data.idx_sets import SHA256, IdxSet
 from harness.data.other_forms import not_taken
 from harness.errors import InputError, unknown
+from harness.files import user_folder
 
 DRAWN = "drawn-digits"
 DEFAULT = "mnist"
@@ -169,9 +170,7 @@ def cache_folder() -> Path:
     own = os.environ.get("LENET_BENCH_CACHE", "")
     if own:
         return Path(own).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("lenet-bench"))
+    return user_folder("cache")
 
 
 def _places(name: str, given: Path | None) -> list[tuple[Path, str]]:

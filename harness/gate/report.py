@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from harness.errors import InputError
+from harness.errors import InputError, LenetBenchError
 from harness.files import write_text_atomically
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, worst
 from harness.runs.privacy import hide
 from harness.tables.markdown import plain
 
 MARKS = {PASSED: "✅ passed", CANNOT_TELL: "⚠️ cannot tell", NO_RESULT: "❌ no result", FAILED: "❌ **FAILED**"}
+SUITES = "lenet-bench gate"
 # Characters that XML 1.0 does not have (https://www.w3.org/TR/xml/#charsets).
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -33,6 +36,39 @@ def check_reports(*paths: Path | None) -> None:
             raise InputError(f"Cannot write {path}: {'a folder' if path.is_dir() else 'no such folder'}.")
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             raise InputError(f"Cannot write {path}: it may not be written to. Give another file.")
+
+
+def forget_reports(arguments: Sequence[str]) -> None:
+    """Remove the JUnit report of an earlier gate, before anything can go wrong with this one.
+
+    Args:
+        arguments: of the command line, not yet understood: what is wrong with them must not leave an old report either.
+    """
+    if arguments[:1] != ["gate"] or "--help" in arguments:
+        return
+    pairs = zip(arguments, [*arguments[1:], ""])
+    for path in (b if a == "--junit" else a.removeprefix("--junit=") for a, b in pairs if a.startswith("--junit")):
+        # Nobody else's file.
+        with contextlib.suppress(OSError, ValueError):
+            if SUITES.encode() in Path(path).read_bytes()[:200]:
+                Path(path).unlink()
+
+
+@contextlib.contextmanager
+def telling(summary: Path | None, junit: Path | None) -> Iterator[None]:
+    """Where what is within cannot be done, the reports say so."""
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException as error:
+        words = "Interrupted." if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        verdicts = [Verdict("gate", "gate", NO_RESULT, "the gate could not be run", words)]
+        with contextlib.suppress(LenetBenchError):
+            if summary:
+                append_markdown(summary, verdicts, [])
+            if junit:
+                write_junit(junit, verdicts, [], strict=False, seconds=time.monotonic() - start)
+        raise
 
 
 def markdown(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
@@ -53,7 +89,7 @@ def append_markdown(path: Path, verdicts: Sequence[Verdict], notes: Sequence[str
         InputError: it cannot be written.
     """
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(markdown(verdicts, notes) + "\n")
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}.") from None
@@ -72,7 +108,7 @@ def junit(verdicts: Sequence[Verdict], notes: Sequence[str], *, strict: bool, se
         "tests": str(len(verdicts)), "failures": str(statuses.count(FAILED)), "errors": str(statuses.count(NO_RESULT)),
         "time": f"{seconds:.3f}",
     }  # fmt: skip
-    root = ElementTree.Element("testsuites", {"name": "lenet-bench gate"} | counts)
+    root = ElementTree.Element("testsuites", {"name": SUITES} | counts)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
     more = {"skipped": str(statuses.count(CANNOT_TELL)), "timestamp": now}
     suite = ElementTree.SubElement(root, "testsuite", {"name": "gate"} | counts | more)

@@ -12,8 +12,6 @@ All launches of a round have the same turns, so the reference does each of them 
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +23,7 @@ import numpy as np
 
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
+from harness.proof.arrays import read_arrays, read_content
 from harness.proof.problem import relative_error
 from harness.proof.replay import LOSSES, Replay, Steps, infer, replay
 from harness.proof.rounding import declared_errors
@@ -218,13 +217,16 @@ def _read(
         WorkerFailed: the file is not there, not what was told, or not what it should be.
     """
     try:
-        content = file.read_bytes()
-        if said is not None and hashlib.sha256(content).hexdigest() != said:
-            raise WorkerFailed(f"The audit found that what {what} came to was changed after the launch had told of it.")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            found = {name: archive[name] for name in shapes}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise WorkerFailed(f"The audit found nothing of {what} that it can read ({type(error).__name__}).") from None
+        content = read_content(file)
+        changed = said is not None and hashlib.sha256(content).hexdigest() != said
+        found = {} if changed else read_arrays(content, wanted=shapes)
+    except WorkerFailed as error:
+        raise WorkerFailed(f"The audit found nothing of {what} that it can read: {error}") from None
+    if changed:
+        raise WorkerFailed(f"The audit found that what {what} came to was changed after the launch had told of it.")
+    lacking = [name for name in shapes if name not in found]
+    if lacking:
+        raise WorkerFailed(f"The audit found nothing of {what} that it can read: {lacking[0]} is not there.")
     wrong = [name for name, shape in shapes.items() if shape and found[name].shape != shape]
     if wrong:
         raise WorkerFailed(f"The audit found {wrong[0]} of shape {found[wrong[0]].shape} in {what}.")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.sources import Dataset, cache_folder
-from harness.errors import InputError
+from harness.errors import LenetBenchError
 from harness.files import write_text_atomically
 from harness.proof import posing, rounding
 from harness.proof.problem import Problem
@@ -146,6 +146,6 @@ def _keep(facts: Facts, found: Any) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, json.dumps(values) + "\n")
-    except (OSError, InputError) as error:
+    except (OSError, LenetBenchError) as error:
         # It is only time that is lost.
         print(f"Not kept for the next time: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.errors import WorkerFailed
 from harness.proof import kept, trials
+from harness.proof.arrays import read_arrays
 from harness.proof.bisection import explain
 from harness.proof.outcome import CODE, LAUNCH, Outcome, Row, Subject
 from harness.proof.problem import Check, Problem
@@ -179,8 +180,7 @@ class Launching:
 
     def _verified(self, subject: Subject) -> tuple[Quantities, Row]:
         told, output = self._launch(subject, "verify", timeout_s=self.timeout_s)
-        with np.load(output, allow_pickle=False) as archive:
-            return dict(archive), told
+        return read_arrays(output), told
 
     def _launch(self, subject: Subject, kind: str, *, timeout_s: float) -> tuple[Row, Path]:
         """What the worker told, and the file that it wrote."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.sources import cache_folder
-from harness.errors import InputError, Regression
+from harness.errors import LenetBenchError, Regression
 from harness.files import write_text_atomically
 from harness.proof import proving
 from harness.proof.outcome import Outcome, Subject
@@ -106,7 +106,7 @@ def keep(outcome: Outcome) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, text + "\n")
-    except (OSError, InputError) as error:
+    except (OSError, LenetBenchError) as error:
         print(f"The certificate is not kept, the next run verifies again: {error}", file=sys.stderr)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.sources import Dataset, cache_folder
-from harness.errors import InputError
+from harness.errors import LenetBenchError
 from harness.files import write_atomically
 from harness.proof.rounding import reference
 from harness.runs import code
@@ -85,6 +85,6 @@ def _keep(path: Path, weights: Weights) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.getvalue())
-    except (OSError, InputError) as error:
+    except (OSError, LenetBenchError) as error:
         # It is only time that is lost.
         print(f"Not kept for the next time: {error}", file=sys.stderr)

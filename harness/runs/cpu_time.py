@@ -6,6 +6,7 @@ They are read while the worker waits for the harness's word: reading takes nothi
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +36,13 @@ class CpuTime:
         )
 
 
-def cpu_time(pid: int) -> CpuTime:
-    """What a process and its children have used so far; zeros for one that is gone."""
-    return CpuTime(_at_work(pid), _of_children(pid))
+def cpu_time(pid: int, *, adopted: Sequence[int] = ()) -> CpuTime:
+    """What a process and its children have used so far; zeros for one that is gone.
+
+    Args:
+        adopted: children of it that have left it (`harness.runs.orphans`).
+    """
+    return CpuTime(_at_work(pid), _of_children(pid) + sum(_used(each) + _of_children(each) for each in adopted))
 
 
 def _at_work(pid: int) -> float | None:
@@ -57,7 +62,12 @@ def _of_children(pid: int) -> float:
     total = 0.0
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                times = child.cpu_times()
-                total += times.user + times.system
+            total += _used(child.pid)
     return total
+
+
+def _used(pid: int) -> float:
+    with contextlib.suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return times.user + times.system
+    return 0.0

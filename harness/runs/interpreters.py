@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from harness.errors import InputError, WorkerFailed
-from harness.files import ROOT, write_text_atomically
+from harness.files import ROOT, user_folder, write_text_atomically
 from harness.results.plain_values import checked, read_json, shown
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
@@ -44,7 +42,7 @@ def map_path() -> Path:
         return Path(os.environ[MAP_VARIABLE]).expanduser()
     if (ROOT / "noxfile.py").exists():
         return ROOT / ".nox" / "interpreters.json"
-    return Path(platformdirs.user_data_dir("lenet-bench")) / "interpreters.json"
+    return user_folder("data") / "interpreters.json"
 
 
 def read_map() -> dict[str, str]:
@@ -143,7 +141,8 @@ def _wanted(name: str) -> str:
 
 def _version_in(path: str, name: str) -> str | None:
     """Ask another interpreter for the version of a framework, without importing it there."""
-    if not Path(path).exists():
+    # Unlike pathlib's, it is false where a folder above may not be looked into.
+    if not os.path.exists(path):
         return None
     code = (
         "import importlib.metadata as m, sys\n"

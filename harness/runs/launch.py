@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import WorkerFailed
+from harness.errors import LenetBenchError, WorkerFailed
 from harness.runs import plausible
 from harness.runs.launch_rows import LaunchRows
 from harness.runs.worker_process import WorkerProcess
+from harness.visible import visible
 from harness.worker.job import Job
 
 
@@ -106,7 +108,16 @@ class Launch:
         try:
             step()
         except WorkerFailed as error:
-            self.error = error
-            self.rows.failed(error)
-            self.close()
+            self._failed(error)
+        except LenetBenchError:
+            raise
+        except Exception as error:
+            # What came from a worker may be wrong in a way that nobody thought of: the others go on.
+            what = f"What it gave cannot be taken in: {visible(f'{type(error).__name__}: {error}')}"
+            self._failed(WorkerFailed(what, traceback.format_exc(limit=-3)))
         self.seconds += time.monotonic() - start
+
+    def _failed(self, error: WorkerFailed) -> None:
+        self.error = error
+        self.rows.failed(error)
+        self.close()

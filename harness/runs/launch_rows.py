@@ -20,6 +20,7 @@ from harness.runs.run import Place, Run
 from harness.runs.worker_process import STEADY_ENDED
 from harness.spec.networks import get_network
 from harness.spec.operations import training as training_operations
+from harness.visible import visible
 from harness.worker import controls
 
 
@@ -91,7 +92,7 @@ class LaunchRows:
             self._harness_cpu_s += time.process_time() - self._steady[0]
             self.steady_s.append(time.monotonic() - self._steady[1])
             self._steady = None
-            self.row["harness_cpu_share"] = self._harness_cpu_s / sum(self.steady_s)
+            self.row["harness_cpu_share"] = self._harness_cpu_s / max(sum(self.steady_s), 1e-9)
         else:
             self._display.message(message)
 
@@ -117,7 +118,7 @@ class LaunchRows:
 
     def failed(self, error: WorkerFailed) -> None:
         """Take in that there is no result."""
-        self.row |= {"status": "failed", "error": hide(str(error).splitlines()[0])[:500]}
+        self.row |= {"status": "failed", "error": visible(hide("".join(str(error).splitlines()[:1])))[:500]}
 
     def write(self, folder: RunFolder, *, launch_s: float) -> None:
         """Write all rows to the disk; the launch's own row last, because it says that the others are there."""

@@ -52,7 +52,7 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
             "time(s)."
         )
     seconds = [second for turn in steady for second in turn]
-    if not seconds or min(seconds) <= 0:
+    if not all(steady) or min(seconds) <= 0:
         raise WorkerFailed("It says that a block of steps took no time.")
     # A whole block that is not counted comes before the turn's first word.
     within = returns if (result.get("return_steps") or 0) < result["block_steps"] else []
@@ -70,7 +70,7 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
             f"Its blocks cannot be alike: the median block of a turn took {even:.0%} of the mean one. Is the work of "
             "several done in one of them?"
         )
-    left = result.get("left_share", 0.0)
+    left = result.get("left_share") or 0.0
     if not left <= MOST_LEFT:
         raise WorkerFailed(
             f"`synchronize` returned before the work was done: it went on for {left:.0%} of the time of a turn."

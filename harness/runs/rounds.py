@@ -26,7 +26,7 @@ from harness.runs.launch_rows import LaunchRows, identity
 from harness.runs.pace import Pace
 from harness.runs.privacy import hide
 from harness.runs.run import Place, Run
-from harness.runs.scratch import scratch_folder, write_dataset
+from harness.runs.scratch import scratch_folder, write_arrays, write_dataset
 from harness.runs.worker_process import run_job
 from harness.spec.networks import get_network
 from harness.spec.start import Weights, initial_weights, weights_digest
@@ -151,7 +151,7 @@ class Rounds:
         seed = self.plan.seed_of(number)
         weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
         weights_file = scratch / f"weights-{seed}.npz"
-        np.savez(weights_file, **weights)  # type: ignore[arg-type]
+        write_arrays(weights_file, weights)
         self._peaks.clear()
         places = [
             Place(number, position, entrant)
@@ -179,7 +179,7 @@ class Rounds:
         if self.run.trained is not None:
             trained = scratch / "trained.npz"
             if not trained.exists():
-                np.savez(trained, **self.run.trained)  # type: ignore[arg-type]
+                write_arrays(trained, self.run.trained)
             starts.append(self.run.trained)
             files.append(str(trained))
         seed, digest = secrets.randbits(63), weights_digest(weights)

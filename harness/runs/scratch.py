@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,31 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write the arrays where workers map them into memory."""
-    for part in PARTS:
-        np.save(folder / f"{part}.npy", getattr(dataset, part), allow_pickle=False)
+    """Write the arrays where workers map them into memory.
+
+    Raises:
+        LenetBenchError: the disk is full, most likely.
+    """
+    with making_room(folder):
+        for part in PARTS:
+            np.save(folder / f"{part}.npy", getattr(dataset, part), allow_pickle=False)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz that workers read.
+
+    Raises:
+        LenetBenchError: the disk is full, most likely.
+    """
+    with making_room(path.parent):
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+@contextmanager
+def making_room(folder: Path) -> Iterator[None]:
+    """Where the disk is full, say which, and what to do. NumPy's errors do not, and some have no number either."""
+    try:
+        yield
+    except OSError as error:
+        why = " ".join(str(error.strerror or error).split())
+        raise LenetBenchError(f"Cannot write to {folder}: {why}. Set TMPDIR to a folder with more room.") from None

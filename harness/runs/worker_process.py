@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
 import os
 import selectors
 import signal
@@ -11,22 +11,27 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import backends
 import harness
 from harness.errors import WorkerFailed
-from harness.runs.cpu_time import cpu_time
+from harness.files import FULL
+from harness.runs import orphans
+from harness.runs.cpu_time import CpuTime, cpu_time
+from harness.runs.messages import Message, Messages
+from harness.runs.worker_log import WorkerLog
 from harness.worker import controls
 from harness.worker.job import NO_MORE_TURNS, TURN, Job
 
-Listener = Callable[[dict[str, Any]], None]
-LOG_LINES = 12
-# What a worker says when a turn of steady training is over: what is asked about it now delays nothing that is timed.
-STEADY_ENDED = "steady ended"
+Listener = Callable[[Message], None]
+# What a worker says when a turn of steady training begins, and when it is over. What is asked about it after the second
+# delays nothing that is timed.
+STEADY, STEADY_ENDED = "steady", "steady ended"
+# How long a worker that has said all may take to exit, and one that is killed to be gone, s.
+EXIT_S, KILL_S = 0.5, 10.0
 
 
-def run_job(job: Job, *, interpreter: str, folder: Path, timeout_s: float, listen: Listener) -> dict[str, Any]:
+def run_job(job: Job, *, interpreter: str, folder: Path, timeout_s: float, listen: Listener) -> Message:
     """Run one job in a fresh process, all at once, and return its result's fields.
 
     Args:
@@ -66,24 +71,47 @@ class WorkerProcess:
         self._timeout_s = timeout_s
         self.shares: list[tuple[float | None, float]] = []
         self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
-        folder.mkdir(parents=True)
-        job_file, self._log_file = folder / "job.json", folder / "log.txt"
-        job.write(job_file)
-        reader, writer = os.pipe()
-        turns, self._turns = os.pipe()
-        self._pipe = os.fdopen(reader, "rb", buffering=0)
-        self._buffer = b""
+        self._messages = Messages(job)
+        self._mark = orphans.new_mark()
+        self._oom_kills = _oom_kills()
+        orphans.end_those_of_the_dead()
+        self._ending = contextlib.ExitStack()
         try:
-            # -P: the launch's folder, where frameworks make folders as they like, is no place to import from.
-            command = [interpreter, "-P", "-m", "harness.worker", str(job_file), str(writer), str(turns)]
-            environment = _environment(job, folder, source)
-            self._process = _start(command, environment=environment, log_file=self._log_file, keep=(writer, turns))
-        except BaseException:
-            self._close_pipes()
-            raise
-        finally:
-            os.close(writer)
-            os.close(turns)
+            with contextlib.ExitStack() as started:
+                self._process = self._start(job, interpreter, folder, source, started)
+                self._ending = started.pop_all()
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename not in (None, interpreter) else ""
+            raise WorkerFailed(f"Cannot start {interpreter}: {error.strerror}{place}.{_advice(error)}") from None
+        orphans.started(self._process.pid)
+
+    def _start(
+        self, job: Job, interpreter: str, folder: Path, source: Path | None, opened: contextlib.ExitStack
+    ) -> subprocess.Popen[bytes]:
+        """Start the process; what must be closed with it is left to `opened`."""
+        folder.mkdir(parents=True)
+        job_file = folder / "job.json"
+        job.write(job_file)
+        self._log = opened.enter_context(contextlib.closing(WorkerLog(folder / "log.txt")))
+        reader, writer = os.pipe()
+        self._pipe = opened.enter_context(os.fdopen(reader, "rb", buffering=0))
+        with os.fdopen(writer, "wb", buffering=0):
+            turns, self._turns = os.pipe()
+            opened.callback(os.close, self._turns)
+            with os.fdopen(turns, "rb", buffering=0):
+                return subprocess.Popen(
+                    # -P: the launch's folder, where frameworks make folders as they like, is no place to import from.
+                    [interpreter, "-P", "-m", "harness.worker", str(job_file), str(writer), str(turns)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._log.descriptor,
+                    stderr=subprocess.STDOUT,
+                    env=_environment(job, folder, source) | {orphans.MARK: self._mark},
+                    cwd=folder,
+                    # A worker inherits these descriptors.
+                    pass_fds=(writer, turns),
+                    # A group of its own: Ctrl-C reaches the harness alone, which then ends the whole group.
+                    start_new_session=True,
+                )
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -92,27 +120,30 @@ class WorkerProcess:
         self.close()
 
     def close(self) -> None:
-        """End it, if it has not ended by itself."""
-        _end(self._process)
-        self._close_pipes()
+        """End it, if it has not ended by itself, and all that it started."""
+        self._end()
+        self._ending.close()
 
     def ready(self, listen: Listener) -> None:
         """Wait until it is warm and wants its first turn."""
         self._wait_for("ready", listen)
 
-    def turn(self, listen: Listener) -> dict[str, Any]:
+    def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""
-        before, start = cpu_time(self._process.pid), time.monotonic()
+        before, start = self._cpu_time(), time.monotonic()
         self._say(TURN)
         said = self._wait_for("turn ended", listen)
         seconds = time.monotonic() - start
-        self.shares.append(before.shares(cpu_time(self._process.pid), seconds))
+        self.shares.append(before.shares(self._cpu_time(), seconds))
         return said
 
-    def result(self, listen: Listener) -> dict[str, Any]:
+    def result(self, listen: Listener) -> Message:
         """Let it do all that is left, and return its result's fields."""
         self._say(NO_MORE_TURNS)
         return self._wait_for("result", listen)
+
+    def _cpu_time(self) -> CpuTime:
+        return cpu_time(self._process.pid, adopted=orphans.adopted(self._mark))
 
     def _check_scheduling(self) -> None:
         """All its threads are scheduled as the harness is, on the CPUs that it was given: the system is asked."""
@@ -132,68 +163,110 @@ class WorkerProcess:
             given, left = (", ".join(map(str, sorted(each))) for each in (self._cpus, cpus))
             reason = f"It left the CPUs that it was given ({given}): its threads may run on {left}."
         if reason:
-            raise WorkerFailed(reason, _log_end(self._log_file))
+            raise WorkerFailed(reason, self._log.end())
 
     def _say(self, word: bytes) -> None:
         # One that has died is noticed by whoever waits for its answer.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._turns, word)
 
-    def _wait_for(self, event: str, listen: Listener) -> dict[str, Any]:
+    def _wait_for(self, event: str, listen: Listener) -> Message:
         """Read messages until the one that is waited for; all before it go to `listen`."""
-        message = self._listen(event, listen, deadline=time.monotonic() + self._timeout_s)
+        try:
+            message = self._listen(event, listen, deadline=time.monotonic() + self._timeout_s)
+        except WorkerFailed as error:
+            raise WorkerFailed(str(error), error.log or self._log.end()) from None
         if message is None or message["event"] != event:
-            _end(self._process)
-            raise _failure(message, self._process.returncode, self._log_file, self._timeout_s)
+            self._end()
+            raise self._failure(message)
         return {key: value for key, value in message.items() if key != "event"}
 
-    def _listen(self, event: str, listen: Listener, *, deadline: float) -> dict[str, Any] | None:
+    def _listen(self, event: str, listen: Listener, *, deadline: float) -> Message | None:
         """Return the awaited message, or that it failed or ended without one; None when the time is over."""
         with selectors.DefaultSelector() as selector, os.fdopen(os.pidfd_open(self._process.pid), "rb") as ended:
             selector.register(self._pipe, selectors.EVENT_READ)
             # Not waiting for the end of the pipe alone: a process that the framework forked may hold it open.
             selector.register(ended, selectors.EVENT_READ)
-            while True:
-                while b"\n" in self._buffer:
-                    line, _, self._buffer = self._buffer.partition(b"\n")
-                    message: dict[str, Any] = json.loads(line)
-                    if message["event"] in (event, "failed"):
-                        return message
-                    listen(message)
-                    if message.get("name") == STEADY_ENDED:
-                        self._check_scheduling()
-                ready = [key.fileobj for key, _ in selector.select(timeout=max(0.0, deadline - time.monotonic()))]
-                if not ready:
-                    return None
-                chunk = self._pipe.read(65536) if self._pipe in ready else b""
-                if not chunk:
-                    return {"event": "closed"}
-                self._buffer += chunk
+            # However much there is to read: the time is looked at after every message.
+            while (left := deadline - time.monotonic()) > 0:
+                message = self._messages.next()
+                if message is None:
+                    ready = [key.fileobj for key, _ in selector.select(timeout=left)]
+                    chunk = self._pipe.read(65536) if self._pipe in ready else b""
+                    if ready and not chunk:
+                        return {"event": "closed"}
+                    self._messages.add(chunk)
+                elif message["event"] in (event, "failed"):
+                    self._log.keep_short()
+                    return message
+                else:
+                    self._hear(message, listen)
+        return None
 
-    def _close_pipes(self) -> None:
-        self._pipe.close()
-        os.close(self._turns)
+    def _hear(self, message: Message, listen: Listener) -> None:
+        """Pass on a message that nobody waits for."""
+        if message["event"] in ("ready", "turn ended", "result"):
+            raise WorkerFailed(f"It said {message['event']!r} before it was its turn to.")
+        listen(message)
+        name = message.get("name")
+        if name == STEADY_ENDED:
+            self._check_scheduling()
+        if name != STEADY:
+            self._log.keep_short()
+
+    def _end(self) -> None:
+        """Kill the worker's whole process group, children included, and whatever left it; reap the worker."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # A worker that has said all is about to exit by itself; give it a moment, then insist.
+            self._process.wait(timeout=EXIT_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        # One that hangs in the kernel ends when the kernel lets it; the run goes on.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=KILL_S)
+        orphans.ended(self._process.pid, self._mark)
+
+    def _failure(self, message: Message | None) -> WorkerFailed:
+        """Why there is no answer: the time is over (None), the worker said so, or it ended."""
+        code = self._process.returncode
+        if message is None:
+            reason = f"It did not finish within {self._timeout_s:g} s (--launch-timeout) and was killed."
+        elif "message" in message:
+            reason = message["message"]
+        else:
+            how = f"signal {_name(-code)}" if code and code < 0 else f"exit code {code}"
+            reason = f"The process ended with {how} and no result."
+            if code == -signal.SIGKILL:
+                reason += _why_killed(self._oom_kills, _oom_kills())
+        return WorkerFailed(reason + self._log.disk(), self._log.end())
 
 
-def _start(
-    command: list[str], *, environment: dict[str, str], log_file: Path, keep: tuple[int, ...]
-) -> subprocess.Popen[bytes]:
-    """Start the worker; `keep` are the file descriptors that it inherits."""
+def _name(number: int) -> str:
+    """A signal's name; its number where it has none."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return str(number)
+
+
+def _oom_kills(file: Path = Path("/proc/vmstat")) -> int | None:
+    """How often the kernel has killed a process because memory ran out; None where it does not say."""
     try:
-        with log_file.open("wb") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                cwd=log_file.parent,
-                pass_fds=keep,
-                # A group of its own: Ctrl-C reaches the harness alone, which then ends the whole group.
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise WorkerFailed(f"Cannot start {command[0]}: {error.strerror}.") from None
+        counts = dict(line.split() for line in file.read_text().splitlines())
+        return int(counts["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _why_killed(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return " The kernel does that where memory runs out (dmesg says so): smaller batches need less."
+    if after > before:
+        return " Memory ran out, and the kernel killed it (OOM, oom_kill in /proc/vmstat): smaller batches need less."
+    return " Somebody killed it: the kernel has killed nothing for lack of memory meanwhile."
+
+
+def _advice(error: OSError) -> str:
+    return " Set TMPDIR to a folder with room." if error.errno in (*FULL, errno.EROFS) else ""
 
 
 def _environment(job: Job, folder: Path, source: Path | None) -> dict[str, str]:
@@ -218,32 +291,3 @@ def _import_folder(folder: Path, source: Path | None) -> Path:
         here = Path(str(package.__file__)).resolve().parent
         (imports / here.name).symlink_to(source / here.name if source else here, target_is_directory=True)
     return imports
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker's whole process group, children included, and reap the worker."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        # A worker that has said all is about to exit by itself; give it a moment, then insist.
-        process.wait(timeout=0.5)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _failure(message: dict[str, Any] | None, code: int | None, log_file: Path, timeout_s: float) -> WorkerFailed:
-    """Why there is no answer: the time is over (None), the worker said so, or it ended."""
-    if message is None:
-        reason = f"It did not finish within {timeout_s:g} s (--launch-timeout) and was killed."
-    elif "message" in message:
-        reason = message["message"]
-    else:
-        signal_name = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-        reason = f"The process ended with {signal_name} and no result."
-        if code == -signal.SIGKILL:
-            reason += " The kernel does that where memory runs out (dmesg says so): smaller batches need less."
-    return WorkerFailed(reason, _log_end(log_file))
-
-
-def _log_end(log_file: Path) -> str:
-    lines = log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return "\n".join(lines[-LOG_LINES:])

@@ -22,7 +22,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from harness.commands import run as run_command
-from harness.commands.cli import main as command_line
+from harness.commands.cli import command_line
 from harness.data import drawn_digits
 from harness.data.sources import Dataset, load_dataset
 from harness.runs import launch, plausible, preparation, rounds
@@ -326,7 +326,6 @@ def call(
     Runs do not verify first, unless they are called with --verified, as in `start_cli`.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
 
@@ -334,11 +333,10 @@ def call(
         unverified = arguments[:1] == ("run",) and not {"--help", "--verified"} & set(arguments)
         given = [*(each for each in arguments if each != "--verified"), *["--unverified"] * unverified]
         monkeypatch.setattr(sys, "argv", ["lenet-bench", *given])
-        with pytest.raises(SystemExit) as caught:
-            command_line()
+        code = command_line()
         out, err = capsys.readouterr()
         # The option parser draws boxes around its sentences.
-        return int(caught.value.code or 0), plain(out), plain(err)
+        return code, plain(out), plain(err)
 
     return run
 

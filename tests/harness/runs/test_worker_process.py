@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,9 @@ import pytest
 
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
-from harness.runs.worker_process import LOG_LINES, run_job
+from harness.runs import worker_process
+from harness.runs.worker_log import LINES
+from harness.runs.worker_process import run_job
 from harness.spec.recipes import LENET5
 from harness.worker import __main__ as worker
 from harness.worker.job import INFERENCE_SIZES, Entrant, Job, label_of
@@ -198,7 +201,7 @@ def test_description_needs_no_data(launch_one: LaunchOne) -> None:
         ("segfault", "ended with signal SIGSEGV and no result"),
         ("exit", "ended with exit code 7 and no result"),
         ("raise", "RuntimeError: the device is on fire"),
-        ("killed", "signal SIGKILL and no result. The kernel does that where memory runs out .*: smaller batches need"),
+        ("killed", r"signal SIGKILL and no result\. (Somebody killed it|The kernel does that)"),
         ("weights", "weights that the backend gave back are not those it was given"),
         ("batches", "batches that the backend read back .* are not those it was given"),
         ("labels", "batches that the backend read back .* are not those it was given"),
@@ -318,7 +321,7 @@ def test_error_comes_with_the_end_of_the_log(launch_one: LaunchOne, mode: str, w
         launch_one(mode)
 
     assert words in caught.value.log.splitlines()[-1]
-    assert len(caught.value.log.splitlines()) <= LOG_LINES
+    assert len(caught.value.log.splitlines()) <= LINES
 
 
 def test_loss_that_is_no_number_fails_the_launch(launch_one: LaunchOne) -> None:
@@ -351,6 +354,55 @@ def test_hanging_launch_is_killed(launch_one: LaunchOne, tmp_path: Path, mode: s
     assert len(pids) == count
     assert children() == []
     assert_gone(pids)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("garbage", r"It said what is no line of JSON: '\\xff\\x00 no message'"),
+        ("endless", r"It said a line that has no end within 4,194,304 bytes: 'xxx"),
+        ("fifo", r"RuntimeError: the log is a pipe"),
+        ("surrogate", r"no file caf\\udce9 \\x1b\[31m\\u202e\\x00"),
+    ],
+)
+def test_worker_that_says_what_it_should_not_fails(launch_one: LaunchOne, mode: str, reason: str) -> None:
+    """Its launch alone, at once, with what was found, in characters that every file and terminal can hold."""
+    with pytest.raises(WorkerFailed, match=reason) as caught:
+        launch_one(mode, timeout_s=120)
+
+    assert str(caught.value).encode()
+    assert children() == []
+
+
+@pytest.mark.parametrize("mode", ["flood", "stopped"])
+def test_deadline_holds_whatever_the_worker_does(launch_one: LaunchOne, mode: str) -> None:
+    """One that never ends to tell how far it is, and one that has been stopped."""
+    start = time.monotonic()
+
+    with pytest.raises(WorkerFailed, match=r"did not finish within 6 s"):
+        launch_one(mode, timeout_s=6)
+
+    assert time.monotonic() - start < 30
+    assert children() == []
+
+
+def test_process_that_left_its_group_is_ended(launch_one: LaunchOne) -> None:
+    """A daemon of a worker is gone with its launch."""
+    result = launch_one("daemon")
+
+    assert len(pids_in(result["log"])) == 1
+    assert_gone(pids_in(result["log"]))
+
+
+def test_who_killed_a_worker_is_said(tmp_path: Path) -> None:
+    """The kernel counts what it kills because memory ran out; where it does not, nobody can tell."""
+    (tmp_path / "vmstat").write_text("pgfault 12\noom_kill 3\n")
+
+    assert worker_process._oom_kills(tmp_path / "vmstat") == 3
+    assert worker_process._oom_kills(tmp_path / "none") is None
+    assert "Memory ran out, and the kernel killed it (OOM" in worker_process._why_killed(2, 3)
+    assert "Somebody killed it" in worker_process._why_killed(3, 3)
+    assert "smaller batches need less" in worker_process._why_killed(None, None)
 
 
 def test_forked_child_does_not_hold_the_launch(launch_one: LaunchOne) -> None:

@@ -109,7 +109,54 @@ def _modules() -> None:
     print("oom " + Path("/proc/self/oom_score_adj").read_text(), flush=True)
 
 
+def _write_for_ever(what: bytes) -> None:
+    while True:
+        os.write(int(sys.argv[2]), what)
+
+
+def _garbage() -> None:
+    os.write(int(sys.argv[2]), b"\xff\x00 no message\n")
+    time.sleep(AGES)
+
+
+def _flood() -> None:
+    _write_for_ever(b'{"event": "progress", "epoch": 1, "done": 0.5}\n' * 100)
+
+
+def _daemon(environment: dict[str, str] | None = None) -> None:
+    """A child in a session of its own, whose parent ends at once."""
+    code = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen(['sleep', '{AGES}'], start_new_session=True)\n"
+        "print('pids', child.pid, flush=True)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment, start_new_session=True, check=True)
+
+
+def _stopped() -> None:
+    print(f"pids {os.getpid()}", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _fifo() -> None:
+    os.unlink("log.txt")
+    os.mkfifo("log.txt")
+    raise RuntimeError("the log is a pipe")
+
+
+def _surrogate() -> None:
+    raise RuntimeError("no file caf\udce9 \x1b[31m\u202e\x00")
+
+
 MISDEEDS = {
+    "garbage": _garbage,
+    "flood": _flood,
+    "endless": lambda: _write_for_ever(b"x" * 65536),
+    "daemon": _daemon,
+    "nameless": lambda: _daemon({}),
+    "stopped": _stopped,
+    "fifo": _fifo,
+    "surrogate": _surrogate,
     "abort": os.abort,
     "segfault": _segfault,
     "exit": _exit,
