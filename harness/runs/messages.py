@@ -32,7 +32,7 @@ OF_HARNESS = (set(ENTRANT) - {"framework_version"}) | {
     "peak_source", "harness_cpu_share", "until",
 }  # fmt: skip
 TOLD = {name: values.cell(column) for name, column in LAUNCHES.items() if name not in OF_HARNESS}
-TOLD["block_steps"] = values.whole(1)
+TOLD |= {"block_steps": values.whole(1), "turn_step_us": values.optional(values.times)}
 # What a result of each kind of job cannot lack.
 TRAINED = {"weights_sha256", "batches_sha256", "packages"}
 NEEDED: Mapping[str, set[str]] = {
@@ -129,7 +129,11 @@ def _result(said: Message, job: Job) -> Message:
         "packages": values.list_of(values.text, most=values.MOST_PACKAGES), "blocks": values.blocks,
         "inference": values.sweep(job.inference_sizes), "latency": values.percentiles,
     }  # fmt: skip
-    return _fields(said, "result", fields, NEEDED.get(job.kind, set()))
+    found = _fields(said, "result", fields, NEEDED.get(job.kind, set()))
+    turns, times = found.get("turns"), found.get("turn_step_us")
+    if times is not None and turns is not None and len(times.split()) != turns:
+        raise WorkerFailed(f"Its message 'result' has {len(times.split())} times in turn_step_us, and {turns} turns.")
+    return found
 
 
 def _fields(

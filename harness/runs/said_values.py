@@ -127,6 +127,18 @@ def sweep(sizes: Sequence[int]) -> Field:
     return check
 
 
+def times(value: Any) -> str:
+    """Positive numbers in a text, with spaces between them."""
+    parts = text(value).split()
+    try:
+        right = all(0 < float(part) < math.inf for part in parts)
+    except ValueError:
+        right = False
+    if not parts or not right:
+        raise ValueError("positive numbers in a text are wanted")
+    return " ".join(parts)
+
+
 def percentiles(value: Any) -> list[tuple[float, float]]:
     """Milliseconds of percentiles, each once."""
     rows = list_of(row_of(real(0, 100), real(0)), most=1000)(value)

@@ -48,18 +48,3 @@ def test_a_formula_is_quoted(cell: str) -> None:
 def test_other_cells_are_left(cell: str) -> None:
     """An apostrophe alone means nothing."""
     assert quoted(cell) == unquoted(cell) == cell
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain\ttext\nof two lines, café ✓", "plain\ttext\nof two lines, café ✓"),
-        ("caf\udce9", "caf\\udce9"),
-        ("\x1b[31m\x00\r\x9b", "\\x1b[31m\\x00\\r\\x9b"),
-        ("\u202egnp.exe\u2066", "\\u202egnp.exe\\u2066"),
-    ],
-)
-def test_what_no_terminal_should_get_is_written_out(text: str, shown: str) -> None:
-    """Control characters, halves of surrogate pairs, marks of direction; letters stay."""
-    assert visible(text) == shown
-    assert visible(text).encode()

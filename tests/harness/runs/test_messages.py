@@ -76,6 +76,9 @@ def test_garbage_is_refused_in_a_sentence(job: Job, line: bytes) -> None:
         ({"train_images_per_s": 10**400}, "has train_images_per_s 1000.*: a number that fits"),
         ({"peak_rss_bytes": 1 << 63}, "has peak_rss_bytes 9223372036854775808: a whole number"),
         ({"peak_rss_bytes": 1.5}, "has peak_rss_bytes 1.5: a whole number"),
+        ({"turn_step_us": "nan 1"}, "has turn_step_us 'nan 1': positive numbers"),
+        ({"turn_step_us": "10 fast"}, "has turn_step_us '10 fast': positive numbers"),
+        ({"turn_step_us": "10 11", "turns": 3}, "has 2 times in turn_step_us, and 3 turns"),
         ({"energy_j": -1}, "has energy_j -1: a number from 0"),
         ({"test_accuracy": 98.5}, "has test_accuracy 98.5: a number from 0 to 1 is wanted"),
         ({"inference": [[1, 10.0], [1, 20.0]]}, "has inference .*: a value for each of the batch sizes 1, 8"),
@@ -114,7 +117,7 @@ def test_largest_values_that_pass_can_be_read_again(job: Job, tmp_path: Any) -> 
         name: {"Float64": 1e18, "Int64": (1 << 63) - 1, "boolean": True, "string": "\ud800\x00"}[column.dtype]
         for name, column in LAUNCHES.items()
         if name in messages.TOLD and name != "test_accuracy"
-    }
+    } | {"turn_step_us": "1e300", "turns": 1}
     found = read_message(result(**told | {"weights_sha256": DIGEST}), job)
     row = {name: value for name, value in found.items() if name in LAUNCHES}
     row |= {"run": "r", "round": 1, "position": 1, "status": "ok"}
