@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import os
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from harness.errors import InputError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# How the name of a file ends that is being written, or whose writer was killed.
+PARTIAL = ".partial"
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -20,13 +26,14 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the file, flush to the disk, then rename over it (rename(2) is atomic within a folder).
 
+    What killed writers of the same file have left beside it is deleted first.
+
     Raises:
         InputError: the folder cannot be written to.
     """
     try:
-        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        )
+        _sweep(path)
+        handle = _begin(path)
     except OSError as error:
         raise InputError(f"Cannot write {path}: {error.strerror}. Give a folder that you may write to.") from None
     try:
@@ -34,10 +41,59 @@ def write_atomically(path: Path, content: bytes) -> None:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
+            os.chmod(handle.name, 0o644)
+            # While it is still locked: see `_sweep`.
+            os.replace(handle.name, path)
     except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise InputError(f"Cannot write {path}: {error.strerror}.") from None
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, where its file system can: a rename is on it only then."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def try_lock(opened: int) -> bool:
+    """Lock an open file for this process alone, without waiting; False where another process has it.
+
+    The lock goes with the process, however that ends (flock(2)). Where a file system has no locks, nobody gets one.
+    """
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _begin(path: Path) -> IO[bytes]:
+    """A new file beside the one that is to be written, locked as long as it is open."""
+    while True:
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL, delete=False
+        )
+        # Somebody who swept between these two lines may have taken it for a dead writer's.
+        if try_lock(handle.fileno()) and not os.fstat(handle.fileno()).st_nlink:
+            handle.close()
+            continue
+        return handle
+
+
+def _sweep(path: Path) -> None:
+    """Delete what writers of this file have left who are no more: nobody has a lock on it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            opened = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if try_lock(opened):
+                    left.unlink()
+            finally:
+                os.close(opened)

@@ -1,0 +1,89 @@
+"""Files that are written atomically: what killed writers leave, and what live ones keep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import files
+from harness.files import PARTIAL, write_text_atomically
+
+# Writes a file, and stands still before the rename until it is killed.
+STANDING = """
+import os, sys, time
+from pathlib import Path
+from harness import files
+def stand(*_):
+    print("standing", flush=True)
+    time.sleep(60)
+os.replace = stand
+files.write_text_atomically(Path(sys.argv[1]), "half")
+"""
+
+
+def partial(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if file.name.endswith(PARTIAL)]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    """A live writer's file stays, a dead one's goes, a file that only looks so stays: the content is the last one's."""
+    path = tmp_path / "blocks.csv"
+    process = subprocess.Popen([sys.executable, "-c", STANDING, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "standing\n"
+        (left,) = partial(tmp_path)
+        write_text_atomically(path, "first")
+        assert partial(tmp_path) == [left]
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    (tmp_path / ".blocks.csv.swp").touch()
+    (tmp_path / f".other.csv.x{PARTIAL}").touch()
+
+    write_text_atomically(path, "second")
+
+    assert not left.exists()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        ".blocks.csv.swp",
+        f".other.csv.x{PARTIAL}",
+        "blocks.csv",
+    ]
+    assert path.read_text() == "second"
+
+
+def test_file_taken_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody sweeps between the making of a file and its lock: another is made, and nothing is missed."""
+    taken = []
+
+    def sweep_first(opened: int) -> bool:
+        if not taken:
+            taken.extend(partial(tmp_path))
+            taken[0].unlink()
+        return True
+
+    monkeypatch.setattr(files, "try_lock", sweep_first)
+    write_text_atomically(tmp_path / "a.csv", "content")
+
+    assert len(taken) == 1
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.csv", "content")]
+
+
+def test_rename_is_flushed_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is flushed after the rename: without that, a power cut may bring the old file back."""
+    done = []
+    replace, fsync = os.replace, os.fsync
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), replace(*names)))
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda opened: (done.append("folder" if os.path.isdir(f"/proc/self/fd/{opened}") else "file"), fsync(opened)),
+    )
+    write_text_atomically(tmp_path / "a.csv", "content")
+
+    assert done == ["file", "rename", "folder"]
