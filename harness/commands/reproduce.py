@@ -94,7 +94,7 @@ def train_recipe(plan: Plan, *, results: Path, pythons: dict[str, str]) -> pd.Da
     trained = train(plan, results=results, pythons=pythons, suffix=plan.recipe.name)
     if trained.failures:
         raise WorkerFailed("; ".join(f"{label}: {error}" for label, error in trained.failures.items()))
-    return _rows(trained.run.folder.read("epochs"), plan)
+    return _rows(trained.run.folder.read_counted("epochs"), plan)
 
 
 def _rows(epochs: pd.DataFrame, plan: Plan) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def from_run(folder: RunFolder) -> pd.DataFrame:
         InputError: it trained nothing, is not finished, or its trainings are not seeds of one and the same.
     """
     environment = folder.read_environment()
-    launches, epochs = folder.read("launches"), folder.read("epochs")
+    launches, epochs = folder.read_counted("launches"), folder.read_counted("epochs")
     if not len(epochs):
         raise InputError(f"{folder.path} trained no epochs; a baseline needs a run with --epochs and several --seeds.")
     _check_launches(folder, launches, Plan.from_dict(environment.get("plan", {})))

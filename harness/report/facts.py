@@ -160,6 +160,8 @@ def settings(report: Report) -> Table:
         "last launch": started.max() if len(started) else None,
     }
     rows |= {"rounds": report.rounds, "launches": len(report.launches)}
+    if report.uncounted:
+        rows["launches that do not count"] = f"{report.uncounted}, of rounds that were cut off and done again"
     rows["lenet-bench"] = report.environment.get("lenet_bench")
     if plan:
         rows |= {"epochs": plan.epochs, "seeds": plan.seeds, "steady training, s": plan.steady_s,

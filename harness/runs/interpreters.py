@@ -111,8 +111,28 @@ def _candidates(name: str, given: dict[str, str], device: str, version: str) -> 
         yield "this interpreter", sys.executable, catalogue.installed_version(name)
 
 
+@dataclass(frozen=True)
+class Installed:
+    """What there is beside a Python.
+
+    Attributes:
+        packages: `name==version`, sorted.
+        sha256: of these, as rows have it.
+        python: its version.
+    """
+
+    packages: list[str]
+    sha256: str
+    python: str
+
+
 def packages_digest(interpreter: str) -> str:
-    """SHA-256 of all that is installed where this Python is, as its workers will tell it.
+    """SHA-256 of all that is installed where this Python is; raises as `installed_at`."""
+    return installed_at(interpreter).sha256
+
+
+def installed_at(interpreter: str) -> Installed:
+    """All that is installed where this Python is, as its workers will tell it.
 
     Raises:
         WorkerFailed: it cannot be asked.
@@ -121,9 +141,10 @@ def packages_digest(interpreter: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
-    except (OSError, subprocess.SubprocessError) as error:
+        said = json.loads(answer.stdout)
+        return Installed([str(line) for line in said["packages"]], str(said["sha256"]), str(said["python"]))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError) as error:
         raise WorkerFailed(f"{interpreter} cannot tell what is installed there: {error}.") from None
-    return answer.stdout.strip()
 
 
 def _same_version(found: str, asked: str) -> bool:

@@ -30,6 +30,8 @@ def identity(run: Run, place: Place) -> dict[str, Any]:
         "run": run.folder.name,
         "round": place.round,
         "position": place.position,
+        "plan_round": place.plan_round,
+        "counted": True,
         "framework_version": run.interpreters[entrant.installation].version,
         "controls_sha256": controls.digest(asked_controls(entrant, Path("<launch>"))),
         "data_set": run.dataset.name,
@@ -38,10 +40,10 @@ def identity(run: Run, place: Place) -> dict[str, Any]:
         "variant": entrant.variant or None,
         "verified": plan.verified,
         "recipe": plan.recipe.name,
-        "seed": plan.seed_of(place.round),
+        "seed": plan.seed_of(place.plan_round),
         "machine": machine.text,
         "machine_sha256": machine.sha256,
-        "until": plan.until or None if plan.epochs_of(place.round) else None,
+        "until": plan.until or None if plan.epochs_of(place.plan_round) else None,
         "started_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
