@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Annotated
 
 import typer
-from click.core import ParameterSource
 from rich.console import Console
 
 from harness.analysis.scaling import scaling
@@ -266,7 +265,9 @@ def resume_run(
 
 def _is_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line; not, where it is from a variable or the default."""
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    source = context.get_parameter_source(name)
+    # By its name: some versions of Typer have an enumeration of their own, others click's.
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _check_given(context: typer.Context, *, resumed: bool) -> None:

@@ -147,6 +147,10 @@ class RunFolder:
         launches = counting(self.read("launches"))
         return launches if table == "launches" else of_launches(self.read(table), launches)
 
+    def forget_summary(self) -> None:
+        """Delete summary.csv: a run that goes on has not ended (`has_ended`)."""
+        (self.path / "summary.csv").unlink(missing_ok=True)
+
     def write_summary(self, frame: pd.DataFrame) -> None:
         """Write summary.csv anew."""
         write_table(self.path / "summary.csv", frame)

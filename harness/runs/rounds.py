@@ -101,6 +101,7 @@ class Rounds:
 
     def _execute(self) -> None:
         self._done.tidy()
+        self.folder.forget_summary()
         rows = self._done.rows()
         spent_s = float(rows["launch_s"].fillna(0).sum())
         begun = int(rows["plan_round"].max()) if len(rows) else 0

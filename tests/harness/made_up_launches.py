@@ -89,7 +89,12 @@ class MadeUpLaunches:
     def _result(self, job: Job, speed: float) -> dict[str, Any]:
         with np.load(job.weights) as archive:
             digest = weights_digest(dict(archive))
-        result: dict[str, Any] = {"packages": self.installed.packages, "weights_sha256": digest, "batches_sha256": "bb"}
+        result: dict[str, Any] = {
+            "packages": self.installed.packages,
+            "python_version": self.installed.python,
+            "weights_sha256": digest,
+            "batches_sha256": "bb",
+        }
         if job.kind == "measure":
             result |= dict.fromkeys(("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s"), 0.5)
             result |= {"steady": True, "steady_steps": 100, "train_images_per_s": speed, "block_steps": 20}
