@@ -7,6 +7,7 @@ import fcntl
 import glob
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -59,6 +60,23 @@ def sync_folder(folder: Path) -> None:
         try:
             os.fsync(opened)
         finally:
+            os.close(opened)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Have a folder for oneself, as far as all ask for it: to read a file in it, and write it with something added.
+
+    Waits for others, who take milliseconds. Where the file system has no locks, or there is no folder, nobody waits.
+    """
+    opened = None
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(opened, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if opened is not None:
             os.close(opened)
 
 

@@ -134,7 +134,8 @@ def _read(folder: Path) -> Record:
     return Record(
         name=run.name,
         identity=(str(launches["run"].iloc[0]), str(launches["started_utc"].iloc[0])),
-        started=str(good["started_utc"].min()),
+        # Rows stand in the order in which launches ended, whatever a clock that was set said.
+        started=str(good["started_utc"].iloc[0]),
         launches=good,
         environment=run.read_environment(),
         machine=str(good["machine"].iloc[0]),

@@ -15,6 +15,7 @@ from scipy import stats
 
 from harness.analysis.statistics import LEVEL, family_level
 from harness.errors import InputError
+from harness.files import alone_in
 from harness.results.folder import RunFolder, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION
 from harness.runs.plan import Plan
@@ -194,9 +195,10 @@ def write_baseline(path: Path, new: pd.DataFrame) -> None:
     Raises:
         InputError: the file there is no baseline; it is left as it was.
     """
-    old = read_baseline(path) if path.exists() else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(path, merged(old, new))
+    with alone_in(path.parent):
+        old = read_baseline(path) if path.exists() else None
+        write_table(path, merged(old, new))
 
 
 def difference(old: pd.DataFrame | None, new: pd.DataFrame) -> list[dict[str, Any]]:

@@ -119,11 +119,18 @@ def _entrants(point: PointOf) -> int:
     return len(point.record.launches[list(ENTRANT)].drop_duplicates())
 
 
-def parts(environment: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """One object of environment.json, and what it was for the run's earlier entrants (`run --anew-from-here`)."""
+def records(environment: dict[str, Any]) -> list[dict[str, Any]]:
+    """environment.json, and what it was for the run's earlier entrants, latest first (`run --anew-from-here`)."""
     earlier = environment.get("earlier")
-    records = [environment, *(earlier if isinstance(earlier, list) else [])]
-    return [_part(each, name) for each in records if isinstance(each, dict)]
+    return [
+        environment,
+        *(each for each in reversed(earlier if isinstance(earlier, list) else []) if isinstance(each, dict)),
+    ]
+
+
+def parts(environment: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """One object of environment.json, as it is in each of `records`."""
+    return [_part(each, name) for each in records(environment)]
 
 
 def _part(values: dict[str, Any], name: str) -> dict[str, Any]:

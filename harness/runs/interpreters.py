@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import InputError, WorkerFailed
-from harness.files import ROOT, write_text_atomically
+from harness.files import ROOT, alone_in, write_text_atomically
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
 
@@ -65,7 +65,8 @@ def record(name: str, interpreter: str) -> None:
     """Add one entry to the map."""
     path = map_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
+    with alone_in(path.parent):
+        write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
 
 
 def find_all(entrants: Iterable[Entrant], *, given: dict[str, str] | None = None) -> dict[str, Interpreter]:

@@ -97,12 +97,17 @@ def resumed(folder: RunFolder, plan: Plan, found: Mapping[str, Interpreter], *, 
     return Resumed(anew_from(plan, number), {}, {"earlier": [*(earlier or []), past]})
 
 
+def without_part(variant: str) -> str:
+    """A variant as it was before its entrant went on as another."""
+    return FROM.sub("", variant)
+
+
 def anew_from(plan: Plan, number: int) -> Plan:
     """The plan with entrants of their own, whose first round has this number."""
     names = {}
     entrants = []
     for each in plan.entrants:
-        variant = " ".join(part for part in (FROM.sub("", each.variant), f"from round {number}") if part)
+        variant = " ".join(part for part in (without_part(each.variant), f"from round {number}") if part)
         entrants.append(replace(each, variant=variant))
         names[each.label] = entrants[-1].label
     return replace(plan, entrants=tuple(entrants), base=names.get(plan.base, ""))

@@ -87,3 +87,24 @@ def test_rename_is_flushed_with_its_folder(tmp_path: Path, monkeypatch: pytest.M
     write_text_atomically(tmp_path / "a.csv", "content")
 
     assert done == ["file", "rename", "folder"]
+
+
+ADDING = """
+import sys, time
+from pathlib import Path
+from harness import files
+path = Path(sys.argv[1])
+for _ in range(20):
+    with files.alone_in(path.parent):
+        lines = path.read_text() if path.exists() else ""
+        files.write_text_atomically(path, lines + sys.argv[2] + chr(10))
+"""
+
+
+def test_nobody_writes_over_what_another_adds(tmp_path: Path) -> None:
+    """Two processes that read a file and write it with a line more: no line is lost."""
+    path = tmp_path / "rows.csv"
+    processes = [subprocess.Popen([sys.executable, "-c", ADDING, str(path), name]) for name in "ab"]
+
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert sorted(path.read_text().split()) == ["a"] * 20 + ["b"] * 20

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +19,7 @@ from harness.analysis.comparison import compare_entrants
 from harness.analysis.statistics import precise_enough
 from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
+from harness.runs import launch_rows
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.plan import MOST_ROUNDS, Plan
@@ -209,6 +212,30 @@ def test_entrant_that_failed_has_its_rounds_when_the_run_goes_on(
     rows = work.folder.read("launches")
     assert sorted(set(rows["round"][rows["counted"]])) == [1, 2, 5, 6]
     assert all(paired_rounds(rows).values())
+
+
+def test_clock_that_is_set_back_changes_nothing(
+    made_up: Any, run_made_up: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All launches at one moment, and a day earlier after the run went on: rows are told apart all the same."""
+
+    def at(day: int) -> Any:
+        moment = datetime.datetime(2026, 1, day, tzinfo=datetime.UTC)
+        return SimpleNamespace(UTC=datetime.UTC, datetime=SimpleNamespace(now=lambda zone: moment))
+
+    monkeypatch.setattr(launch_rows, "datetime", at(2))
+    made_up.interrupted = 6
+    with pytest.raises(KeyboardInterrupt):
+        run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+    made_up.interrupted = 0
+    monkeypatch.setattr(launch_rows, "datetime", at(1))
+
+    work = run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+
+    rows = work.folder.read("launches")
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4], "twin": [1, 2, 3, 4]}
+    assert list(rows["counted"]) == [True] * 4 + [False] + [True] * 4
+    assert list(work.folder.read("summary")["launches"]) == [4, 4]
 
 
 def test_entrant_that_fails_again_costs_one_round(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
