@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
+import glob
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 
@@ -14,6 +19,8 @@ from harness.errors import InputError, LenetBenchError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# How the name of a file ends that is being written, or whose writer was killed.
+PARTIAL = ".partial"
 # A disk, a quota or a limit of this process is exhausted.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -61,14 +68,15 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the file, flush to the disk, then rename over it (rename(2) is atomic within a folder).
 
+    What killed writers of the same file have left beside it is deleted first.
+
     Raises:
         InputError: the folder cannot be written to.
         LenetBenchError: the disk is full.
     """
     try:
-        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        )
+        _sweep(path)
+        handle = _begin(path)
     except OSError as error:
         raise _cannot_write(path, error, "Give a folder that you may write to.") from None
     try:
@@ -76,13 +84,15 @@ def write_atomically(path: Path, content: bytes) -> None:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(handle.name, 0o644)
-        os.replace(handle.name, path)
+            os.chmod(handle.name, 0o644)
+            # While it is still locked: see `_sweep`.
+            os.replace(handle.name, path)
     except BaseException as error:
         Path(handle.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _cannot_write(path, error) from None
         raise
+    sync_folder(path.parent)
 
 
 def _cannot_write(path: Path, error: OSError, advice: str = "") -> LenetBenchError:
@@ -90,3 +100,67 @@ def _cannot_write(path: Path, error: OSError, advice: str = "") -> LenetBenchErr
     if error.errno in FULL:
         return LenetBenchError(f"Cannot write {path}: {error.strerror}. Make room; what was written before is kept.")
     return InputError(f"Cannot write {path}: {error.strerror}. {advice}".strip())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to the disk, where its file system can: a rename is on it only then."""
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Have a folder for oneself, as far as all ask for it: to read a file in it, and write it with something added.
+
+    Waits for others, who take milliseconds. Where the file system has no locks, or there is no folder, nobody waits.
+    """
+    opened = None
+    with contextlib.suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(opened, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if opened is not None:
+            os.close(opened)
+
+
+def try_lock(opened: int) -> bool:
+    """Lock an open file for this process alone, without waiting; False where another process has it.
+
+    The lock goes with the process, however that ends (flock(2)). Where a file system has no locks, nobody gets one.
+    """
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _begin(path: Path) -> IO[bytes]:
+    """A new file beside the one that is to be written, locked as long as it is open."""
+    while True:
+        handle = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL, delete=False
+        )
+        # Somebody who swept between these two lines may have taken it for a dead writer's.
+        if try_lock(handle.fileno()) and not os.fstat(handle.fileno()).st_nlink:
+            handle.close()
+            continue
+        return handle
+
+
+def _sweep(path: Path) -> None:
+    """Delete what writers of this file have left who are no more: nobody has a lock on it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            opened = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                if try_lock(opened):
+                    left.unlink()
+            finally:
+                os.close(opened)

@@ -18,6 +18,7 @@ from harness.analysis.statistics import (
     verdict,
 )
 from harness.errors import InputError, unknown
+from harness.results.counted import succeeded
 from harness.results.schema import ENTRANT
 from harness.worker import job
 
@@ -48,15 +49,16 @@ def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparis
     """Compare every entrant with the base, fastest first; ratios are paired by round within a run.
 
     Args:
-        launches: rows of launches.csv of one or more comparable runs; those that failed or were not timed are
-            passed over.
+        launches: rows of launches.csv of one or more comparable runs; those that failed, do not count or were not timed
+            are passed over.
         base: label (or backend, where it has one entrant) of the base, chosen beforehand. Without one the
             fastest is the base, which is a choice made from the data: the intervals then allow for all pairs.
 
     Raises:
         InputError: no entrant has that label.
     """
-    good = launches[(launches["status"] == "ok") & launches[SPEED].notna()]
+    good = succeeded(launches)
+    good = good[good[SPEED].notna()]
     groups = [group for _, group in good.groupby(["run", *KEY], dropna=False, sort=False)]
     speeds = [(group, mean_of_logs(group[SPEED].to_numpy(float))) for group in groups]
     speeds.sort(key=lambda pair: -pair[1].estimate)
@@ -100,13 +102,15 @@ def find(base: str, labels: list[str], *, option: str = "--base") -> int:
 
 
 def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -> Interval:
-    """Ratio of training speeds of two entrants: by round where they share a run, else unpaired."""
-    if group["run"].iloc[0] != base["run"].iloc[0]:
+    """Ratio of training speeds of two entrants: by round where they share some, else unpaired."""
+    if not are_paired(group, base):
         return unpaired_ratio(group[SPEED].to_numpy(float), base[SPEED].to_numpy(float), level=level)
-    ratios = round_ratios(group, base)
-    if not ratios:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
-    return mean_of_logs(ratios, level=level)
+    return mean_of_logs(round_ratios(group, base), level=level)
+
+
+def are_paired(group: pd.DataFrame, base: pd.DataFrame) -> bool:
+    """Whether the two entrants share rounds; not where they are of two runs, or of two parts of one (`--resume`)."""
+    return group["run"].iloc[0] == base["run"].iloc[0] and bool(group["round"].isin(base["round"]).any())
 
 
 def round_ratios(group: pd.DataFrame, base: pd.DataFrame) -> list[float]:
@@ -117,12 +121,12 @@ def round_ratios(group: pd.DataFrame, base: pd.DataFrame) -> list[float]:
 
 
 def paired_spread(group: pd.DataFrame, base: pd.DataFrame) -> float | None:
-    """Standard deviation over rounds of the logarithm of the ratio; None under two rounds, or across runs.
+    """Standard deviation over rounds of the logarithm of the ratio; None under two rounds that are shared.
 
     What launches of the two differ by, the machine's drift taken out: launches that stand next to each other turn by
     turn share that. It holds the spread of both sides, so neither spreads by more.
     """
-    if group["run"].iloc[0] != base["run"].iloc[0]:
+    if not are_paired(group, base):
         return None
     ratios = round_ratios(group, base)
     return float(np.log(ratios).std(ddof=1)) if len(ratios) > 1 else None

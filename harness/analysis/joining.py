@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness.analysis.comparison import KEY, find, label_of
 from harness.errors import InputError
+from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
 from harness.results.machines import difference as machine_difference
 from harness.results.machines import recorded
@@ -33,7 +34,7 @@ SHOWN = {"machine_sha256": "machine", "data_sha256": "data_set"}
 
 @dataclass(frozen=True)
 class Runs:
-    """Rows of several runs: launches that succeeded and were timed, all epochs, all sweeps.
+    """Rows of several runs: launches that succeeded, count and were timed; epochs and sweeps of those that count.
 
     Attributes:
         unended: runs that are still being written, or were killed.
@@ -88,18 +89,20 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
     names = [name for frame in launches for name in frame["run"].unique()]
     if len(set(names)) < len(names):
         raise InputError(f"Two of the runs have the same name ({', '.join(names)}): give each run once.")
-    good = pd.concat(launches, ignore_index=True)
-    good = good[good["status"] == "ok"]
+    good = succeeded(pd.concat(launches, ignore_index=True))
     if good.empty:
         raise InputError("None of the runs has a launch that succeeded: there is nothing to compare.")
     epochs, inference = (
-        pd.concat([RunFolder(folder).read(table) for folder in folders], ignore_index=True)
+        pd.concat([RunFolder(folder).read_counted(table) for folder in folders], ignore_index=True)
         for table in ("epochs", "inference")
     )
     timed = good[good["train_images_per_s"].notna()]
-    counts = [int((frame["train_images_per_s"].notna() & (frame["status"] == "ok")).sum()) for frame in launches]
+    counts = [int(succeeded(frame)["train_images_per_s"].notna().sum()) for frame in launches]
+    # By the name in the rows: the folder may have another by now.
     unended = [
-        folder.resolve().name for folder, count in zip(folders, counts) if not RunFolder(folder).has_ended(count)
+        str(frame["run"].iloc[0])
+        for folder, frame, count in zip(folders, launches, counts)
+        if len(frame) and not RunFolder(folder).has_ended(count)
     ]
     machines = {
         str(digest): recorded(RunFolder(folder))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.analysis.comparison import KEY, SPEED, ratio_of
 from harness.analysis.statistics import family_level, mean_of_logs
+from harness.results.counted import succeeded
 from harness.results.folder import frame_of
 from harness.results.schema import SCALING, SCHEMA_VERSION
 
@@ -20,9 +21,10 @@ def scaling(launches: pd.DataFrame) -> pd.DataFrame:
     Ratios are paired by round, as all ratios of a run; all of them hold together with 95 %.
 
     Args:
-        launches: rows of launches.csv; those that failed or were not timed are passed over.
+        launches: rows of launches.csv; those that failed, do not count or were not timed are passed over.
     """
-    good = launches[(launches["status"] == "ok") & launches[SPEED].notna()]
+    good = succeeded(launches)
+    good = good[good[SPEED].notna()]
     families = [
         (dimension, [group for _, group in family.groupby(dimension)])
         for dimension in DIMENSIONS

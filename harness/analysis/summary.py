@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.comparison import KEY, SPEED, Comparison, compare_entrants, paired_spread
+from harness.analysis.comparison import KEY, SPEED, Comparison, are_paired, compare_entrants, paired_spread
 from harness.analysis.statistics import mean_of_logs
 from harness.analysis.target import LAUNCH, time_to_target
 from harness.results.folder import frame_of
@@ -63,7 +63,7 @@ def _row(compared: Comparison, found: list[Comparison]) -> dict[str, Any]:
         return row | {"ratio": 1.0}
     limits = {"ratio_low": _finite(ratio.low), "ratio_high": _finite(ratio.high)}
     spread = {"ratio_sd": paired_spread(compared.launches, base.launches)}
-    paired = {"paired": bool(compared.launches["run"].iloc[0] == base.launches["run"].iloc[0])}
+    paired = {"paired": are_paired(compared.launches, base.launches)}
     return row | {"ratio": ratio.estimate, "verdict": compared.verdict} | limits | spread | paired
 
 

@@ -15,6 +15,7 @@ from harness.analysis.comparison import SPEED, ratio_of, round_ratio
 from harness.analysis.statistics import Interval, mean_of_logs, unpaired_ratio, verdict
 from harness.errors import InputError
 from harness.results.changes import changes, same_software
+from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
 from harness.results.schema import ENTRANT
 from harness.worker import job
@@ -28,7 +29,9 @@ class Record:
     """One run, as far as the history needs it.
 
     Attributes:
-        name: of its folder.
+        name: of the run, which its folder had when it was made.
+        identity: name and time of the first row, which is never moved: a copy of a folder is the same run under any
+            name, also where one of the two has gone on.
         started: ISO 8601, UTC, of its first launch.
         launches: rows of launches.csv that succeeded; at least one.
         environment: of environment.json.
@@ -36,6 +39,7 @@ class Record:
     """
 
     name: str
+    identity: tuple[str, str]
     started: str
     launches: pd.DataFrame
     environment: dict[str, Any]
@@ -102,8 +106,7 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
     for folder in folders:
         try:
             record = _read(folder)
-            # Both are in the rows, so a copy of a folder is the same run under any name.
-            key = (str(record.launches["run"].iloc[0]), record.started)
+            key = record.identity
             if key in records:
                 raise InputError(f"{folder} is the same run as {records[key].name}. It counts once; delete the copy.")
             records[key] = record
@@ -115,7 +118,7 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
 def _read(folder: Path) -> Record:
     run = RunFolder(folder)
     launches = run.read("launches")
-    good = launches[launches["status"] == "ok"]
+    good = succeeded(launches)
     if good.empty:
         raise InputError(
             f"{folder} has {len(launches)} launches and none that succeeded. Go on with --resume {folder}."
@@ -130,7 +133,9 @@ def _read(folder: Path) -> Record:
         raise InputError(f"{folder / 'launches.csv'} has launches of {len(machines)} machines. Measure again.")
     return Record(
         name=run.name,
-        started=str(good["started_utc"].min()),
+        identity=(str(launches["run"].iloc[0]), str(launches["started_utc"].iloc[0])),
+        # Rows stand in the order in which launches ended, whatever a clock that was set said.
+        started=str(good["started_utc"].iloc[0]),
         launches=good,
         environment=run.read_environment(),
         machine=str(good["machine"].iloc[0]),

@@ -25,6 +25,7 @@ from harness.commands.options import (
     whole,
 )
 from harness.errors import LenetBenchError, WorkerFailed, unknown
+from harness.files import alone_in
 from harness.results.folder import frame_of, read_table, write_table
 from harness.results.schema import DOCUMENTS, SCHEMA_VERSION
 from harness.runs.entrants import make_entrants, parse_backends
@@ -94,7 +95,7 @@ def train_recipe(plan: Plan, *, results: Path, pythons: dict[str, str]) -> pd.Da
     trained = train(plan, results=results, pythons=pythons, suffix=plan.recipe.name)
     if trained.failures:
         raise WorkerFailed("; ".join(f"{label}: {error}" for label, error in trained.failures.items()))
-    return _rows(trained.run.folder.read("epochs"), plan)
+    return _rows(trained.run.folder.read_counted("epochs"), plan)
 
 
 def _rows(epochs: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -120,16 +121,17 @@ def record(rows: pd.DataFrame, path: Path) -> None:
     Raises:
         InputError: the file is there and is no such table.
     """
-    if path.exists():
-        before = read_table(path, DOCUMENTS)
-        again = set(map(tuple, rows[KEY].to_numpy()))
-        kept = [tuple(key) not in again for key in before[KEY].to_numpy()]
-        rows = pd.concat([before[kept], rows], ignore_index=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_table(path, rows.sort_values([*KEY, "epoch"], kind="stable"))
     except OSError as error:
         raise LenetBenchError(f"Cannot write {path}: {error.strerror}. Give another with --write.") from None
+    with alone_in(path.parent):
+        if path.exists():
+            before = read_table(path, DOCUMENTS)
+            again = set(map(tuple, rows[KEY].to_numpy()))
+            kept = [tuple(key) not in again for key in before[KEY].to_numpy()]
+            rows = pd.concat([before[kept], rows], ignore_index=True)
+        write_table(path, rows.sort_values([*KEY, "epoch"], kind="stable"))
 
 
 def show(console: Console, rows: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -45,11 +46,9 @@ from harness.commands.options import (
 from harness.errors import InputError, WorkerFailed, unknown
 from harness.proof import audit, register
 from harness.results.folder import RunFolder
-from harness.results.machines import difference, recorded
+from harness.runs import resume as resuming
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
-from harness.runs.interpreters import Interpreter
-from harness.runs.machine import this_machine
 from harness.runs.plan import PRESETS, Plan, default_plan, pace_fields
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
@@ -58,9 +57,12 @@ from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
 
 INTERRUPTED = 130
+# What may change while a run lasts: where things are, and how long they are waited for.
+BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_dir")
 
 
 def run(
+    context: typer.Context,
     backend: Backends = None,  # type: ignore[assignment]
     preset: Annotated[str, typer.Option(help="quick, standard or thorough: rounds, precision, budget.")] = "standard",
     network: NetworkName = "",
@@ -129,6 +131,10 @@ def run(
     results_dir: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Name of the run's folder. [default: the time]")] = None,
     resume: Annotated[Path | None, typer.Option(help="A run's folder to go on with, by its own plan.")] = None,
+    anew_from_here: Annotated[
+        bool,
+        typer.Option("--anew-from-here", help="With --resume, after a change: go on with entrants of their own."),
+    ] = False,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
     audit_batches: Annotated[
@@ -157,12 +163,20 @@ def run(
     - `lenet-bench run -b jax --framework-version 0.10.1,0.10.2`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
+    - `lenet-bench run --resume results/2026-11-20T10-00-00-torch --anew-from-here`
     """
     pythons = parse_pythons(python or [])
+    _check_given(context, resumed=resume is not None)
     if name is not None:
         run_name(name)
     if resume:
-        raise typer.Exit(resume_run(resume, pythons=pythons))
+        raise typer.Exit(
+            resume_run(
+                resume, pythons=pythons, anew=anew_from_here,
+                timeout_s=launch_timeout if _is_given(context, "launch_timeout") else None,
+                data_dir=data_dir if _is_given(context, "data_dir") else None,
+            )
+        )  # fmt: skip
     if not backend:
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
     if preset not in PRESETS:
@@ -208,50 +222,79 @@ def new_run(
     found = find_interpreters(plan, pythons)
     with Display() as display:
         dataset = load_for_plan(plan, display)
-    before()
-    with Display() as display:
-        audited = audit.fields_of(plan, dataset, display)
-    folder = RunFolder.create(results, name or name_of(entrant.backend for entrant in plan.entrants))
-    return _carry_out(Run(plan, found, dataset, folder, **audited))
+    own = name or name_of(entrant.backend for entrant in plan.entrants)
+    # The name is taken before anything is measured, for certificates too.
+    with RunFolder.begin(results, own, numbered=not name) as folder:
+        before()
+        with Display() as display:
+            audited = audit.fields_of(plan, dataset, display)
+        return _carry_out(Run(plan, found, dataset, folder, **audited))
 
 
-def resume_run(path: Path, *, pythons: dict[str, str]) -> int:
+def resume_run(
+    path: Path,
+    *,
+    pythons: dict[str, str],
+    anew: bool = False,
+    timeout_s: float | None = None,
+    data_dir: str | None = None,
+) -> int:
     """Carry out what is missing of a run's own plan.
 
+    Args:
+        anew: whether its entrants go on as others, because something has changed.
+        timeout_s: of launches from now on; None for the plan's.
+        data_dir: where the data set is now; None for the plan's.
+
     Raises:
-        InputError: the folder is not a run, or was measured on another machine, version or data set.
+        InputError: the folder is not a run, another process writes into it, or it was measured on another machine,
+            with other code, packages or data.
         Regression: an entrant that was verified when the run began does not pass any more.
     """
     folder = RunFolder(path)
-    plan = Plan.from_dict(folder.read_environment().get("plan", {}))
+    plan = resuming.plan_of(folder)
+    plan = replace(plan, launch_timeout_s=timeout_s or plan.launch_timeout_s, data_dir=data_dir or plan.data_dir)
     found = find_interpreters(plan, pythons)
-    _check_resumable(folder, found)
-    if plan.verified:
-        register.require(plan, pythons=pythons)
-    folder.drop_failed_launches()
-    with Display() as display:
-        dataset = load_for_plan(plan, display)
-        audited = audit.fields_of(plan, dataset, display)
-    if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
-        raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
-    return _carry_out(
-        Run(plan, found, dataset, folder, **audited), packages=folder.read_environment().get("packages", {})
-    )
+    with folder.lock():
+        with Display() as display:
+            dataset = load_for_plan(plan, display)
+        if set(folder.read("launches")["data_sha256"].dropna()) - {dataset.sha256}:
+            raise InputError(f"{folder.path} was measured on another data set than {dataset.name}. Start a new run.")
+        going_on = resuming.resumed(folder, plan, found, anew=anew)
+        if plan.verified:
+            register.require(plan, pythons=pythons)
+        with Display() as display:
+            audited = audit.fields_of(going_on.plan, dataset, display)
+        run = Run(going_on.plan, found, dataset, folder, notes=going_on.notes, **audited)
+        return _carry_out(run, packages=going_on.packages)
 
 
-def _check_resumable(folder: RunFolder, found: dict[str, Interpreter]) -> None:
-    """Refuse to add rows that could not be compared with those that are there."""
-    launches = folder.read("launches")
-    if set(launches["machine_sha256"].dropna()) - {this_machine().sha256}:
-        differs = difference(recorded(folder), this_machine().details)
-        raise InputError(f"{folder.path} was measured on another machine. It differs: {differs}. Start a new run.")
-    for name, version in set(zip(launches["backend"], launches["framework_version"])):
-        here = {each.version for installed, each in found.items() if installed.partition("==")[0] == name}
-        # A CUDA wheel of PyTorch calls itself 2.11.0+cu130, and 2.11.0 in its metadata.
-        if here and not here & {version, version.partition("+")[0]}:
-            raise InputError(
-                f"{folder.path} has {name} {version}; installed is {', '.join(sorted(here))}. Start a new run."
-            )
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line; not, where it is from a variable or the default."""
+    source = context.get_parameter_source(name)
+    # By its name: some versions of Typer have an enumeration of their own, others click's.
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _check_given(context: typer.Context, *, resumed: bool) -> None:
+    """Refuse options that would be passed over.
+
+    Raises:
+        InputError: with their names.
+    """
+    given = [
+        each.opts[0]
+        for each in context.command.params
+        if _is_given(context, str(each.name))
+        and (each.name not in BESIDE_RESUME if resumed else each.name == "anew_from_here")
+    ]
+    if given and resumed:
+        raise InputError(
+            f"--resume goes on by the run's own plan, which {', '.join(given)} cannot change. Leave it out, or start a "
+            "new run."
+        )
+    if given:
+        raise InputError("--anew-from-here is for a run that goes on: give --resume results/RUN with it.")
 
 
 def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> int:
@@ -276,9 +319,9 @@ def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType
 def _show(console: Console, work: Rounds) -> None:
     """Print the tables of a run; write the one of scaling."""
     folder = work.run.folder
-    launches, summary = folder.read("launches"), folder.read("summary")
+    launches, summary = folder.read_counted("launches"), folder.read("summary")
     if len(summary):
-        sweep = inference_sweep(summary, launches, folder.read("inference"))
+        sweep = inference_sweep(summary, launches, folder.read_counted("inference"))
         timed = launches[launches["train_images_per_s"].notna()]
         run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
     grown = scaling(launches)
@@ -286,7 +329,7 @@ def _show(console: Console, work: Rounds) -> None:
         folder.write_scaling(grown)
         run_tables.show_scaling(console, grown)
     if not work.plan.until:
-        show_accuracy(console, folder.read("epochs"))
+        show_accuracy(console, folder.read_counted("epochs"))
     if work.ending:
         console.print(work.ending, soft_wrap=True)
     if (summary["verdict"] == "cannot tell").any():

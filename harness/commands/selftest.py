@@ -116,20 +116,20 @@ def run_duels(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool
     """
     first = _plan_of(plan, 1, 0.0)
     found = find_interpreters(first, pythons)
-    folder = results / name_of([plan.backend], "selftest")
     rows: list[dict[str, Any]] = []
-    with Display() as display:
+    name = name_of([plan.backend], "selftest")
+    with Display() as display, RunFolder.begin(results, name, numbered=True) as folder:
         dataset = load_for_plan(first, display)
-        display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder}")
+        display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder.path}")
         # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
         for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:
-            run_folder = RunFolder.create(folder, f"duel-{number:02d}-{percent(slowdown)}")
-            work = Rounds(Run(_plan_of(plan, number, slowdown), found, dataset, run_folder), display)
-            work.execute()
+            with RunFolder.begin(folder.path, f"duel-{number:02d}-{percent(slowdown)}") as duel:
+                work = Rounds(Run(_plan_of(plan, number, slowdown), found, dataset, duel), display)
+                work.execute()
             if work.failures:
                 raise WorkerFailed(f"Duel {number} has no verdict: {next(iter(work.failures.values()))}")
-            rows.append(_outcome(run_folder, number, slowdown))
-            write_text_atomically(folder / "duels.csv", csv_of(frame_of(rows, DUELS)))
+            rows.append(_outcome(duel, number, slowdown))
+            write_text_atomically(folder.path / "duels.csv", csv_of(frame_of(rows, DUELS)))
             display.note(_sentence(rows[-1]), "bold")
     return show(frame_of(rows, DUELS), plan)
 
@@ -149,7 +149,7 @@ def _plan_of(plan: Selftest, number: int, slowdown: float) -> Plan:
 
 
 def _outcome(folder: RunFolder, number: int, slowdown: float) -> dict[str, Any]:
-    launches = folder.read("launches")
+    launches = folder.read_counted("launches")
     twin = next(each for each in compare_entrants(launches, base=_base_of(launches)) if each.ratio)
     assert twin.ratio is not None
     return {

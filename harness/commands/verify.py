@@ -92,13 +92,13 @@ def verify(
             network=recipe.network,
         )
     ]  # fmt: skip
-    folder = RunFolder.create(results_dir, name_of(names, "verify"))
     pythons = parse_pythons(python or [])
-    outcomes = proving.verify(
-        subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons,
-        proven=register.proven_twins(subjects, pythons=pythons),
-    )  # fmt: skip
-    write_and_show(outcomes, folder, details=details)
+    with RunFolder.begin(results_dir, name_of(names, "verify"), numbered=True) as folder:
+        outcomes = proving.verify(
+            subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons,
+            proven=register.proven_twins(subjects, pythons=pythons),
+        )  # fmt: skip
+        write_and_show(outcomes, folder, details=details)
 
 
 def write_and_show(outcomes: Iterable[Outcome], folder: RunFolder, *, details: bool) -> None:

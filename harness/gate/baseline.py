@@ -14,7 +14,7 @@ from scipy.special import stdtr
 
 from harness.analysis.statistics import LEVEL, family_level, welch
 from harness.errors import InputError
-from harness.files import read_regular
+from harness.files import alone_in, read_regular
 from harness.results.csv_reading import MAX_BYTES, read_header
 from harness.results.folder import RunFolder, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION
@@ -102,7 +102,7 @@ def from_run(folder: RunFolder) -> pd.DataFrame:
         InputError: it trained nothing, is not finished, or its trainings are not seeds of one and the same.
     """
     environment = folder.read_environment()
-    launches, epochs = folder.read("launches"), folder.read("epochs")
+    launches, epochs = folder.read_counted("launches"), folder.read_counted("epochs")
     if not len(epochs):
         raise InputError(f"{folder.path} trained no epochs; a baseline needs a run with --epochs and several --seeds.")
     _check_launches(folder, launches, Plan.from_dict(environment.get("plan", {})))
@@ -195,9 +195,10 @@ def write_baseline(path: Path, new: pd.DataFrame) -> None:
     Raises:
         InputError: the file there is no baseline; it is left as it was.
     """
-    old = read_baseline(path) if path.exists() else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(path, merged(old, new))
+    with alone_in(path.parent):
+        old = read_baseline(path) if path.exists() else None
+        write_table(path, merged(old, new))
 
 
 def difference(old: pd.DataFrame | None, new: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from harness.results.machines import difference_of_texts
 from harness.runs import interpreters
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
+from harness.runs.scratch import scratch_folder
 from harness.runs.training_run import train
 
 
@@ -44,8 +44,7 @@ def run_gate(
     with ExitStack() as ending:
         commit = None
         if speed:
-            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="lenet-bench-against-"))
-            commit = check_out(speed.against, Path(folder))
+            commit = check_out(speed.against, ending.enter_context(scratch_folder()))
         # Training is first, because it is what finds bad input; all that follows takes longer.
         run, data_set, verdicts, notes = accuracy(plan, known, results=results, pythons=pythons)
         if verify:
@@ -75,7 +74,7 @@ def accuracy(
             find_row(known, wanted | {"backend": name})
 
     trained = train(plan, results=results, pythons=pythons, suffix="gate", before=check)
-    epochs = trained.run.folder.read("epochs")
+    epochs = trained.run.folder.read_counted("epochs")
     found = judge(epochs, known, wanted=wanted, backends=backends, errors=trained.errors)
     rows = [find_row(known, wanted | {"backend": name}) for name in backends]
     versions = {name: interpreters.find(name, given=pythons).version for name in backends}

@@ -143,12 +143,12 @@ def measure(plan: Plan, commit: Commit, test: SpeedTest, *, results: Path, pytho
         dataset = load_for_plan(plan, display)
         display.note(f"The present code against {commit.name} ({commit.sha[:10]}), in turns")
         for entrant in plan.entrants:
-            folder = RunFolder.create(results, entrant.backend)
-            run = Run(
-                plan_of(entrant, plan, test, commit), found, dataset, folder,
-                sources={commit.variant: commit.folder}, notes={"against": commit.sha},
-            )  # fmt: skip
-            verdicts.append(_duel(run, display, margin=test.margin, against=commit.sha[:10]))
+            with RunFolder.begin(results, entrant.backend) as folder:
+                run = Run(
+                    plan_of(entrant, plan, test, commit), found, dataset, folder,
+                    sources={commit.variant: commit.folder}, notes={"against": commit.sha},
+                )  # fmt: skip
+                verdicts.append(_duel(run, display, margin=test.margin, against=commit.sha[:10]))
     return verdicts
 
 
@@ -178,7 +178,7 @@ def _duel(run: Run, display: Display, *, margin: float, against: str) -> Verdict
         label, error = next(iter(work.failures.items()))
         words = f"{error}\n{error.log}".strip()
         return Verdict(backend, "speed", NO_RESULT, f"speed not measured: {label} failed", words)
-    compared = compare_entrants(run.folder.read("launches"), base=run.plan.base)
+    compared = compare_entrants(run.folder.read_counted("launches"), base=run.plan.base)
     (ratio,) = (each.ratio for each in compared if each.ratio)
     return judge(backend, ratio, margin=margin, against=against)
 

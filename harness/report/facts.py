@@ -10,6 +10,8 @@ from harness.analysis.comparison import SPEED
 from harness.analysis.summary import accuracy_spread
 from harness.report.parts import MISSING, Cell, Row, Table, interval, number, text
 from harness.report.reading import Entrant, Report
+from harness.results.changes import records
+from harness.runs.resume import without_part
 from harness.worker.job import installation
 
 HEADLINE = ["entrant", "images/s", "95 % interval", "ratio", "interval", "verdict", "first epoch s", "accuracy %",
@@ -111,16 +113,21 @@ def versions(report: Report) -> Table:
         said = [text(", ".join(dict.fromkeys(str(value) for value in group[name].dropna())))
                 for name in ("python_version", "threads_found", "compiler", "fast_math")]  # fmt: skip
         paths = interpreters if isinstance(interpreters, dict) else {}
-        path = paths.get(installation(str(backend), variant if isinstance(variant, str) else ""), paths.get(backend))
+        asked = without_part(variant) if isinstance(variant, str) else ""
+        path = paths.get(installation(str(backend), asked), paths.get(backend))
         rows.append(Row([text(backend), text(version), *said, text(path)]))
     return Table(headers, rows, "Versions", marked=False)
 
 
 def packages(report: Report) -> Table:
     """`pip freeze` of every worker."""
-    found = report.environment.get("packages")
-    listed = found.items() if isinstance(found, dict) else ()
-    rows = [Row([text(str(backend)), text(_plain(names))]) for backend, names in listed]
+    rows = []
+    for record in records(report.environment):
+        found, until = record.get("packages"), record.get("until_round")
+        # Entrants of before it went on with others (`run --anew-from-here`).
+        part = f", until round {until}" if until else ""
+        for backend, names in found.items() if isinstance(found, dict) else ():
+            rows.append(Row([text(f"{backend}{part}"), text(_plain(names))]))
     return Table(["backend", "pip freeze"], rows, "Packages of every worker", marked=False)
 
 
@@ -162,6 +169,8 @@ def settings(report: Report) -> Table:
         "last launch": started.max() if len(started) else None,
     }
     rows |= {"rounds": report.rounds, "launches": len(report.launches)}
+    if report.uncounted:
+        rows["launches that do not count"] = f"{report.uncounted}, of rounds that were cut off and done again"
     rows["lenet-bench"] = report.environment.get("lenet_bench")
     if plan:
         rows |= {"epochs": plan.epochs, "seeds": plan.seeds, "steady training, s": plan.steady_s,

@@ -15,6 +15,7 @@ from harness.analysis.summary import inference_sweep, summarise
 from harness.analysis.target import LAUNCH
 from harness.errors import InputError
 from harness.report.marks import Mark, marks_of
+from harness.results.counted import counting, succeeded
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
 from harness.runs.privacy import hide, hide_all
@@ -47,7 +48,8 @@ class Report:
         where: the folder, as the page names it.
         entrants: fastest first; those that were only trained, or failed, behind.
         plan: None where environment.json holds none.
-        launches: every row of launches.csv, as `timed` and `epochs` with a column `entrant`, the number.
+        launches: every row of launches.csv that counts, as `timed` and `epochs` with a column `entrant`, the number.
+        uncounted: launches that do not count, because their round was cut off and done again.
         timed: launches that succeeded and were timed.
         epochs: of launches that succeeded; with `seconds`, of training, from the first epoch's start.
         summary: as `harness.analysis.summary.summarise`; empty where nothing was timed.
@@ -64,6 +66,7 @@ class Report:
     environment: dict[str, Any]
     plan: Plan | None
     launches: pd.DataFrame
+    uncounted: int
     timed: pd.DataFrame
     epochs: pd.DataFrame
     latency: pd.DataFrame
@@ -95,10 +98,10 @@ def read_report(path: Path, *, base: str = "") -> Report:
     folder = RunFolder(path)
     environment, tables = hide_all(folder.read_environment(), but=("plan", "packages")), _tables(folder)
     plan = _plan(environment)
-    launches = tables["launches"]
+    launches = counting(tables["launches"])
     # Older versions wrote paths as they were.
     launches["error"] = launches["error"].map(hide, na_action="ignore").astype("string")
-    good = launches[launches["status"] == "ok"]
+    good = succeeded(launches)
     if good.empty:
         raise InputError(f"{path / 'launches.csv'} has no launch that succeeded yet: there is nothing to report.")
     check_comparable(good)
@@ -118,6 +121,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
         environment=environment,
         plan=plan,
         launches=launches,
+        uncounted=len(tables["launches"]) - len(launches),
         timed=timed,
         epochs=epochs.assign(seconds=epochs.groupby(LAUNCH)["train_s"].cumsum()),
         latency=latency.pivot_table("latency_ms", "entrant", "percentile", "median"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import pandas as pd
@@ -71,26 +72,38 @@ def packages(then: PointOf, now: PointOf) -> list[str]:
     if old is None or new is None:
         return [UNKNOWN_PACKAGES]
     versions = (then.first["framework_version"], now.first["framework_version"])
-    found = []
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name) and (old.get(name), new.get(name)) != versions:
-            found.append(_moved(name, old.get(name, "none"), new.get(name, "none")))
-    return found
+    return _moved_packages(old, new, but=versions)
+
+
+def package_changes(old: Iterable[str], new: Iterable[str]) -> list[str]:
+    """What differs between two lists of `name==version`, `name old → new` each."""
+    return _moved_packages(_by_name(old), _by_name(new))
+
+
+def _moved_packages(old: dict[str, str], new: dict[str, str], *, but: tuple[str, str] = ("", "")) -> list[str]:
+    pairs = {name: (old.get(name, "none"), new.get(name, "none")) for name in sorted({*old, *new})}
+    return [_moved(name, *pair) for name, pair in pairs.items() if pair[0] != pair[1] and pair != but]
+
+
+def _by_name(lines: Iterable[str]) -> dict[str, str]:
+    return {name: version for name, _, version in (line.partition("==") for line in lines)}
 
 
 def packages_of(point: PointOf) -> dict[str, str] | None:
     """Package -> version of the worker's environment; None where environment.json has no list with the row's digest."""
     digest = _shown(point.first["packages_sha256"])
-    for lines in _part(point.record.environment, "packages").values():
+    lists = [lines for part in parts(point.record.environment, "packages") for lines in part.values()]
+    for lines in lists:
         known = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
         # The digest as harness.worker.packages.packages_digest makes it.
         if known and hashlib.sha256("\n".join(lines).encode()).hexdigest() == digest:
-            return {name: version for name, _, version in (line.partition("==") for line in lines)}
+            return _by_name(lines)
     return None
 
 
 def _controls_of(point: PointOf) -> dict[str, Any]:
-    asked = _part(point.record.environment, "controls").get(job.label_of(dict(point.first)), {})
+    label = job.label_of(dict(point.first))
+    asked: Any = next((part[label] for part in parts(point.record.environment, "controls") if label in part), {})
     if not isinstance(asked, dict):
         return {}
     return {"CPUs": asked.get("cpus")} | _part(asked, "environment")
@@ -104,6 +117,20 @@ def _controls(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _entrants(point: PointOf) -> int:
     return len(point.record.launches[list(ENTRANT)].drop_duplicates())
+
+
+def records(environment: dict[str, Any]) -> list[dict[str, Any]]:
+    """environment.json, and what it was for the run's earlier entrants, latest first (`run --anew-from-here`)."""
+    earlier = environment.get("earlier")
+    return [
+        environment,
+        *(each for each in reversed(earlier if isinstance(earlier, list) else []) if isinstance(each, dict)),
+    ]
+
+
+def parts(environment: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """One object of environment.json, as it is in each of `records`."""
+    return [_part(each, name) for each in records(environment)]
 
 
 def _part(values: dict[str, Any], name: str) -> dict[str, Any]:

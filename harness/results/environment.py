@@ -13,7 +13,9 @@ MAX_BYTES = 4 * 2**20
 NEXT = "Restore the file, or measure again."
 # What each key must hold, where it is there. Older files lack some, later ones have more.
 SHAPES: dict[str, Any] = {
+    "run": str,
     "lenet_bench": str,
+    "code": dict[str, dict[str, str]],
     "plan": dict[str, object],
     "data_set": dict[str, str],
     "machine": dict[str, str],
@@ -21,6 +23,7 @@ SHAPES: dict[str, Any] = {
     "controls": dict[str, dict[str, object]],
     "variables_set_aside": list[str],
     "packages": dict[str, list[str]],
+    "earlier": list[dict[str, object]],
 }
 OF_CONTROLS: dict[str, Any] = {"environment": dict[str, str], "cpus": list[int] | None}
 

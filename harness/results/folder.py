@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,12 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import InputError
-from harness.files import write_text_atomically
+from harness.files import sync_folder, write_text_atomically
+from harness.results import lock
+from harness.results.counted import counting, of_launches
 from harness.results.csv_reading import read_table as read_table  # also to be had from here
 from harness.results.environment import read_environment
+from harness.results.lock import FolderLock
 from harness.results.names import name_fault
 from harness.results.schema import (
     BLOCKS,
@@ -42,27 +49,65 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = path.resolve().name
+        self._lock = FolderLock(path)
+
+    @cached_property
+    def name(self) -> str:
+        """The run's name, which stays with it where its folder is renamed: as environment.json or its rows have it."""
+        return _recorded_name(self.path) or self.path.resolve().name
 
     @classmethod
-    def create(cls, results: Path, name: str) -> RunFolder:
+    def create(cls, results: Path, name: str, *, numbered: bool = False) -> RunFolder:
         """Make the folder.
 
+        Args:
+            numbered: where the name is taken, take `<name>-2`, or the next that is free.
+
         Raises:
-            InputError: it cannot be made, has results already, or is no name of a folder under `results`.
+            InputError: it cannot be made, is there and not empty, or is no name of a folder under `results`.
         """
         if reason := name_fault(name):
             raise InputError(f"A run cannot be called {name[:60]!r}: that {reason}. Give another --name.")
-        path = results / name
+        for number in itertools.count(1):
+            path = results / (name if number == 1 else f"{name}-{number}")
+            try:
+                # Of two processes that want the same name, one alone makes it.
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if numbered:
+                    continue
+                if not path.is_dir() or not _is_empty(path):
+                    raise _taken(path) from None
+            except OSError as error:
+                raise InputError(
+                    f"Cannot make the results folder {path}: {error.strerror}. Give another with --results-dir."
+                ) from None
+            return cls(path)
+        raise AssertionError("numbers do not end")
+
+    @classmethod
+    @contextlib.contextmanager
+    def begin(cls, results: Path, name: str, *, numbered: bool = False) -> Iterator[RunFolder]:
+        """Make the folder and have its lock; afterwards it is gone again if nothing was written.
+
+        Raises:
+            InputError: as `create`, or another process was faster.
+        """
+        folder = cls.create(results, name, numbered=numbered)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the results folder {path}: {error.strerror}. Give another with --results-dir."
-            ) from None
-        if (path / "launches.csv").exists():
-            raise InputError(f"{path} has results already. Give another --name, or --resume {path}.")
-        return cls(path)
+            with folder.lock():
+                # Somebody may have filled and left it before the lock was ours.
+                if not _is_empty(folder.path):
+                    raise _taken(folder.path)
+                sync_folder(folder.path.parent)
+                yield folder
+        finally:
+            with contextlib.suppress(OSError):
+                folder.path.rmdir()
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Be the only process that writes into the folder (`harness.results.lock`)."""
+        return self._lock.hold()
 
     def append(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Add rows to a table; the file on disk is the old one or the new one, never between."""
@@ -74,18 +119,40 @@ class RunFolder:
         else:
             write_table(path, frame)
 
-    def drop_failed_launches(self) -> None:
-        """Forget launches that failed, and rows of launches that never ended, so that they are done again."""
-        launches = self.read("launches")
-        launches = launches[launches["status"] == "ok"]
-        write_table(self.path / "launches.csv", launches)
-        ended = set(zip(launches["round"], launches["position"]))
+    def drop_unended_launches(self) -> None:
+        """Forget rows of launches that never ended, which have no row of their own; bring all to this version."""
+        if not (self.path / "launches.csv").exists():
+            ended: set[tuple[int, int]] = set()
+        else:
+            launches = self.read("launches")
+            ended = set(zip(launches["round"], launches["position"]))
+            write_table(self.path / "launches.csv", launches)
         for table in OF_LAUNCHES:
             if not (self.path / f"{table}.csv").exists():
                 continue
             rows = self.read(table)
             kept = [key in ended for key in zip(rows["round"], rows["position"])]
             write_table(self.path / f"{table}.csv", rows[np.array(kept, dtype=bool)])
+
+    def uncount(self, rounds: Iterable[int]) -> None:
+        """Mark all launches of these rounds as ones that no figure is made of; their rows stay."""
+        launches, numbers = self.read("launches"), set(rounds)
+        if numbers:
+            launches.loc[launches["round"].isin(numbers), "counted"] = False
+            write_table(self.path / "launches.csv", launches)
+
+    def read_counted(self, table: str) -> pd.DataFrame:
+        """As `read`, without rows of launches that do not count, or never ended.
+
+        Args:
+            table: launches, or one of OF_LAUNCHES.
+        """
+        launches = counting(self.read("launches"))
+        return launches if table == "launches" else of_launches(self.read(table), launches)
+
+    def forget_summary(self) -> None:
+        """Delete summary.csv: a run that goes on has not ended (`has_ended`)."""
+        (self.path / "summary.csv").unlink(missing_ok=True)
 
     def write_summary(self, frame: pd.DataFrame) -> None:
         """Write summary.csv anew."""
@@ -112,7 +179,7 @@ class RunFolder:
         """Whether nothing more is being written: summary.csv, which a run writes last, is there and up to date.
 
         Args:
-            timed: launches of launches.csv that were timed.
+            timed: launches of launches.csv that count and were timed.
         """
         return (self.path / "summary.csv").exists() and int(self.read("summary")["launches"].sum()) == timed
 
@@ -130,6 +197,28 @@ class RunFolder:
         if not path.exists():
             raise InputError(f"{self.path} is not a run: environment.json: No such file or directory.")
         return read_environment(path)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether nothing was ever written there; what a lock left counts as nothing."""
+    return {file.name for file in path.iterdir()} <= {lock.NAME}
+
+
+def _taken(path: Path) -> InputError:
+    if (path / "environment.json").exists():
+        return InputError(f"{path} has results already. Give another --name, or --resume {path}.")
+    return InputError(f"{path} is there already, and is no run. Give another --name.")
+
+
+def _recorded_name(path: Path) -> str:
+    """The name in environment.json, or in the rows of runs that have none there; empty without either."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        said = json.loads((path / "environment.json").read_text(encoding="utf-8")).get("run")
+        if isinstance(said, str) and said:
+            return said
+    with contextlib.suppress(OSError, ValueError, csv.Error), (path / "launches.csv").open(encoding="utf-8") as file:
+        return next(csv.DictReader(file), {}).get("run") or ""
+    return ""
 
 
 def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ ADDED: dict[str, dict[int, str]] = {
         3: "return_steps turns turn_step_us verified batches_read_back",
         4: "controls_sha256",
         5: "turn_seed audited_turns audit_share at_work_share left_share",
-        6: "counted other_runs cpu_quota throttled_share",
+        6: "counted plan_round other_runs cpu_quota throttled_share",
     },
     "epochs": {2: "variant slowdown", 3: "train_accuracy"},
     "blocks": {3: "turn"},

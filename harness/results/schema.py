@@ -66,6 +66,7 @@ batches_sha256    | text |  | digest of a sample of batches as the backend read 
 batches_read_back | int  | batches | that the digest is of: all of an epoch with --audit-batches
 status            | text |  | ok or failed
 counted           | bool |  | whether figures are made of it: not where its round was cut off and done again
+plan_round        | int  |  | which of the plan's rounds it is: one that is done again has the same, and another `round`
 other_runs        | int  | runs | of lenet-bench that were under way on this machine beside it
 error             | text |  | why it failed
 started_utc       | text |  | ISO 8601

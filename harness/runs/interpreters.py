@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, WorkerFailed
-from harness.files import ROOT, user_folder, write_text_atomically
+from harness.files import ROOT, alone_in, user_folder, write_text_atomically
 from harness.results.plain_values import checked, read_json, shown
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
@@ -69,7 +69,8 @@ def record(name: str, interpreter: str) -> None:
     """Add one entry to the map."""
     path = map_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
+    with alone_in(path.parent):
+        write_text_atomically(path, json.dumps(read_map() | {name: interpreter}, indent=1, sort_keys=True) + "\n")
 
 
 def find_all(entrants: Iterable[Entrant], *, given: dict[str, str] | None = None) -> dict[str, Interpreter]:
@@ -115,8 +116,28 @@ def _candidates(name: str, given: dict[str, str], device: str, version: str) -> 
         yield "this interpreter", sys.executable, catalogue.installed_version(name)
 
 
+@dataclass(frozen=True)
+class Installed:
+    """What there is beside a Python.
+
+    Attributes:
+        packages: `name==version`, sorted.
+        sha256: of these, as rows have it.
+        python: its version.
+    """
+
+    packages: list[str]
+    sha256: str
+    python: str
+
+
 def packages_digest(interpreter: str) -> str:
-    """SHA-256 of all that is installed where this Python is, as its workers will tell it.
+    """SHA-256 of all that is installed where this Python is; raises as `installed_at`."""
+    return installed_at(interpreter).sha256
+
+
+def installed_at(interpreter: str) -> Installed:
+    """All that is installed where this Python is, as its workers will tell it.
 
     Raises:
         WorkerFailed: it cannot be asked.
@@ -125,9 +146,10 @@ def packages_digest(interpreter: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
-    except (OSError, subprocess.SubprocessError) as error:
+        said = json.loads(answer.stdout)
+        return Installed([str(line) for line in said["packages"]], str(said["sha256"]), str(said["python"]))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError) as error:
         raise WorkerFailed(f"{interpreter} cannot tell what is installed there: {error}.") from None
-    return answer.stdout.strip()
 
 
 def _same_version(found: str, asked: str) -> bool:

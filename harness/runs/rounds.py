@@ -12,15 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from harness.analysis.comparison import compare_entrants
 from harness.analysis.summary import summarise
 from harness.errors import WorkerFailed
+from harness.results.changes import package_changes
 from harness.runs import code, live_runs
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
+from harness.runs.done import Done
 from harness.runs.launch import Launch
 from harness.runs.launch_rows import LaunchRows, identity
 from harness.runs.pace import Pace
@@ -73,51 +74,58 @@ class Rounds:
         self.failures: dict[str, WorkerFailed] = {}
         self.packages: dict[str, list[str]] = {}
         self.ending = ""
+        self._done = Done(run.folder, run.plan)
         self._digests: dict[tuple[int, int], str] = {}
         backends = dict.fromkeys(entrant.backend for entrant in run.plan.entrants)
-        self._code = {name: code.digests(name) for name in backends} if run.plan.verified else {}
+        self._code = {name: code.digests(name) for name in backends}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
 
     def execute(self, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> None:
         """Launch whatever the folder does not have yet. An entrant that fails leaves the run; the others go on.
 
-        What it was done with is in environment.json, before the first launch and after the last.
+        What it is done with is in environment.json before there is a row of it. No other process writes there.
 
         Args:
             packages: by installation, of launches that are in the folder already.
         """
-        self.run.write_environment(packages)
+        self.packages = dict(packages)
         cpus = self.run.cpus
         for warning in live_runs.warnings(cpus):
             self.display.note(warning, "bold red")
-        try:
-            with live_runs.announced(f"the run {hide(str(self.folder.path))}", cpus):
+        with self.folder.lock(), live_runs.announced(f"the run {hide(str(self.folder.path))}", cpus):
+            self._write_environment()
+            try:
                 self._execute()
-        finally:
-            self.run.write_environment({**packages, **self.packages})
+            finally:
+                self._write_environment()
+
+    def _write_environment(self) -> None:
+        self.run.write_environment(self.packages, self._code)
 
     def _execute(self) -> None:
-        rows = self.folder.read("launches")
-        done = set(zip(rows["round"], rows["position"]))
+        self._done.tidy()
+        self.folder.forget_summary()
+        rows = self._done.rows()
         spent_s = float(rows["launch_s"].fillna(0).sum())
-        begun = int(rows["round"].max()) if len(rows) else 0
+        begun = int(rows["plan_round"].max()) if len(rows) else 0
         pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
         try:
             with scratch_folder() as scratch:
                 write_dataset(self.run.dataset, scratch)
                 self.display.start(len(self.plan.entrants))
-                self._go_on(pace, done, scratch)
+                self._go_on(pace, scratch)
         finally:
             # Its summary says that a run is no longer under way (`RunFolder.has_ended`), also after Ctrl-C.
-            launches, epochs = self.folder.read("launches"), self.folder.read("epochs")
+            launches, epochs = (self.folder.read_counted(table) for table in ("launches", "epochs"))
             self.folder.write_summary(summarise(launches, epochs, base=self.base))
         self.ending = pace.ending
 
-    def _go_on(self, pace: Pace, done: set[tuple[int, int]], scratch: Path) -> None:
+    def _go_on(self, pace: Pace, scratch: Path) -> None:
         number = 1
         while pace.wants_round(number):
             self.display.round_started(number)
-            trained_s = self._round(number, done, scratch)
+            labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
+            trained_s = self._round(number, scratch) if self._done.lacks(number, labels) else 0.0
             pace.round_ended(compare_entrants(self._rows_left(), base=self.base), trained_s=trained_s)
             self.display.round_ended(pace)
             number += 1
@@ -129,41 +137,39 @@ class Rounds:
         """The base that was asked for, unless it failed or has not been timed: there is nothing to compare with."""
         rows = self._rows_left()
         timed = rows[(rows["status"] == "ok") & rows["train_images_per_s"].notna()]
-        return self.plan.base if self.plan.base in self._labels(timed) else ""
-
-    def _labels(self, rows: pd.DataFrame) -> list[str]:
-        return [self.plan.order(number)[place - 1].label for number, place in zip(rows["round"], rows["position"])]
+        return self.plan.base if self.plan.base in set(timed["label"]) else ""
 
     def _rows_left(self) -> pd.DataFrame:
-        """Launches of the entrants that have not left the run."""
-        rows = self.folder.read("launches")
-        return rows[np.array([label not in self.failures for label in self._labels(rows)], dtype=bool)]
+        """Launches that count, of the entrants that have not left the run."""
+        rows = self._done.rows()
+        return rows[~rows["label"].isin(self.failures).to_numpy(bool)]
 
     def _round_s(self, spent_s: float, launches: int) -> float:
         """Seconds of a round without its epochs, from the launches that there are; 0 without any."""
-        epochs = self.folder.read("epochs")
+        epochs = self._done.epochs()
         trained_s = float(epochs["train_s"].sum() + epochs["evaluate_s"].sum())
         return (spent_s - trained_s) / launches * len(self.plan.entrants) if launches else 0.0
 
-    def _round(self, number: int, done: set[tuple[int, int]], scratch: Path) -> float:
-        """Launch what is left of a round; return the seconds of it that went into training epochs."""
+    def _round(self, plan_round: int, scratch: Path) -> float:
+        """Launch a round of the plan, whole; return the seconds of it that went into training epochs."""
         network = get_network(self.plan.entrants[0].network)
-        seed = self.plan.seed_of(number)
+        seed = self.plan.seed_of(plan_round)
         weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
         weights_file = scratch / f"weights-{seed}.npz"
         write_arrays(weights_file, weights)
         self._peaks.clear()
+        number = self._done.next_number()
         places = [
-            Place(number, position, entrant)
-            for position, entrant in enumerate(self.plan.order(number), start=1)
-            if entrant.label not in self.failures and (number, position) not in done
+            Place(number, position, entrant, plan_round)
+            for position, entrant in enumerate(self.plan.order(plan_round), start=1)
+            if entrant.label not in self.failures
         ]
         shared = self._share(scratch, weights_file, weights)
         turns = shared.turns
         launches = [self._make_launch(place, shared) for place in places]
         try:
             if turns:
-                self._take_turns(launches, random.Random(f"{self.plan.seed}/{number}/turns"))
+                self._take_turns(launches, random.Random(f"{self.plan.seed}/{plan_round}/turns"))
             for each in launches:
                 self.display.launch_started(each.job.entrant.label)
                 if not turns:
@@ -172,6 +178,7 @@ class Rounds:
         finally:
             for each in launches:
                 each.close()
+        self._done.settle(plan_round)
         return sum(each.rows.trained_s for each in launches)
 
     def _share(self, scratch: Path, weights_file: Path, weights: Weights) -> Shared:
@@ -215,7 +222,7 @@ class Rounds:
         entrant = each.job.entrant
 
         def check(result: dict[str, Any]) -> None:
-            self.packages[entrant.installation] = result.pop("packages")
+            self._check_packages(entrant, result.pop("packages"))
             self._check_digests(each.job.seed, entrant.batch_size, result, shared.weights_sha256)
             self._check_code(entrant.backend)
 
@@ -263,10 +270,10 @@ class Rounds:
             kind="measure" if plan.timing else "train",
             entrant=place.entrant,
             recipe=plan.recipe.as_dict(),
-            seed=plan.seed_of(place.round),
+            seed=plan.seed_of(place.plan_round),
             data=str(shared.scratch),
             weights=str(shared.weights_file),
-            epochs=plan.epochs_of(place.round),
+            epochs=plan.epochs_of(place.plan_round),
             asked=asked_controls(place.entrant, folder),
             steady_s=plan.steady_s,
             turns=shared.turns,
@@ -277,14 +284,26 @@ class Rounds:
             **more,
         )
 
+    def _check_packages(self, entrant: Entrant, packages: list[str]) -> None:
+        """What is installed must stay as it was when the run began; it is on disk before any row of it."""
+        known = self.packages.setdefault(entrant.installation, packages)
+        if known is packages:
+            self._write_environment()
+        # Workers of another commit may list them otherwise.
+        elif known != packages and entrant.variant not in self.run.sources:
+            moved = ", ".join(package_changes(known, packages))
+            raise WorkerFailed(
+                f"After the run began, what is installed for {entrant.installation} was changed: {moved}. Put it back "
+                "and go on with --resume, or start a new run."
+            )
+
     def _check_code(self, backend: str) -> None:
-        """What was verified must be what ran."""
-        if backend not in self._code:
-            return
+        """What was verified, or at the least what the run began with, must be what ran."""
         parts = code.changed(self._code[backend], code.digests(backend))
         if parts:
+            since = "it was verified" if self.plan.verified else "the run began"
             raise WorkerFailed(
-                f"After it was verified, its code was changed: {', '.join(parts)}. What was timed may be either. Start "
+                f"After {since}, its code was changed: {', '.join(parts)}. What was timed may be either. Start "
                 "a new run."
             )
 

@@ -43,7 +43,8 @@ class Run:
             run this code.
         auditor: of all launches that run this code; None for none.
         trained: the second start of the turns that are audited; None without an auditor.
-        notes: what environment.json says beside what every run's says.
+        notes: what environment.json says beside what every run's says; `earlier`: what it said for the entrants of
+            before (`harness.runs.resume`).
     """
 
     plan: Plan
@@ -53,7 +54,7 @@ class Run:
     sources: Mapping[str, Path] = field(default_factory=dict)
     auditor: Auditor | None = None
     trained: Weights | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def announce(self, display: Display) -> None:
         """Say what is about to happen, on what, and what was set aside for it."""
@@ -71,15 +72,18 @@ class Run:
         """All CPUs that launches are pinned to; none where nothing is controlled."""
         return sorted({cpu for each in self.plan.entrants for cpu in cpus_of(each)})
 
-    def write_environment(self, packages: Mapping[str, list[str]]) -> None:
+    def write_environment(self, packages: Mapping[str, list[str]], code: Mapping[str, dict[str, str]]) -> None:
         """Write environment.json. It says nothing of whoever measures (docs/privacy.md).
 
         Args:
+            code: backend -> `harness.runs.code.digests` when the run began.
             packages: `pip freeze` of each installation, as far as its workers have told it.
         """
         controlled, folder = self.plan.entrants[0].environment == "controlled", self.plan.data_dir
         values: dict[str, Any] = {
+            "run": self.folder.name,
             "lenet_bench": harness.__version__,
+            "code": dict(code),
             "plan": self.plan.as_dict() | {"data_dir": hide_path(folder) if folder else None},
             "data_set": {"name": self.dataset.name, "source": self.dataset.source, "sha256": self.dataset.sha256},
             "machine": this_machine().details,
@@ -94,11 +98,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """One launch of a run: its round, its place in it, both counted from 1, and its entrant."""
+    """One launch of a run: its round, its place in it, both counted from 1, and its entrant.
+
+    Attributes:
+        plan_round: which of the plan's rounds its round is; another number where some were done again.
+    """
 
     round: int
     position: int
     entrant: Entrant
+    plan_round: int
 
 
 def name_of(backends: Iterable[str], suffix: str = "") -> str:

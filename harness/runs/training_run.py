@@ -55,8 +55,9 @@ def train(
         dataset = load_for_plan(plan, display)
         before(dataset)
         name = name_of((entrant.backend for entrant in plan.entrants), suffix)
-        run = Run(plan, found, dataset, RunFolder.create(results, name))
-        run.announce(display)
-        work = Rounds(run, display)
-        work.execute()
+        with RunFolder.begin(results, name, numbered=True) as folder:
+            run = Run(plan, found, dataset, folder)
+            run.announce(display)
+            work = Rounds(run, display)
+            work.execute()
     return Trained(run, work.failures)

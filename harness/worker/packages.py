@@ -1,6 +1,6 @@
 """What is installed in an environment, as `pip freeze` would list it, and its digest. Standard library only.
 
-`python -m harness.worker.packages` prints the digest of the environment that it runs in.
+`python -m harness.worker.packages` prints both, and the version of Python, of the environment that it runs in: JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import platform
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -63,4 +64,5 @@ def _distributions() -> list[importlib.metadata.Distribution]:
 
 
 if __name__ == "__main__":
-    print(packages_digest()[0])
+    digest, lines = packages_digest()
+    print(json.dumps({"sha256": digest, "packages": lines, "python": platform.python_version()}))

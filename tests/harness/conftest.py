@@ -25,7 +25,7 @@ from harness.commands import run as run_command
 from harness.commands.cli import command_line
 from harness.data import drawn_digits
 from harness.data.sources import Dataset, load_dataset
-from harness.runs import launch, plausible, preparation, rounds
+from harness.runs import interpreters, launch, plausible, preparation, rounds
 from harness.runs.pace import Pace
 from harness.runs.plan import Plan, default_plan
 from harness.runs.scratch import write_dataset
@@ -179,7 +179,7 @@ def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[C
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-        if arguments[:1] == ("run",) and "--verified" not in arguments:
+        if arguments[:1] == ("run",) and not {"--verified", "--resume"} & set(arguments):
             # Mutants would not pass, and what is tested is mostly something else.
             arguments = (*arguments, "--unverified")
         arguments = tuple(each for each in arguments if each != "--verified")
@@ -288,6 +288,7 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(rounds, "run_job", launches.launch)
     monkeypatch.setattr(launch, "WorkerProcess", launches.worker)
+    monkeypatch.setattr(interpreters, "installed_at", lambda path: launches.installed)
     monkeypatch.setattr(launch, "time", SimpleNamespace(monotonic=lambda: launches.now))
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
     # What is made up has no clock that the harness's could be held against.
@@ -330,8 +331,8 @@ def call(
     monkeypatch.setenv("TERM", "dumb")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        unverified = arguments[:1] == ("run",) and not {"--help", "--verified"} & set(arguments)
-        given = [*(each for each in arguments if each != "--verified"), *["--unverified"] * unverified]
+        is_new = arguments[:1] == ("run",) and not {"--help", "--resume", "--verified"} & set(arguments)
+        given = [*(each for each in arguments if each != "--verified"), *["--unverified"] * is_new]
         monkeypatch.setattr(sys, "argv", ["lenet-bench", *given])
         code = command_line()
         out, err = capsys.readouterr()

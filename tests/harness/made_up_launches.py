@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 import random
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import WorkerFailed
+from harness.runs.interpreters import Installed
 from harness.spec.start import weights_digest
 from harness.worker.job import Job
 
@@ -26,6 +28,7 @@ class MadeUpLaunches:
         speeds: label of an entrant -> images per second, 1,000 where it is not named.
         spread: standard deviation of a launch, as a share of its speed.
         failing: label of an entrant, or `peak` -> which of its launches fails, counted from 1.
+        installed: beside every interpreter.
         interrupted: before which launch Ctrl-C is pressed, counted from 1 over all entrants; 0 for never.
     """
 
@@ -39,6 +42,7 @@ class MadeUpLaunches:
         self.spread = 0.0005
         self.failing: dict[str, int] = {}
         self.interrupted = 0
+        self.installed = Installed(["made-up==1.0"], "0" * 64, platform.python_version())
 
     @property
     def launched(self) -> list[str]:
@@ -85,7 +89,12 @@ class MadeUpLaunches:
     def _result(self, job: Job, speed: float) -> dict[str, Any]:
         with np.load(job.weights) as archive:
             digest = weights_digest(dict(archive))
-        result: dict[str, Any] = {"packages": ["made-up==1.0"], "weights_sha256": digest, "batches_sha256": "bb"}
+        result: dict[str, Any] = {
+            "packages": self.installed.packages,
+            "python_version": self.installed.python,
+            "weights_sha256": digest,
+            "batches_sha256": "bb",
+        }
         if job.kind == "measure":
             result |= dict.fromkeys(("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s"), 0.5)
             result |= {"steady": True, "steady_steps": 100, "train_images_per_s": speed, "block_steps": 20}

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.errors import InputError
+from harness.errors import InputError, LenetBenchError
+from harness.results import lock
 from harness.results.folder import OF_LAUNCHES, TABLES, RunFolder, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION, EPOCHS, LAUNCHES, SCHEMA_VERSION, Column
 
@@ -140,8 +141,8 @@ def test_appending_reads_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(rows_on_disk(folder, "blocks")) == 2
 
 
-def test_launches_to_be_done_again_are_forgotten_everywhere(tmp_path: Path) -> None:
-    """Launches that failed, and rows of launches that never ended, go from every table; those of others stay."""
+def test_rows_of_launches_that_never_ended_are_forgotten_everywhere(tmp_path: Path) -> None:
+    """What a kill left before the launch's own row was written goes from every table; failed launches stay."""
     folder = RunFolder.create(tmp_path, "run")
     places = {(1, 1): "ok", (1, 2): "failed", (2, 1): None, (2, 2): "ok"}
     for number, ((turn, position), status) in enumerate(places.items()):
@@ -153,25 +154,52 @@ def test_launches_to_be_done_again_are_forgotten_everywhere(tmp_path: Path) -> N
             folder.append("launches", [row])
     before = {table: folder.read(table) for table in ("launches", *OF_LAUNCHES)}
 
-    folder.drop_failed_launches()
+    folder.drop_unended_launches()
 
     assert {"epochs", "blocks", "inference", "latency"} == set(OF_LAUNCHES)
     for table, rows in before.items():
-        kept = [place in ((1, 1), (2, 2)) for place in zip(rows["round"], rows["position"])]
-        assert sum(kept) == (2 if table == "launches" else 6)
+        kept = [place != (2, 1) for place in zip(rows["round"], rows["position"])]
+        assert sum(kept) == (3 if table == "launches" else 9)
         assert_same(rows[kept], folder.read(table))
 
 
 def test_forgetting_makes_no_tables(tmp_path: Path) -> None:
-    """A run without epochs, blocks or sweeps has none of their tables afterwards either; all may have failed."""
+    """A run without epochs, blocks or sweeps has none of their tables afterwards either; also without any launch."""
     folder = RunFolder.create(tmp_path, "run")
-    folder.append("launches", [measured_row(LAUNCHES, 0, status="failed")])
     folder.append("epochs", [measured_row(EPOCHS, 0)])
 
-    folder.drop_failed_launches()
+    folder.drop_unended_launches()
 
-    assert sorted(file.name for file in folder.path.iterdir()) == ["epochs.csv", "launches.csv"]
-    assert len(folder.read("launches")) == len(folder.read("epochs")) == 0
+    assert sorted(file.name for file in folder.path.iterdir()) == ["epochs.csv"]
+    assert len(folder.read("epochs")) == 0
+
+
+def test_uncounted_rounds_stay_and_count_nowhere(tmp_path: Path) -> None:
+    """Rows of a round that was cut off are on disk as before, but for one cell, and `read_counted` has none of them."""
+    folder = RunFolder.create(tmp_path, "run")
+    for number, turn in enumerate((1, 2, 3)):
+        for table in OF_LAUNCHES:
+            folder.append(table, [measured_row(TABLES[table], number, round=turn, position=1)])
+        folder.append("launches", [measured_row(LAUNCHES, number, round=turn, position=1, counted=True)])
+    before = {table: folder.read(table) for table in ("launches", *OF_LAUNCHES)}
+
+    folder.uncount([2])
+
+    for table, rows in before.items():
+        counted = [number != 2 for number in rows["round"]]
+        assert_same(rows[counted], folder.read_counted(table))
+        assert_same(
+            rows.drop(columns="counted", errors="ignore"), folder.read(table).drop(columns="counted", errors="ignore")
+        )
+    assert list(folder.read("launches")["counted"]) == [True, False, True]
+
+
+def test_rows_of_before_there_was_a_column_count(tmp_path: Path) -> None:
+    """An empty cell is that of a run in which every launch counted."""
+    folder = RunFolder.create(tmp_path, "run")
+    folder.append("launches", [measured_row(LAUNCHES, 0, counted=None)])
+
+    assert len(folder.read_counted("launches")) == 1
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +229,7 @@ def test_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, failing, full)
-    with pytest.raises(InputError, match=r"Cannot write .*launches\.csv: No space left on device"):
+    with pytest.raises(LenetBenchError, match=r"Cannot write .*launches\.csv: No space left on device"):
         RunFolder(tmp_path).append("launches", [row_of(LAUNCHES, 0)])
 
     assert list(tmp_path.iterdir()) == []
@@ -221,13 +249,52 @@ def test_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_folder_with_results_is_not_used_again(tmp_path: Path) -> None:
-    """A run never writes over another: the message offers another name, or to resume."""
+    """A run never writes over another, or into what is no run: the message offers another name, or to resume."""
     folder = RunFolder.create(tmp_path, "run")
     assert RunFolder.create(tmp_path, "run").path == folder.path
-    folder.append("launches", [row_of(LAUNCHES, 0)])
+    (folder.path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"run is there already, and is no run.*another --name"):
+        RunFolder.create(tmp_path, "run")
 
+    folder.write_environment({})
     with pytest.raises(InputError, match=r"has results already.*--name.*--resume .*run"):
         RunFolder.create(tmp_path, "run")
+
+
+def test_names_that_are_taken_are_numbered(tmp_path: Path) -> None:
+    """Runs that begin in the same second have folders of their own, also where the first is still empty."""
+    (tmp_path / "run-3").touch()
+
+    made = [RunFolder.create(tmp_path, "run", numbered=True).path.name for _ in range(3)]
+
+    assert made == ["run", "run-2", "run-4"]
+
+
+def test_folder_in_which_nothing_was_written_goes_again(tmp_path: Path) -> None:
+    """What is refused after the name was taken leaves no folder; what a killed process left in it is no obstacle."""
+    with pytest.raises(InputError, match="no such thing"), RunFolder.begin(tmp_path, "run"):
+        raise InputError("no such thing")
+    assert list(tmp_path.iterdir()) == []
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / lock.NAME).write_text('{"pid": 1, "since": "long ago"}')
+    with RunFolder.begin(tmp_path, "run") as folder:
+        folder.write_environment({})
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["environment.json"]
+
+
+def test_name_stays_with_the_run(tmp_path: Path) -> None:
+    """A run has the name that environment.json says, or its rows, whatever its folder is called now."""
+    folder = RunFolder.create(tmp_path, "first")
+    assert folder.name == "first"
+    folder.append("launches", [measured_row(LAUNCHES, 0, run="first")])
+    moved = folder.path.rename(tmp_path / "moved")
+    assert RunFolder(moved).name == "first"
+
+    RunFolder(moved).write_environment({"run": "said"})
+    assert RunFolder(moved).name == "said"
+    (moved / "environment.json").write_text("[]")
+    assert RunFolder(moved).name == "first"
 
 
 @pytest.fixture

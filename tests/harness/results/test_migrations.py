@@ -71,7 +71,7 @@ def test_going_on_with_an_old_run_writes_the_new_columns(tmp_path: Path) -> None
     shutil.copytree(OLD / "version-2", tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
 
-    folder.drop_failed_launches()
+    folder.drop_unended_launches()
 
     for table in ("launches", "epochs", "blocks", "inference"):
         header = (folder.path / f"{table}.csv").read_text().splitlines()[0].split(",")

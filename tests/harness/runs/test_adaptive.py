@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,7 +17,9 @@ from rich.console import Console
 
 from harness.analysis.comparison import compare_entrants
 from harness.analysis.statistics import precise_enough
+from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
+from harness.runs import launch_rows
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.plan import MOST_ROUNDS, Plan
@@ -49,10 +53,14 @@ def run_made_up(
 
 
 def rounds_of(work: Rounds) -> dict[str, list[int]]:
-    """The rounds that each entrant has a good row of."""
-    rows = work.folder.read("launches")
-    rows = rows[rows["status"] == "ok"]
-    return {name: sorted(rows[rows["backend"] == name]["round"]) for name in sorted(set(rows["backend"]))}
+    """The plan's rounds that each entrant has a good row of, which counts."""
+    rows = succeeded(work.folder.read("launches"))
+    return {name: sorted(rows[rows["backend"] == name]["plan_round"]) for name in sorted(set(rows["backend"]))}
+
+
+def paired_rounds(rows: Any) -> dict[int, bool]:
+    """Round -> whether all its launches count, or none."""
+    return {int(number): of_round["counted"].nunique() == 1 for number, of_round in rows.groupby("round")}
 
 
 def lines_of(work: Rounds) -> str:
@@ -132,7 +140,7 @@ def test_one_entrant_has_the_least_rounds(made_up: Any, run_made_up: Callable[..
 
 @pytest.mark.parametrize("cut", [1, 2, 8])
 def test_resumed_run_ends_where_it_would_have(made_up: Any, run_made_up: Callable[..., Rounds], cut: int) -> None:
-    """Cut short before its n-th launch, a run goes on with that one and has six rounds in 130 s all the same."""
+    """Cut short before its n-th launch, a run goes on with that round and has six in 130 s all the same."""
     made_up.spread = 0.05
     made_up.interrupted = cut
     with pytest.raises(KeyboardInterrupt):
@@ -144,9 +152,13 @@ def test_resumed_run_ends_where_it_would_have(made_up: Any, run_made_up: Callabl
 
     assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5, 6], "twin": [1, 2, 3, 4, 5, 6]}
     order = [entrant.label for number in range(1, 7) for entrant in work.plan.order(number)]
-    assert done + made_up.launched == order
+    whole = len(done) // 2 * 2
+    assert done == order[: len(done)]
+    assert made_up.launched == order[whole:]
     rows = work.folder.read("launches")
     assert not rows.duplicated(["round", "position"]).any()
+    assert list(rows["counted"]) == [True] * whole + [False] * (len(done) - whole) + [True] * (12 - whole)
+    assert all(paired_rounds(rows).values())
     assert work.ending.startswith("The budget of 130 s ended after 6 round(s)")
 
 
@@ -165,8 +177,8 @@ def test_resume_of_what_has_ended_ends_at_once(
     assert second.ending == first.ending
 
 
-def test_resume_fills_gaps(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
-    """A launch missing from the middle of a finished run is made at its place in its round, and no other."""
+def test_resume_does_a_round_with_a_gap_again(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """A launch missing from the middle of a finished run: its round is made again, in its order, and no other."""
     work = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
     rows = work.folder.read("launches")
     lost = rows.iloc[4]
@@ -177,10 +189,66 @@ def test_resume_fills_gaps(made_up: Any, run_made_up: Callable[..., Rounds]) -> 
     again = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
 
     after = work.folder.read("launches")
-    assert made_up.launched == [f"{lost['backend']} eager"]
-    assert tuple(after.iloc[-1][["round", "position"]]) == tuple(lost[["round", "position"]])
-    assert len(after) == len(rows)
+    assert made_up.launched == [entrant.label for entrant in work.plan.order(int(lost["round"]))]
+    assert list(after["round"].iloc[-2:]) == [7, 7]
+    assert list(after["plan_round"].iloc[-2:]) == [lost["round"]] * 2
+    assert list(after["round"][~after["counted"]]) == [lost["round"]]
+    assert rounds_of(again) == {"numpy": [*range(1, 7)], "twin": [*range(1, 7)]}
     assert again.ending == work.ending == "All 6 round(s) are done."
+
+
+def test_entrant_that_failed_has_its_rounds_when_the_run_goes_on(
+    made_up: Any, run_made_up: Callable[..., Rounds]
+) -> None:
+    """It is tried again; rounds that it missed are made whole, with all, and the old ones count no more."""
+    made_up.failing = {"twin eager": 3}
+    run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+    made_up.jobs, made_up.failing = [], {}
+
+    work = run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4], "twin": [1, 2, 3, 4]}
+    assert len(made_up.launched) == 4
+    rows = work.folder.read("launches")
+    assert sorted(set(rows["round"][rows["counted"]])) == [1, 2, 5, 6]
+    assert all(paired_rounds(rows).values())
+
+
+def test_clock_that_is_set_back_changes_nothing(
+    made_up: Any, run_made_up: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All launches at one moment, and a day earlier after the run went on: rows are told apart all the same."""
+
+    def at(day: int) -> Any:
+        moment = datetime.datetime(2026, 1, day, tzinfo=datetime.UTC)
+        return SimpleNamespace(UTC=datetime.UTC, datetime=SimpleNamespace(now=lambda zone: moment))
+
+    monkeypatch.setattr(launch_rows, "datetime", at(2))
+    made_up.interrupted = 6
+    with pytest.raises(KeyboardInterrupt):
+        run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+    made_up.interrupted = 0
+    monkeypatch.setattr(launch_rows, "datetime", at(1))
+
+    work = run_made_up("numpy", "twin", rounds=4, most_rounds=4)
+
+    rows = work.folder.read("launches")
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4], "twin": [1, 2, 3, 4]}
+    assert list(rows["counted"]) == [True] * 4 + [False] + [True] * 4
+    assert list(work.folder.read("summary")["launches"]) == [4, 4]
+
+
+def test_entrant_that_fails_again_costs_one_round(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """It leaves again, and no row of the others is lost: every round of theirs counts once."""
+    made_up.failing = {"twin eager": 2}
+    run_made_up("numpy", "twin", "slow_learner", rounds=4, most_rounds=4)
+    made_up.jobs, made_up.failing = [], {"twin eager": 1}
+
+    work = run_made_up("numpy", "twin", "slow_learner", rounds=4, most_rounds=4)
+
+    assert rounds_of(work) == {"numpy": [1, 2, 3, 4], "slow_learner": [1, 2, 3, 4], "twin": [1]}
+    assert sorted(made_up.launched) == ["numpy eager", "slow_learner eager", "twin eager"]
+    assert sorted(work.failures) == ["twin eager"]
 
 
 def test_entrant_that_fails_leaves_and_others_go_on(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:

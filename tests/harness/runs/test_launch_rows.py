@@ -76,7 +76,7 @@ def make_identity(
         entrant = entrant or make_entrant()
         interpreters = {"numpy": Interpreter("/usr/bin/python", "given", "9.9")}
         run = Run(make_plan(entrant, **changes), interpreters, tiny_dataset, folder)
-        return identity(run, Place(number, 2, entrant))
+        return identity(run, Place(number, 2, entrant, number))
 
     return make
 

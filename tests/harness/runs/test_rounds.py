@@ -169,30 +169,39 @@ def test_seeds_and_epochs_of_rounds(make_plan: Callable[..., Plan]) -> None:
     assert [plan.epochs_of(number) for number in (1, 2, 3, 4)] == [3, 3, 0, 0]
 
 
-def test_resume_does_what_is_missing(finished_run: Path, tiny_commands: None, tmp_path: Path) -> None:
-    """After one launch's row is lost, --resume makes that launch and no other, and loses nothing."""
+def test_resume_does_a_cut_round_again(finished_run: Path, tiny_commands: None, tmp_path: Path) -> None:
+    """After one launch's row is lost, --resume makes its round again, whole; what is left of it counts no more."""
     shutil.copytree(finished_run, tmp_path / "first")
     folder = RunFolder(tmp_path / "first")
     before = folder.read("launches")
     lines = (folder.path / "launches.csv").read_text().splitlines(keepends=True)
-    lost = before.iloc[1]
+    lost, left = before.iloc[1], before.iloc[0]
     (folder.path / "launches.csv").write_text("".join(lines[:2] + lines[3:]))
 
     code = run_command.resume_run(folder.path, pythons={})
 
     after = folder.read("launches")
     assert code == 0
-    assert len(after) == 4
-    pd.testing.assert_frame_equal(after.iloc[:3], before.drop(index=1).reset_index(drop=True))
-    assert (after.iloc[3]["round"], after.iloc[3]["backend"]) == (lost["round"], lost["backend"])
-    assert after.iloc[3]["position"] == lost["position"]
-    assert after.iloc[3]["batches_sha256"] == lost["batches_sha256"]
-    epochs = folder.read("epochs")
-    assert sorted(zip(epochs["round"], epochs["backend"])) == [(1, "numpy"), (1, "twin")]
+    assert len(after) == 5
+    pd.testing.assert_frame_equal(
+        after.iloc[:3].drop(columns="counted"), before.drop(index=1).reset_index(drop=True).drop(columns="counted")
+    )
+    assert list(after["counted"]) == [False, True, True, True, True]
+    again = after.iloc[3:]
+    assert set(again["round"]) == {3}
+    assert set(again["plan_round"]) == {1} == {left["round"], lost["round"]}
+    assert list(zip(again["position"], again["backend"], again["batches_sha256"])) == [
+        tuple(row[["position", "backend", "batches_sha256"]]) for row in (left, lost)
+    ]
+    epochs = folder.read_counted("epochs")
+    assert sorted(zip(epochs["round"], epochs["backend"])) == [(3, "numpy"), (3, "twin")]
     for table in ("blocks", "inference", "latency"):
-        rows = folder.read(table)
-        assert set(zip(rows["round"], rows["position"])) == {(1, 1), (1, 2), (2, 1), (2, 2)}
+        rows = folder.read_counted(table)
+        assert set(zip(rows["round"], rows["position"])) == {(2, 1), (2, 2), (3, 1), (3, 2)}
+        whole = folder.read(table)
+        assert set(zip(whole["round"], whole["position"])) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)}
     assert not folder.read("inference").duplicated(["round", "position", "inference_batch_size"]).any()
+    assert list(folder.read("summary")["launches"]) == [2, 2]
     assert set(folder.read_environment()["packages"]) == {"numpy", "twin"}
 
 
@@ -219,7 +228,7 @@ def test_resume_knows_a_version_by_its_release(finished_run: Path, tiny_commands
         (folder / "launches.csv").write_text(text.replace(f",{version},", f",{version}{suffix},"))
 
         if refused:
-            with pytest.raises(InputError, match="Start a new run"):
+            with pytest.raises(InputError, match=f"numpy {version}9 → {version}.*start a new run"):
                 run_command.resume_run(folder, pythons={})
         else:
             assert run_command.resume_run(folder, pythons={}) == 0
@@ -287,7 +296,11 @@ def test_failing_entrant_leaves_the_run(
     again = run_command.resume_run(tmp_path / "run", pythons={})
     rows = RunFolder(tmp_path / "run").read("launches")
     assert again == 3
-    assert sorted(rows["status"]) == ["failed", "ok", "ok"]
+    assert sorted(rows["status"]) == ["failed", "failed", "ok", "ok", "ok"]
+    counted = rows[rows["counted"]]
+    assert sorted(zip(counted["backend"], counted["plan_round"], counted["status"])) == [
+        ("crashing", 1, "failed"), ("numpy", 1, "ok"), ("numpy", 2, "ok"),
+    ]  # fmt: skip
 
 
 def test_sweep_goes_on_without_what_runs_out_of_memory(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -86,4 +87,5 @@ def test_module_prints_what_a_worker_tells() -> None:
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
     )
 
-    assert said.stdout.strip() == packages_digest()[0]
+    digest, lines = packages_digest()
+    assert json.loads(said.stdout) == {"sha256": digest, "packages": lines, "python": platform.python_version()}
