@@ -75,9 +75,8 @@ def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["lenet-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
+        code = cli.command_line()
         out, err = capsys.readouterr()
-        return int(caught.value.code or 0), " ".join(out.split()), " ".join(err.split())
+        return code, " ".join(out.split()), " ".join(err.split())
 
     return run

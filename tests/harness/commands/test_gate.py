@@ -40,11 +40,7 @@ def gate(made_up: Any, tiny_commands: None, tmp_path: Path, monkeypatch: pytest.
             write_table(path, frame_of([ROW, ROW | changed], BASELINE))
         options = ["--baseline", path, "--results-dir", tmp_path / "results"]
         monkeypatch.setattr("sys.argv", ["lenet-bench", "gate", *map(str, [*arguments, *options])])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
+        code = cli.command_line()
         return code, *capsys.readouterr()
 
     return call

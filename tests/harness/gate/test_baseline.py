@@ -227,9 +227,7 @@ def test_runs_that_are_no_baseline(trained: Path) -> None:
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> int:
     """Call the command line; the exit code."""
     monkeypatch.setattr("sys.argv", ["lenet-bench", "baseline", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    return int(caught.value.code or 0)
+    return cli.command_line()
 
 
 def test_update_from_a_run_shows_the_difference_and_signs(trained: Path, monkeypatch: Any, capsys: Any) -> None:
