@@ -1,0 +1,63 @@
+"""The command line over a data set of a hundred drawn digits, which a launch trains on in a tenth of a second.
+
+`python -m tests.faults.small ARGUMENTS` is `lenet-bench ARGUMENTS` in all else. `SMALL` names the file of the data set;
+`CLOCK` says by how many seconds the clock is set, and after how many: `-3600@1.5`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from harness.commands import cli
+from harness.data import drawn_digits
+from harness.data.sources import Dataset
+from harness.runs import preparation, rounds
+from harness.worker.batches import PARTS
+from harness.worker.job import Job
+
+SMALL, CLOCK = "LENET_FAULTS_SMALL", "LENET_FAULTS_CLOCK"
+TRAIN, TEST = 64, 40
+
+
+def draw(path: Path) -> None:
+    """Write the data set's file."""
+    train, test = drawn_digits.draw_train(TRAIN), drawn_digits.draw_test(TEST)
+    arrays = (train.images, train.labels.astype(np.int32), test.images, test.labels.astype(np.int32))
+    np.savez(path, **dict(zip(PARTS, arrays)))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Be the command line."""
+    with np.load(os.environ[SMALL]) as arrays:
+        dataset = Dataset(name="drawn-digits", source="a few drawn digits", sha256="0" * 64, **arrays)
+    preparation.load = lambda name, data_dir, display: dataset  # type: ignore[assignment]
+    rounds.Job = functools.partial(Job, warmup_limit_s=0.05)  # type: ignore[misc,assignment]
+    if os.environ.get(CLOCK):
+        shift, _, after = os.environ[CLOCK].partition("@")
+        _set_clock(float(shift), float(after or 0))
+    cli.main()
+
+
+def _set_clock(shift_s: float, after_s: float) -> None:
+    """Let the wall clock jump, for `time.time` and `datetime.datetime.now`; the monotonic clock goes on."""
+    right, begun, real = time.time, time.monotonic(), datetime.datetime
+
+    def now_s() -> float:
+        return right() + (shift_s if time.monotonic() - begun >= after_s else 0.0)
+
+    class Shifted(real):  # type: ignore[misc,valid-type]
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return real.fromtimestamp(now_s(), tz)
+
+    time.time, datetime.datetime = now_s, Shifted  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Carrying out cases, several at a time, and adding up what came of each fault."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from random import Random
+
+from tests.faults import kills as killing
+from tests.faults import workers
+from tests.faults.case import Case, Site
+from tests.faults.outcome import Outcome, Skip, Tally
+
+FAMILIES = ("kills", "workers", "pipes", "logs", "children")
+# Of cases that mostly wait.
+WAITING = 12
+
+
+def all_cases(*, kills: int, torch_kills: int, quick: bool = False) -> list[Case]:
+    """All faults that there are; or those that CI tries."""
+    found = [*killing.cases(kills, torch_kills), *workers.cases()]
+    return [case for case in found if case.quick or not quick]
+
+
+def attempt_all(
+    cases: Iterable[Case],
+    folder: Path,
+    *,
+    seed: int,
+    jobs: int,
+    tell: Callable[[int, int, Tally | None], None],
+    times: int | None = None,
+) -> list[Tally]:
+    """Try all cases, and return a tally each, in their order.
+
+    Args:
+        folder: empty, for everything.
+        tell: called with how many attempts are done, of how many, and the tally that the last was added to.
+        times: of each case; None for as many as it says.
+    """
+    cases = list(cases)
+    tallies = {case.fault: Tally(case.family, case.fault) for case in cases}
+    todo = [(case, number) for case in cases for number in range(times or case.times)]
+    site = Site(folder)
+    tell(0, len(todo), None)
+    try:
+        with ThreadPoolExecutor(jobs) as busy, ThreadPoolExecutor(WAITING) as waiting:
+            futures = {
+                (waiting if case.waits else busy).submit(_attempt, site, case, f"{seed}/{case.fault}/{number}"): case
+                for case, number in todo
+            }
+            for done, future in enumerate(as_completed(futures), start=1):
+                tally = tallies[futures[future].fault]
+                tries, outcome, skipped = future.result()
+                tally.add(outcome, tries)
+                tally.skipped = tally.skipped or skipped
+                tell(done, len(todo), tally)
+    finally:
+        site.close()
+    return list(tallies.values())
+
+
+def _attempt(site: Site, case: Case, seed: str) -> tuple[int, Outcome, str]:
+    """Try a case once: how often it was brought about, what came of it, why it was skipped."""
+    place = site.place()
+    try:
+        tries = case.attempt(site, place, Random(seed))
+    except Skip as reason:
+        return 0, Outcome(), str(reason)
+    except Exception:
+        # A fault of this suite, or of a file that cannot be read at all: never a green row.
+        place.outcome.count("endings", f"the try itself failed: {traceback.format_exc().strip()[-600:]}")
+        tries = 1
+    for pid in place.alive():
+        place.outcome.count("orphans", f"at the end of the try: {pid}")
+    if place.outcome.good:
+        shutil.rmtree(place.folder, ignore_errors=True)
+    return tries, place.outcome, ""
