@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from random import Random
 
+from tests.faults import disks, endings, folders, mirrors, workers
 from tests.faults import kills as killing
-from tests.faults import workers
 from tests.faults.case import Case, Site
 from tests.faults.outcome import Outcome, Skip, Tally
 
-FAMILIES = ("kills", "workers", "pipes", "logs", "children")
+FAMILIES = (
+    "kills", "workers", "pipes", "logs", "children", "signals", "streams", "disks", "folders", "clocks", "mirrors",
+)  # fmt: skip
 # Of cases that mostly wait.
 WAITING = 12
 
@@ -22,6 +24,7 @@ WAITING = 12
 def all_cases(*, kills: int, torch_kills: int, quick: bool = False) -> list[Case]:
     """All faults that there are; or those that CI tries."""
     found = [*killing.cases(kills, torch_kills), *workers.cases()]
+    found += [*endings.cases(), *disks.cases(), *folders.cases(), *mirrors.cases()]
     return [case for case in found if case.quick or not quick]
 
 
