@@ -92,8 +92,10 @@ def _from_start(site: Site, place: Place, random: Random, *, where: str, how: st
     with _small_disk(folder):
         mend = _spoil(folder, how)
         run = started(site, place)
-        place.finish(run, right=REFUSED, what=f"with {where} {how}")
-        _sentence(place, run)
+        # Python has other places for temporary files, and takes them where TMPDIR cannot be written to.
+        place.finish(run, right=(0, *REFUSED) if where == "tmp" else REFUSED, what=f"with {where} {how}")
+        if run.ended is not None and run.ended.code:
+            _sentence(place, run)
         mend()
         # Nothing was measured; whether there is a folder to go on with or not.
         place.finish(resumed(place), what="once it was mended")
