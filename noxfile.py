@@ -7,12 +7,7 @@ configuration, where a machine may have its own index or CPU wheels.
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import itertools
 import os
-import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,156 +16,34 @@ from pathlib import Path
 import nox
 from nox.command import CommandFailed
 
+ROOT = Path(__file__).parent
+# nox puts no folder of ours on the path.
+sys.path.insert(0, str(ROOT))
+from tools.environments import (  # noqa: E402
+    ENVIRONMENTS,
+    asked_versions,
+    backend_environment,
+    backend_python,
+    docs_python,
+    environment,
+    fuzz_python,
+    harness_python,
+    obstacle,
+    pins_digest,
+)
+
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
 nox.options.error_on_external_run = False
 
-ROOT = Path(__file__).parent
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
 BACKENDS = (*FRAMEWORKS, "numpy")
-# One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
-PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
-# What wheels expect of the system beside a C and C++ library.
-# Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
-GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
-SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 # What the trial of a GPU is about.
 OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.
 OF_TABLES = ("results", "analysis", "tables")
 # Of the workers that are tested.
 QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"}
-ENVIRONMENTS = ROOT / ".nox" / PYTHON
-
-
-def find_python(session: nox.Session) -> str:
-    """Return an interpreter of the wanted version: this one, one on the PATH, or one that uv fetches."""
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
-        return sys.executable
-    name = f"python{PYTHON}"
-    for folder in os.get_exec_path():
-        # A pyenv shim is on the PATH also for versions that are not switched on: ask it.
-        found = shutil.which(name, path=folder)
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
-            return found
-    uv = shutil.which("uv")
-    if uv:
-        session.log(f"{name} is not on the PATH; asking uv for it.")
-        subprocess.run([uv, "python", "install", PYTHON])
-        answer = subprocess.run([uv, "python", "find", PYTHON], capture_output=True, text=True)
-        if answer.returncode == 0:
-            return answer.stdout.strip()
-    session.error(
-        f"Python {PYTHON} is needed and was not found. Install it (python.org, your system's packages, "
-        f"`pip install uv && uv python install {PYTHON}`), or say LENET_BENCH_PYTHON=3.12."
-    )
-    raise AssertionError  # session.error does not return
-
-
-def environment(session: nox.Session, name: str, *asked: str) -> Path:
-    """Return the Python of the environment `name`, made anew where its pins have changed."""
-    folder = ENVIRONMENTS / name
-    python = folder / "bin" / "python"
-    stamp = folder / "pins.sha256"
-    if python.exists() and stamp.exists() and stamp.read_text() == pins_digest(name):
-        return python
-    session.log(f"Making the environment {folder.relative_to(ROOT)}")
-    shutil.rmtree(folder, ignore_errors=True)
-    session.run(find_python(session), "-m", "venv", str(folder), silent=True)
-    constraints = ROOT / "requirements" / f"{name}.txt"
-    pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *asked, *pinned)
-    stamp.write_text(pins_digest(name))
-    return python
-
-
-def pins_digest(name: str) -> str:
-    """Digest of all files that decide what an environment holds."""
-    # In these two the harness itself is installed.
-    asked = [ROOT / "pyproject.toml"] if name in ("harness", "docs") else []
-    asked += [ROOT / "requirements" / f"{name.partition('==')[0]}.in", ROOT / "requirements" / f"{name}.txt"]
-    files = [path for path in asked if path.exists()]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-def install(session: nox.Session, python: Path, *arguments: str) -> None:
-    """Install with pip in an environment, with its progress where somebody watches."""
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    session.run(str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments)
-
-
-def harness_python(session: nox.Session) -> Path:
-    """The harness side: command line, tables, tests, lint."""
-    return environment(session, "harness", "-e", f"{ROOT}[parquet,figures,test,lint]")
-
-
-def docs_python(session: nox.Session) -> Path:
-    """MkDocs, and the harness, whose commands the site documents."""
-    return environment(session, "docs", "-e", str(ROOT), "-r", str(ROOT / "requirements" / "docs.in"))
-
-
-def obstacle(backend: str) -> str | None:
-    """Why a backend cannot be had on this machine, if it cannot."""
-    if backend == "mxnet" and PYTHON != "3.11":
-        return f"mxnet needs Python 3.11, not {PYTHON}: its NumPy 1.23.5 has no wheel for later ones."
-    for library in SYSTEM_LIBRARIES.get(backend, ()):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            return f"{backend}'s wheel needs the system library {library}: apt-get install libgomp1 libquadmath0"
-    return None
-
-
-def backend_environment(
-    session: nox.Session, backend: str, version: str = "", *, gpu: bool = False
-) -> tuple[str, Path]:
-    """Name and Python of a worker side's environment, which is made where it is not there."""
-    problem = obstacle(backend)
-    if problem:
-        session.error(problem)
-    name = f"{backend}-gpu" if backend in GPU_WHEELS and (gpu or wants_gpu(session.posargs)) else backend
-    asked = requirements(session, name, version)
-    if version:
-        name = f"{name}=={version}"
-    return name, environment(session, name, *asked)
-
-
-def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
-    """A worker side, of the pinned version or of another; the harness is told where it is.
-
-    Its wheels are for a GPU where that is said here or after --.
-    """
-    name, python = backend_environment(session, backend, version, gpu=gpu)
-    code = "import sys; from harness.runs import interpreters; interpreters.record(*sys.argv[1:])"
-    session.run(str(harness_python(session)), "-c", code, name, str(python), silent=True)
-    return python
-
-
-def requirements(session: nox.Session, name: str, version: str) -> list[str]:
-    """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
-    file = ROOT / "requirements" / f"{name}.in"
-    if not version:
-        return ["-r", str(file)]
-    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):
-        session.error(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
-    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    options = [word for line in lines if line.startswith("--") for word in line.split()]
-    framework, *others = [line for line in lines if not line.startswith("--")]
-    # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
-    names = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
-    return [*options, f"{framework.partition('==')[0]}=={version}", *names]
-
-
-def asked_versions(options: list[str]) -> list[str]:
-    """The versions in `--framework-version 2.12.1,2.13.0`, given after --, of the session's one backend."""
-    given = [after for option, after in itertools.pairwise(options) if option == "--framework-version"]
-    given += [option.partition("=")[2] for option in options if option.startswith("--framework-version=")]
-    return [version.strip() for text in given for version in text.rpartition("=")[2].split(",")]
-
-
-def wants_gpu(options: list[str]) -> bool:
-    """Whether `--device gpu` is among what was given after --."""
-    return "--device=gpu" in options or ("--device", "gpu") in itertools.pairwise(options)
 
 
 def harness(session: nox.Session, *arguments: str) -> None:
@@ -297,6 +170,19 @@ def attacks(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def faults(session: nox.Session) -> None:
+    """Kill, stop, fill up and cut off runs in some hundred ways (15 min); fail where one loses or leaves anything."""
+    backend_python(session, "torch")
+    session.run(str(harness_python(session)), "-m", "tests.faults", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(venv_backend="none", default=False)
+def fuzz(session: nox.Session) -> None:
+    """Give readers millions of inputs that nobody meant; fail where one is neither read nor refused; options after --."""
+    session.run(str(fuzz_python(session)), "-m", "tests.fuzz", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(venv_backend="none", default=False)
 def gate(session: nox.Session) -> None:
     """Train every framework briefly; fail where one is less accurate than the baseline allows; options after --."""
     harness_on(session, FRAMEWORKS, "gate")
@@ -399,10 +285,10 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none", default=False)
 def lock(session: nox.Session) -> None:
     """Refresh the pins: install what is asked for in fresh environments, write what came; names after --."""
-    for name in session.posargs or ("harness", "docs", *BACKENDS):
+    for name in session.posargs or ("harness", "docs", "fuzz", *BACKENDS):
         target = ROOT / "requirements" / f"{name}.txt"
         target.unlink(missing_ok=True)
-        sides = {"harness": harness_python, "docs": docs_python}
+        sides = {"harness": harness_python, "docs": docs_python, "fuzz": fuzz_python}
         python = sides[name](session) if name in sides else backend_python(session, name)
         freeze = subprocess.run(
             [str(python), "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True
