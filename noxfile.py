@@ -178,7 +178,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def fuzz(session: nox.Session) -> None:
-    """Give readers millions of inputs that nobody meant; fail where one is neither read nor refused; options after --."""
+    """Give readers millions of inputs that nobody meant; fail on one neither read nor refused; options after --."""
     session.run(str(fuzz_python(session)), "-m", "tests.fuzz", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 

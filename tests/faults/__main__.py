@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from tests.faults import record
-from tests.faults.outcome import Tally
+from tests.faults.outcome import Skip, Tally
 from tests.faults.trying import FAMILIES, all_cases, attempt_all
 
 
@@ -28,6 +28,8 @@ def main() -> int:
     folder, start = Path(tempfile.mkdtemp(prefix="lenet-bench-faults-")), time.monotonic()
     try:
         tallies = attempt_all(cases, folder, seed=options.seed, jobs=options.jobs, tell=_tell)
+    except Skip as reason:
+        sys.exit(f"Nothing can be tried: {reason}")
     finally:
         if options.keep:
             print(f"Kept: {folder}", file=sys.stderr)

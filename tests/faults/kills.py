@@ -22,15 +22,21 @@ TORCH = ("run", "-b", "torch,numpy", "--batch-size", "4", "--rounds", "2", "--ep
 
 def cases(kills: int, torch_kills: int) -> list[Case]:
     """So many kills, half of them aimed at a write, and some with PyTorch."""
-    each = -(-kills // (2 * MOST_KILLS))
+    each, most = -(-kills // (2 * MOST_KILLS)), min(kills, MOST_KILLS)
     return [
-        Case("kills", "harness killed at any time, resumed", _at_any_time, times=each, quick=True),
+        Case(
+            "kills",
+            "harness killed at any time, resumed",
+            functools.partial(_at_any_time, most=most),
+            times=each,
+            quick=True,
+        ),
         Case("kills", "harness killed while it writes, resumed", _while_it_writes, times=each),
         Case("kills", "harness killed at any time, PyTorch", _torch, times=-(-torch_kills // 4)),
     ]
 
 
-def _at_any_time(site: Site, place: Place, random: Random, *, most: int = MOST_KILLS) -> int:
+def _at_any_time(site: Site, place: Place, random: Random, *, most: int) -> int:
     def moment(run: Running) -> None:
         # Half of the run at the most: a round is a third of it, and one that is cut is done again.
         run.wait(random.uniform(0.0, 0.5 * site.run_s))
