@@ -97,9 +97,9 @@ PACKERS: tuple[Callable[[bytes], bytes], ...] = (
 def _packed(content: bytes, packers: int) -> bytes:
     if not content:
         return b""
-    # xz, last, takes a hundred times as long as the others: it is one in eight.
-    number = content[0] % 8
-    return PACKERS[packers - 1 if number == 7 else number % 2](content[1:])
+    # xz, last, takes a hundred times as long as the others: it is one in 32.
+    number = content[0] % 32
+    return PACKERS[packers - 1 if number == 31 else number % 2](content[1:])
 
 
 def _idx(content: bytes) -> None:
@@ -134,7 +134,7 @@ def _archive_seeds() -> list[bytes]:
                 member = tarfile.TarInfo(f"folder/{'x' * 90}/{name}" if name == "a.bin" else name)
                 member.size = size
                 tar.addfile(member, io.BytesIO(bytes(size)))
-        seeds += [bytes([packer, mend]) + file.getvalue()[:4096] for packer in (0, 1, 7) for mend in (0, 1)]
+        seeds += [bytes([packer, mend]) + file.getvalue()[:4096] for packer in (0, 1, 31) for mend in (0, 1)]
     return seeds
 
 
@@ -143,7 +143,16 @@ def _archive_seeds() -> list[bytes]:
 SHORT: dict[str, dict[str, Column]] = {
     name: {column: TABLES[name][column] for column in ("schema_version", *NEEDED[name], *KEYS[name], *more)}
     for name, more in {
-        "launches": ("verified", "counted", "threads", "train_images_per_s", "peak_rss_bytes", "turn_step_us", "error"),
+        "launches": (
+            "verified",
+            "counted",
+            "threads",
+            "train_images_per_s",
+            "peak_rss_bytes",
+            "turns",
+            "turn_step_us",
+            "error",
+        ),
         "epochs": ("train_loss", "evaluate_s"),
         "latency": (),
         "summary": ("launches", "ratio", "ratio_low", "verified"),
@@ -163,7 +172,7 @@ def _table_seeds() -> list[bytes]:
     cells = {"string": "x", "boolean": "True", "Int64": "1", "Float64": "0.5"}
     seeds = []
     for number, columns in enumerate(SHORT.values()):
-        known = {"schema_version": str(SCHEMA_VERSION), "status": "ok", "turn_step_us": "1.0 2.0"}
+        known = {"schema_version": str(SCHEMA_VERSION), "status": "ok", "turn_step_us": "1.5", "turns": "1"}
         row = [known.get(column, cells[columns[column].dtype]) for column in columns]
         lines = [",".join(columns), ",".join(row), ",".join(["2" if cell == "1" else cell for cell in row])]
         texts = ["\n".join(lines) + "\n", "\r\n".join(lines[:2]) + "\r\n", lines[0] + "\n"]
