@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from tests.faults import record
-from tests.faults.outcome import Skip, Tally
-from tests.faults.trying import FAMILIES, all_cases, attempt_all
+from tests.faults.outcome import Tally
+from tests.faults.trying import FAMILIES, OUT_OF_TIME, all_cases, attempt_all
 
 
 def main() -> int:
@@ -27,8 +27,11 @@ def main() -> int:
     print(f"{len(cases)} faults, seed {options.seed}", file=sys.stderr)
     folder, start = Path(tempfile.mkdtemp(prefix="lenet-bench-faults-")), time.monotonic()
     try:
-        tallies = attempt_all(cases, folder, seed=options.seed, jobs=options.jobs, tell=_tell)
-    except Skip as reason:
+        tallies = attempt_all(
+            cases, folder, seed=options.seed, jobs=options.jobs, tell=_tell, times=options.times,
+            limit_s=60 * options.minutes,
+        )  # fmt: skip
+    except RuntimeError as reason:
         sys.exit(f"Nothing can be tried: {reason}")
     finally:
         if options.keep:
@@ -41,7 +44,7 @@ def main() -> int:
     print(f"{sum(tally.tries for tally in tallies)} tries in {took / 60:.1f} minutes, seed {options.seed}.")
     if options.write:
         record.write(tallies, command=f"nox -s faults -- {' '.join(sys.argv[1:])}".strip(" -"), took_s=took)
-    return 0 if all(tally.outcome.good for tally in tallies) else 1
+    return 0 if all(tally.outcome.good and tally.skipped != OUT_OF_TIME for tally in tallies) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -51,6 +54,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="what CI tries, once each")
     parser.add_argument("--kills", type=int, default=240, help="of the harness, before a resume [%(default)s]")
     parser.add_argument("--torch-kills", type=int, default=8, help="of runs with PyTorch [%(default)s]")
+    parser.add_argument("--times", type=int, help="of each fault [some twice or more]")
+    parser.add_argument("--minutes", type=float, default=15, help="after which nothing more is begun [%(default)s]")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the moments [drawn]")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="at once [%(default)s]")
     parser.add_argument("--keep", action="store_true", help="keep the folder of all tries")

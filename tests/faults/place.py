@@ -19,7 +19,7 @@ from tests.faults.small import SMALL
 MARK = "LENET_FAULTS_MARK"
 BACKENDS = Path(__file__).parent / "backends"
 # Seconds that a run of a few launches has, on a machine that has other work; and its descendants once it has ended.
-LIMIT_S, GRACE_S = 90.0, 4.0
+LIMIT_S, GRACE_S = 150.0, 4.0
 # Bytes that the harness may have of memory: it has 250 MB with pandas, SciPy and a small data set.
 MOST_BYTES = 1 << 30
 

@@ -20,7 +20,7 @@ def table(tallies: Sequence[Tally]) -> str:
     ]
     for tally in tallies:
         cells = [str(getattr(tally.outcome, column)) for column in COLUMNS]
-        tries = f"skipped: {tally.skipped}" if tally.skipped and not tally.tries else str(tally.tries)
+        tries = f"{tally.tries or ''} skipped: {tally.skipped}".strip() if tally.skipped else str(tally.tries)
         lines.append(f"| {tally.fault} | {tries} | {' | '.join(cells)} |")
     sums = [str(sum(getattr(tally.outcome, column) for tally in tallies)) for column in COLUMNS]
     lines.append(f"| **all** | {sum(tally.tries for tally in tallies)} | {' | '.join(sums)} |")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,6 +21,7 @@ FAMILIES = (
 )  # fmt: skip
 # Of cases that mostly wait.
 WAITING = 12
+OUT_OF_TIME = "the time was over"
 
 
 def all_cases(*, kills: int, torch_kills: int, quick: bool = False) -> list[Case]:
@@ -36,6 +39,7 @@ def attempt_all(
     jobs: int,
     tell: Callable[[int, int, Tally | None], None],
     times: int | None = None,
+    limit_s: float = math.inf,
 ) -> list[Tally]:
     """Try all cases, and return a tally each, in their order.
 
@@ -43,16 +47,21 @@ def attempt_all(
         folder: empty, for everything.
         tell: called with how many attempts are done, of how many, and the tally that the last was added to.
         times: of each case; None for as many as it says.
+        limit_s: after which no attempt is begun; what was not tried for that is skipped, and says so.
     """
     cases = list(cases)
     tallies = {case.fault: Tally(case.family, case.fault) for case in cases}
-    todo = [(case, number) for case in cases for number in range(times or case.times)]
+    # Each once, before any of them again.
+    todo = sorted(((case, n) for case in cases for n in range(times or case.times)), key=lambda each: each[1])
+    end = time.monotonic() + limit_s
     site = Site(folder)
     tell(0, len(todo), None)
     try:
         with ThreadPoolExecutor(jobs) as busy, ThreadPoolExecutor(WAITING) as waiting:
             futures = {
-                (waiting if case.waits else busy).submit(_attempt, site, case, f"{seed}/{case.fault}/{number}"): case
+                (waiting if case.waits else busy).submit(
+                    _attempt, site, case, f"{seed}/{case.fault}/{number}", end
+                ): case
                 for case, number in todo
             }
             for done, future in enumerate(as_completed(futures), start=1):
@@ -66,8 +75,10 @@ def attempt_all(
     return list(tallies.values())
 
 
-def _attempt(site: Site, case: Case, seed: str) -> tuple[int, Outcome, str]:
+def _attempt(site: Site, case: Case, seed: str, end: float) -> tuple[int, Outcome, str]:
     """Try a case once: how often it was brought about, what came of it, why it was skipped."""
+    if time.monotonic() > end:
+        return 0, Outcome(), OUT_OF_TIME
     place = site.place()
     try:
         tries = case.attempt(site, place, Random(seed))
