@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from tests.faults.trying import FAMILIES, OUT_OF_TIME, all_cases, attempt_all
 
 def main() -> int:
     """Try what is asked for."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     cases = [
         case

@@ -49,7 +49,7 @@ def attempt_all(
         times: of each case; None for as many as it says.
         limit_s: after which no attempt is begun; what was not tried for that is skipped, and says so.
     """
-    cases = list(cases)
+    cases = [case for case in cases if case.times]
     tallies = {case.fault: Tally(case.family, case.fault) for case in cases}
     # Each once, before any of them again.
     todo = sorted(((case, n) for case in cases for n in range(times or case.times)), key=lambda each: each[1])
@@ -64,12 +64,18 @@ def attempt_all(
                 ): case
                 for case, number in todo
             }
-            for done, future in enumerate(as_completed(futures), start=1):
-                tally = tallies[futures[future].fault]
-                tries, outcome, skipped = future.result()
-                tally.add(outcome, tries)
-                tally.skipped = tally.skipped or skipped
-                tell(done, len(todo), tally)
+            try:
+                for done, future in enumerate(as_completed(futures), start=1):
+                    tally = tallies[futures[future].fault]
+                    tries, outcome, skipped = future.result()
+                    tally.add(outcome, tries)
+                    tally.skipped = tally.skipped or skipped
+                    tell(done, len(todo), tally)
+            except KeyboardInterrupt:
+                # Those under way end by themselves, and take down what they have mounted.
+                for future in futures:
+                    future.cancel()
+                raise
     finally:
         site.close()
     return list(tallies.values())
