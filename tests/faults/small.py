@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.commands import cli
+from harness.__main__ import main as front_door
 from harness.data.sources import Dataset
 from harness.runs import preparation, rounds
 from harness.worker.batches import PARTS
@@ -42,7 +42,7 @@ def main() -> None:
     if os.environ.get(CLOCK):
         shift, _, after = os.environ[CLOCK].partition("@")
         _set_clock(float(shift), float(after or 0))
-    cli.main()
+    front_door()
 
 
 def _set_clock(shift_s: float, after_s: float) -> None:
