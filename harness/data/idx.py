@@ -37,7 +37,7 @@ def read_idx(path: Path) -> tuple[np.ndarray, str]:
 
     Raises:
         InputError: not a readable regular file, damaged packing, more than `MAX_CONTENT` bytes of it or of content, an
-            unknown magic number, or a content length that is not what the header declares.
+            unknown magic number, no values, or a content length that is not what the header declares.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait forever
@@ -62,6 +62,9 @@ def read_idx(path: Path) -> tuple[np.ndarray, str]:
 def _read(path: Path, content: Content) -> tuple[np.ndarray, str]:
     """Read the header, then so many values as it declares, and make sure that there are no more."""
     shape, header = _header(path, content)
+    if not math.prod(shape):
+        # No content is then as long as declared, however large the other numbers are: NumPy makes no such array.
+        raise InputError(f"{path}: expected images or labels; found a header that declares the shape {shape}. {NEXT}")
     # Python integers: a huge declared shape is compared, never allocated, and cannot overflow.
     expected = len(header) + math.prod(shape)
     if expected > MAX_CONTENT:

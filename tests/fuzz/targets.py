@@ -1,17 +1,19 @@
 """The readers of what comes from outside, each as a function of some bytes, with inputs to begin from.
 
 A reader returns, or raises an error of ours that is a sentence. Anything else is a finding, and so is more memory or
-time than `__main__` allows. Readers of files are given one in memory (/dev/shm, where there is such a folder).
+time than `__main__` allows. Readers of files are given one, which `__main__` lets be in memory.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gzip
 import io
 import json
 import lzma
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,7 +34,6 @@ from harness.runs.plan import Plan
 from harness.spec.recipes import LENET5
 from harness.worker.job import Entrant, Job
 
-MEMORY = Path("/dev/shm")
 # An error that is longer is no sentence.
 MOST_CHARACTERS = 3000
 SIZES = {"a.bin": 10, "b.bin": 7}
@@ -76,8 +77,10 @@ def check(name: str, content: bytes) -> None:
 
 @functools.cache
 def _folder() -> Path:
-    """A folder in memory, of this process; what is in it is written over and over."""
-    return Path(tempfile.mkdtemp(prefix="lenet-bench-fuzz-", dir=MEMORY if MEMORY.is_dir() else None))
+    """A folder of this process, in memory where TMPDIR is; what is in it is written over and over."""
+    made = Path(tempfile.mkdtemp(prefix="lenet-bench-fuzz-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def _file(name: str, content: bytes) -> Path:

@@ -55,6 +55,8 @@ BROKEN = {
     "header cut": (CONTENT[:10], ["a header of 16 bytes", "found 10 bytes"]),
     "too short": (CONTENT[:-1], ["(2, 3, 4)", "40 bytes", "found 39"]),
     "too long": (CONTENT + b"\x00", ["(2, 3, 4)", "40 bytes", "found 40 and more"]),
+    "no images of a huge shape": (CONTENT[:4] + bytes(4) + b"\xff" * 8, ["(0, 4294967295, 4294967295)"]),
+    "no labels": (b"\x00\x00\x08\x01" + bytes(4), ["expected images or labels", "(0,)"]),
     "huge shape": (HUGE, ["(4294967295, 4294967295, 4294967295)", "at most 67,108,864 bytes"]),
 }
 
