@@ -24,7 +24,7 @@ def cases() -> list[Case]:
     """All of them."""
     clocks = [Case("clocks", f"clock {what}", functools.partial(_clock, clock=clock)) for what, clock in CLOCKS.items()]
     return [
-        Case("folders", "two resumes of one run at once", _two_resumes, times=4, quick=True),
+        Case("folders", "two resumes of one run at once", _two_resumes, times=4),
         Case("folders", "two runs of one name at once", _two_of_a_name, times=4),
         Case("folders", "four runs without a name at once", _four_without_a_name, times=2),
         Case("folders", "holder killed, resumed at once", _holder_killed, times=4),
