@@ -128,10 +128,10 @@ def _check_epochs(folder: RunFolder, epochs: pd.DataFrame) -> None:
     path = folder.path / "epochs.csv"
     empty, again = epochs["test_accuracy"].isna(), epochs.duplicated([*KEY, "seed"])
     if empty.any():
-        row = int(empty.to_numpy(bool).argmax()) + 2
+        row = int(epochs.index[int(empty.to_numpy(bool).argmax())]) + 2
         raise InputError(f"{path}, row {row}, column test_accuracy: empty, but every row needs one.")
     if again.any():
-        row, first = int(again.to_numpy(bool).argmax()) + 2, epochs[again].iloc[0]
+        row, first = int(epochs.index[int(again.to_numpy(bool).argmax())]) + 2, epochs[again].iloc[0]
         raise InputError(
             f"{path}, row {row}, column seed: {first['backend']} was trained twice from seed {first['seed']} (several "
             "modes, threads or feeds?); a baseline is of one training a seed."

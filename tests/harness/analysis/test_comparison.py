@@ -6,12 +6,11 @@ import math
 import re
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from harness.analysis.comparison import Comparison, compare_entrants, find, label_of, paired_spread
+from harness.analysis.comparison import Comparison, are_paired, compare_entrants, find, label_of, paired_spread
 from harness.errors import InputError
 from harness.results.folder import frame_of
 from harness.results.schema import LAUNCHES
@@ -164,14 +163,15 @@ def test_only_shared_rounds_are_paired() -> None:
     assert [unsure.verdict, sure.verdict] == ["cannot tell", "slower"]
 
 
-def test_no_shared_round_is_no_ratio() -> None:
-    """Entrants that never met in a round have no ratio, and nothing is said of them."""
-    _, found = stand(rows_of("torch", [1000.0] * 4), rows_of("jax", [500.0] * 4, rounds=[5, 6, 7, 8]))
+def test_no_shared_round_is_as_another_run() -> None:
+    """Entrants of two parts of a run, which never met in a round, are compared as those of two runs: not paired."""
+    mine, others = [1010.0, 990.0, 1000.0, 1005.0], [500.0, 510.0, 495.0, 505.0]
+    _, apart = stand(rows_of("torch", mine), rows_of("jax", others, rounds=[5, 6, 7, 8]))
+    _, runs = stand(rows_of("torch", mine), rows_of("jax", others, run="other"))
+    _, paired = stand(rows_of("torch", mine), rows_of("jax", others))
 
-    assert found.ratio is not None
-    assert found.ratio.count == 0
-    assert np.isnan([found.ratio.estimate, found.ratio.low, found.ratio.high]).all()
-    assert found.verdict == "cannot tell"
+    assert apart.ratio == runs.ratio != paired.ratio
+    assert not are_paired(apart.launches, stand(rows_of("torch", mine))[0].launches)
 
 
 def test_runs_are_not_paired_with_each_other() -> None:

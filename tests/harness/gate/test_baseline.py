@@ -207,13 +207,17 @@ def test_runs_that_are_no_baseline(trained: Path) -> None:
     """Unfinished, failed, ended at a target, trained twice from a seed: each is refused with the reason."""
     launches, epochs = RunFolder(trained).read("launches"), RunFolder(trained).read("epochs")
     one = epochs[epochs["seed"] == 0]
+    more = pd.concat([launches, launches[launches["seed"] == 0].assign(round=9)])
+    # What does not count is trained twice by right; the row that is named is the file's all the same.
+    twice = pd.concat([launches, launches[launches["seed"] == 0].assign(round=8, counted=False), more[-2:]])
     nan = epochs.assign(test_accuracy=epochs["test_accuracy"].where(epochs.index != 2))
     cases: list[tuple[pd.DataFrame, pd.DataFrame, str]] = [
         (launches[:-1], epochs, "has 5 of 6 trainings: it is still under way, or was cut short"),
         (launches, epochs[:0], "trained no epochs"),
         (launches.assign(status="failed"), epochs, "has 6 failed launch"),
         (launches.assign(until=pd.array([0.9] * 6, dtype="Float64")), epochs, "to end at an accuracy"),
-        (launches, pd.concat([epochs, one.assign(round=9)]), "row 14, column seed: .* was trained twice from seed 0"),
+        (more, pd.concat([epochs, one.assign(round=9)]), "row 14, column seed: .* was trained twice from seed 0"),
+        (twice, pd.concat([epochs, one.assign(round=8), one.assign(round=9)]), "row 18, column seed: .* trained twice"),
         (launches, one, "trained one seed"),
         (launches, nan, "epochs.csv, row 4, column test_accuracy: an empty cell"),
     ]
