@@ -94,8 +94,7 @@ def _attempt(site: Site, case: Case, seed: str, end: float) -> tuple[int, Outcom
         # A fault of this suite, or of a file that cannot be read at all: never a green row.
         place.outcome.count("endings", f"the try itself failed: {traceback.format_exc().strip()[-600:]}")
         tries = 1
-    for pid in place.alive():
-        place.outcome.count("orphans", f"at the end of the try: {pid}")
+    place.no_orphans("the try")
     if place.outcome.good:
         shutil.rmtree(place.folder, ignore_errors=True)
     return tries, place.outcome, ""
