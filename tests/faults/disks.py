@@ -116,14 +116,16 @@ def _during(site: Site, place: Place, random: Random, *, where: str, how: str) -
             # Some file was open for writing all the time.
             place.finish(run, what="the run beside which nothing happened")
             return 0
-        seen = rows.see(place.results / NAME)
+        before = rows.see(place.results / NAME)
         place.finish(run, right=(0, *REFUSED), what=f"with {where} {how} from then on")
-        if run.ended is not None and run.ended.code:
-            _sentence(place, run)
+        place.outcome.count("lost", f"rows, when {where} became {how}", rows.lost(before, place.results / NAME))
         mend()
+        seen = []
         if run.ended is None or run.ended.code:
+            _sentence(place, run)
+            seen.append(rows.see(place.results / NAME))
             place.finish(resumed(place), what="once it was mended")
-        complete(place, site.undisturbed, [seen])
+        complete(place, site.undisturbed, seen)
     return 1
 
 
