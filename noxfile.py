@@ -143,7 +143,7 @@ def tests(session: nox.Session) -> None:
     python = harness_python(session)
     backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them.
-    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "loadfile", *session.posargs)
+    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "worksteal", *session.posargs)
     # The slowest to compile first.
     test_backends(session, sorted(backends, key=lambda backend: backend != "jax"))
 

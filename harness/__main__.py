@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.commands.signals import end_politely, ignore
+from harness.commands.signals import end_politely, ignore, taken
 
 
 def main() -> None:
@@ -12,6 +12,7 @@ def main() -> None:
         end_politely()
         from harness.commands import cli
     except KeyboardInterrupt:
+        taken()
         ignore()
         sys.exit(130)
     except Exception as error:

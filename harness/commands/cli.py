@@ -20,7 +20,7 @@ from harness.commands.report import report
 from harness.commands.reproduce import reproduce
 from harness.commands.run import INTERRUPTED, run
 from harness.commands.selftest import selftest
-from harness.commands.signals import ignore
+from harness.commands.signals import ignore, taken
 from harness.commands.streams import Streams
 from harness.commands.verify import verify
 from harness.errors import LenetBenchError, Regression
@@ -73,6 +73,7 @@ def main() -> None:
         code = command_line()
     except KeyboardInterrupt:
         # While an error was told.
+        taken()
         code = INTERRUPTED
     orphans.end_all()
     ignore()
@@ -92,6 +93,7 @@ def command_line() -> int:
             console.print(Text(log), soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt:
+        taken()
         return INTERRUPTED
     except SystemExit as ending:
         # The option parser has told why; its own 1 is an interruption of a question, or a pipe that broke.

@@ -14,6 +14,7 @@ from rich.console import Console
 from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
+from harness.commands import signals
 from harness.commands.compare import show_accuracy, show_cause
 from harness.commands.options import (
     Backends,
@@ -305,6 +306,7 @@ def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType
         try:
             work.execute(packages=packages)
         except KeyboardInterrupt:
+            signals.taken()
             interrupted = True
             display.note(f"Interrupted. Finished launches are kept; go on with --resume {run.folder.path}.", "bold red")
     console = layout.stdout()

@@ -24,13 +24,8 @@ def cases(kills: int, torch_kills: int) -> list[Case]:
     """So many kills, half of them aimed at a write, and some with PyTorch."""
     each, most = -(-kills // (2 * MOST_KILLS)), min(kills, MOST_KILLS)
     return [
-        Case(
-            "kills",
-            "harness killed at any time, resumed",
-            functools.partial(_at_any_time, most=most),
-            times=each,
-            quick=True,
-        ),
+        # CI has a test of its own for them: tests/harness/runs/test_killed.py.
+        Case("kills", "harness killed at any time, resumed", functools.partial(_at_any_time, most=most), times=each),
         Case("kills", "harness killed while it writes, resumed", _while_it_writes, times=each),
         Case("kills", "harness killed at any time, PyTorch", _torch, times=-(-torch_kills // 4)),
     ]

@@ -107,6 +107,49 @@ def test_signals_end_a_run_politely(under_way: Callable[[], Any], tmp_path: Path
     assert [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE] == []
 
 
+SWALLOWED = """
+import os, signal, time
+from harness.commands import signals
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+signals.end_politely()
+try:
+    Swallows()
+    time.sleep(60)
+except KeyboardInterrupt:
+    signals.taken()
+    print("taken")
+    time.sleep(1.5)
+    print("in peace")
+"""
+SLOW_TO_END = """
+import os, signal, time
+from harness.commands import signals
+signals.end_politely()
+try:
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    finally:
+        time.sleep(2.5)
+        print("ended")
+except KeyboardInterrupt:
+    print("taken")
+"""
+
+
+@pytest.mark.parametrize(("program", "said"), [(SWALLOWED, "taken\nin peace\n"), (SLOW_TO_END, "ended\ntaken\n")])
+def test_interruption_is_not_lost_and_comes_once(session_environment: dict[str, str], program: str, said: str) -> None:
+    """Where a destructor swallows it, it comes again; where something is being ended because of it, it does not."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=session_environment, timeout=50
+    )
+
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
 def test_nohup_is_respected(session_environment: dict[str, str], tmp_path: Path) -> None:
     """Who starts it so that it ignores a hang-up, has it ignored."""
     code = (

@@ -387,6 +387,6 @@ def test_formats_have_the_same_figures(write_run: Write, tmp_path: Path, capsys:
     assert (table[0]["ratio"], records[0]["ratio"]) == ("", None)
     assert records[1]["against"] == "jax eager"
     assert len(lines) == 4
-    assert {line.replace(r"\|", "").count("|") for line in lines} == {16}
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {17}
     assert "<" not in outputs["markdown"]
     assert "the machine drifts" in outputs["markdown"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -64,7 +65,7 @@ def plan_of(mutants: object, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_makes_the_same_plan(plan_of: Callable[[list[str]], Plan], command: str) -> None:
     """A plan as it is read from environment.json becomes a command, which becomes that plan."""
-    plan = Plan.from_dict(plan_of(shlex.split(command)).as_dict())
+    plan = Plan.from_dict(json.loads(json.dumps(plan_of(shlex.split(command)).as_dict())))
 
     found = command_of(plan)
 

@@ -201,13 +201,14 @@ def test_options_that_may_change_are_taken(
     cut_run: RunFolder, call: Call, made_up: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How long a launch may take is the plan's from now on; a variable of the user's is no option beside."""
+    before = Plan.from_dict(cut_run.read_environment()["plan"])
     monkeypatch.setenv("LENET_BENCH_DATA", "/somewhere")
 
     code, _, err = call("run", "--resume", str(cut_run.path), "--launch-timeout", "77")
 
     assert code == 0, err
     plan = Plan.from_dict(cut_run.read_environment()["plan"])
-    assert (plan.launch_timeout_s, plan.data_dir) == (77.0, None)
+    assert (plan.launch_timeout_s, plan.data_dir) == (77.0, before.data_dir)
 
 
 def test_anew_without_a_run_is_refused(call: Call, made_up: Any) -> None:

@@ -21,6 +21,7 @@ def test_a_real_run_has_a_history(finished_run: Path, tmp_path: Path, capsys: py
     shutil.copytree(finished_run, again.path)
     launches = again.read("launches")
     (again.path / "launches.csv").unlink()
+    again.write_environment(again.read_environment() | {"run": "again"})
     later = launches.assign(run="again", started_utc="2099-01-01T00:00:00+00:00")
     again.append(
         "launches",
