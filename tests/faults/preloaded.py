@@ -97,7 +97,8 @@ def _be(request: dict[str, Any]) -> None:
     code = 70
     try:
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.default_int_handler)
         for name, number in (("out", 1), ("err", 2)):
             opened = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(opened, number)

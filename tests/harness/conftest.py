@@ -175,8 +175,9 @@ def mutant_class(mutants: Path) -> Callable[[str], Any]:
 def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `python -m harness ...` in a group of its own, in an empty folder."""
     started: list[subprocess.Popen[str]] = []
-    # Shells let background jobs ignore Ctrl-C, and children inherit that; a handler, not being inherited, undoes it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Shells let background jobs ignore what keys send, and children inherit that; a handler, not being inherited,
+    # undoes it.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGQUIT)}
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         if arguments[:1] == ("run",) and not {"--verified", "--resume"} & set(arguments):
@@ -197,7 +198,8 @@ def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[C
         return process
 
     yield start
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     for process in started:
         process.kill()
         process.communicate()

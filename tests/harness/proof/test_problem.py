@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from backends.numpy.backend import Backend
 from harness.data.sources import Dataset
-from harness.proof import posing
+from harness.proof import posing, starts
 from harness.proof.kept import allow_for, pose
 from harness.proof.outcome_table import GROUPS
 from harness.proof.posing import LARGEST_LOSS, tie_distances
@@ -33,8 +31,7 @@ from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN, quantities
 
 LENET = get_network("lenet5")
 IDEAL = {name: np.array(value) for name, value in asynchrony.IDEAL.items()}
-UNSYNCHRONISED = ("unsynchronised_update",)
-WRONG = ("average_pool", *UNSYNCHRONISED)
+UNSYNCHRONISED = "unsynchronised_update"
 
 
 class Verified(NamedTuple):
@@ -48,7 +45,7 @@ class Verified(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def small_batches() -> Iterator[None]:
-    """A quarter of the images, so that posing a problem takes a second; the command line's tests take all."""
+    """A quarter of the images, so that posing a problem takes a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(posing, "BATCH", 16)
         yield
@@ -300,61 +297,46 @@ def test_another_order_of_summation_is_the_same_function(number: int) -> None:
         np.testing.assert_allclose(logits[1], logits[0], rtol=1e-12, atol=1e-14)
 
 
-@pytest.fixture(scope="module")
-def cli_verdicts(session_environment: dict[str, str], drawn_cache: Path, tmp_path_factory: Any) -> dict[str, Verified]:
-    """Exit code, output, errors and rows of two `verify`, of which the second finds the problem posed."""
-    command = [sys.executable, "-m", "harness", "verify", "--data-set", "drawn-digits", "--backend"]
+@pytest.fixture
+def verify(
+    call: Callable[..., tuple[int, str, str]], tiny_commands: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Verified]:
+    """Return a function that carries out `verify` of some backends, with fewer images."""
+    monkeypatch.setattr(posing, "BATCH", 8)
+    monkeypatch.setattr(starts, "STEPS", 20)
 
-    def verify(name: str) -> Verified:
-        results = tmp_path_factory.mktemp("verify")
-        done = subprocess.run(
-            [*command, name, "--results-dir", str(results)],
-            capture_output=True, text=True, env=session_environment, timeout=300,
-        )  # fmt: skip
-        rows = read_table(next(results.glob("*/verification.csv")), VERIFICATION)
-        return Verified(done.returncode, done.stdout, done.stderr, rows)
+    def verified(names: str) -> Verified:
+        code, out, err = call("verify", "--backend", names)
+        return Verified(code, out, err, read_table(next(tmp_path.glob("results/*/verification.csv")), VERIFICATION))
 
-    return {"right": verify("numpy"), "wrong": verify(",".join(WRONG))}
+    return verified
 
 
-def test_verify_command_passes_numpy(cli_verdicts: dict[str, Verified]) -> None:
+def test_verify_command_passes_numpy(verify: Callable[[str], Verified]) -> None:
     """`verify --backend numpy` ends with 0, a line of shares up to 1, and a row for every quantity."""
-    right = cli_verdicts["right"]
-    (line,) = (line for line in right.out.splitlines() if line.startswith("numpy"))
+    right = verify("numpy")
+    shares = re.search(rf"numpy eager((?: \d\.\d\d){{{len(GROUPS)}}}) all (\d+) passed", right.out)
 
-    assert right.code == 0
-    assert all(0 <= float(share) <= 1 for share in line.split()[2:])
-    assert len(line.split()) == 2 + len(GROUPS)
-    assert f"all {len(right.rows)} passed" in right.out
+    assert right.code == 0, right.err
+    assert shares, right.out
+    assert all(0 <= float(share) <= 1 for share in shares[1].split())
+    assert int(shares[2]) == len(right.rows)
     assert right.rows["passed"].all()
     assert set(LENET.parameter_shapes()) <= set(right.rows["quantity"].str.removesuffix(" after 100"))
 
 
-@pytest.mark.parametrize(
-    ("name", "first"),
-    [
-        ("average_pool", "output of pool1"),
-    ],
-)
-def test_verify_command_fails_mutants(cli_verdicts: dict[str, Verified], name: str, first: str) -> None:
-    """`verify` of a wrong backend ends with 1, says where it begins to be wrong, and has its rows."""
-    wrong = cli_verdicts["wrong"]
-    rows = wrong.rows[wrong.rows["backend"] == name]
+def test_verify_command_fails_mutants(verify: Callable[[str], Verified]) -> None:
+    """`verify` of wrong backends ends with 1, says where each begins to be wrong, and has its rows.
+
+    What has right numbers that come too late fails for its times alone.
+    """
+    wrong = verify(f"average_pool,{UNSYNCHRONISED}")
+    failed = wrong.rows[~wrong.rows["passed"]].groupby("backend")["quantity"].agg(list)
 
     assert wrong.code == 1
-    assert f"{name} eager: First difference: {first}, by " in wrong.out
-    assert rows.loc[~rows["passed"], "quantity"].iloc[0] == first
-    assert re.search(rf"Verification failed for .*\b{name}\b", wrong.err)
-    assert "Traceback" not in wrong.out + wrong.err
-
-
-@pytest.mark.parametrize("name", UNSYNCHRONISED)
-def test_verify_command_fails_unfinished_work(cli_verdicts: dict[str, Verified], name: str) -> None:
-    """`verify` of a backend whose numbers are right and come too late fails for its times alone."""
-    wrong = cli_verdicts["wrong"]
-    rows = wrong.rows[wrong.rows["backend"] == name]
-    failed = set(rows.loc[~rows["passed"], "quantity"])
-
-    assert asynchrony.TRAINING_LEFT in failed
-    assert failed <= set(asynchrony.IDEAL)
-    assert f"{name} eager: Usual causes: `synchronize` returns before the work is done." in wrong.out
+    assert re.search(rf"Verification failed for .*\baverage_pool\b.*\b{UNSYNCHRONISED}\b", wrong.err)
+    assert "average_pool eager: First difference: output of pool1, by " in wrong.out
+    assert failed["average_pool"][0] == "output of pool1"
+    assert asynchrony.TRAINING_LEFT in failed[UNSYNCHRONISED]
+    assert set(failed[UNSYNCHRONISED]) <= set(asynchrony.IDEAL)
+    assert f"{UNSYNCHRONISED} eager: Usual causes: `synchronize` returns before the work is done." in wrong.out
