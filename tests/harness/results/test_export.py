@@ -84,6 +84,7 @@ def test_plain_pandas_reads_the_csv(run: Path) -> None:
     plain = pd.read_csv(run / "launches.csv")
     ours = RunFolder(run).read("launches")
 
-    assert list(plain["train_images_per_s"]) == list(ours["train_images_per_s"])
+    # Ours are the very bits that were written; with its defaults, pandas 2 may be off by the last of them.
+    assert list(plain["train_images_per_s"]) == pytest.approx(list(ours["train_images_per_s"]), rel=1e-15)
     speeds = plain.groupby(["backend", "mode"])["train_images_per_s"].median()
     assert (speeds > 0).all()
