@@ -141,6 +141,18 @@ def try_lock(opened: int) -> bool:
     return True
 
 
+def is_named(opened: int, name: Path | str, *, folder: int | None = None) -> bool:
+    """Whether an open file is still the one of that name: somebody may have deleted it, or put another in its place.
+
+    Args:
+        folder: the descriptor of the folder that the name is in; None for a path.
+    """
+    try:
+        return os.path.samestat(os.fstat(opened), os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except OSError:
+        return False
+
+
 def _begin(path: Path) -> IO[bytes]:
     """A new file beside the one that is to be written, locked as long as it is open."""
     while True:

@@ -23,7 +23,7 @@ class _Interruption:
     """The handler of all of them.
 
     An exception that is raised in a destructor or in a callback of the interpreter's goes no further. So an alarm
-    raises it again until it is taken.
+    raises it again until it is taken, but not where it is on its way: there only somebody who insists does.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class _Interruption:
             self._until = now + PEACE_S
         self._due = True
         signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-        if not _on_its_way():
+        if not (again and _on_its_way()):
             raise KeyboardInterrupt
 
     def take(self) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import lzma
 import zlib
-from typing import BinaryIO, Protocol
+from collections.abc import Callable
+from typing import BinaryIO
 
 # `pigz` and `bgzip` write a stream for each block of at least 64 KiB: of 256 MiB, no more than these.
 MAX_STREAMS = 4096
@@ -26,64 +27,32 @@ class TooLarge(Exception):
     """The file is larger than it may be, or in more pieces; the message is the end of a sentence: `found ...`."""
 
 
-class _Engine(Protocol):
-    """One stream's decompressor."""
-
-    @property
-    def ended(self) -> bool: ...
-
-    @property
-    def rest(self) -> bytes:
-        """Bytes behind the end of the stream."""
-
-    def unpack(self, more: bytes, size: int) -> bytes:
-        """At most so many bytes, from what it has and `more`."""
-
-    @property
-    def hungry(self) -> bool:
-        """Whether it has used up what it was given."""
-
-
 class _Gzip:
+    """zlib's, with the interface that liblzma's has: what has not been used is kept."""
+
     def __init__(self) -> None:
         self._engine, self._left = zlib.decompressobj(_GZIP_WINDOW), b""
 
     @property
-    def ended(self) -> bool:
+    def eof(self) -> bool:
         return self._engine.eof
 
     @property
-    def rest(self) -> bytes:
+    def unused_data(self) -> bytes:
         return self._engine.unused_data
 
     @property
-    def hungry(self) -> bool:
+    def needs_input(self) -> bool:
         return not self._left
 
-    def unpack(self, more: bytes, size: int) -> bytes:
+    def decompress(self, more: bytes, size: int) -> bytes:
         found = self._engine.decompress(self._left + more, size)
         self._left = self._engine.unconsumed_tail
         return found
 
 
-class _Xz:
-    def __init__(self) -> None:
-        self._engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
-
-    @property
-    def ended(self) -> bool:
-        return self._engine.eof
-
-    @property
-    def rest(self) -> bytes:
-        return self._engine.unused_data
-
-    @property
-    def hungry(self) -> bool:
-        return self._engine.needs_input
-
-    def unpack(self, more: bytes, size: int) -> bytes:
-        return self._engine.decompress(more, size)
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
 
 
 class Content:
@@ -102,9 +71,11 @@ class Content:
         """
         self._file, self._most, self._read_in, self._streams = file, most, 0, 0
         start = self._more(len(_XZ))
-        self._make = _Gzip if start.startswith(_GZIP) else _Xz if start == _XZ else None
+        self._make: Callable[[], _Gzip | lzma.LZMADecompressor] | None = None
+        if start.startswith(_GZIP) or start == _XZ:
+            self._make = _xz if start == _XZ else _Gzip
         self._waiting = start
-        self._engine: _Engine | None = None
+        self._engine: _Gzip | lzma.LZMADecompressor | None = None
 
     def read(self, size: int) -> bytes:
         """So many bytes; fewer only where the content ends. Never takes more memory than twice that, and 1 MiB."""
@@ -121,20 +92,21 @@ class Content:
             return piece
         while self._begun():
             assert self._engine is not None
-            had = not self._engine.hungry
+            had = not self._engine.needs_input
             more = b"" if had else (self._taken() or self._more(_CHUNK))
-            piece = self._engine.unpack(more, size)
+            piece = self._engine.decompress(more, size)
             if piece:
                 return piece
-            if not (had or more or self._engine.ended):
+            if not (had or more or self._engine.eof):
                 raise EOFError
         return b""
 
     def _begun(self) -> bool:
         """Begin the next stream where the one before has ended; False where there is none."""
-        if self._engine is not None and not self._engine.ended:
+        assert self._make is not None
+        if self._engine is not None and not self._engine.eof:
             return True
-        rest = self._engine.rest if self._engine is not None else self._taken()
+        rest = self._engine.unused_data if self._engine is not None else self._taken()
         # Both forms may be padded with zeros.
         while not (rest := rest.lstrip(b"\0")):
             if not (rest := self._more(_CHUNK)):
@@ -142,7 +114,7 @@ class Content:
         self._streams += 1
         if self._streams > MAX_STREAMS:
             raise TooLarge(f"more than {MAX_STREAMS:,} streams one after the other")
-        self._engine, self._waiting = (_Gzip if self._make is _Gzip else _Xz)(), rest
+        self._engine, self._waiting = self._make(), rest
         return True
 
     def _taken(self) -> bytes:

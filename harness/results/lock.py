@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import InputError
+from harness.files import is_named
 
 NAME = ".lock"
 # What flock(2) says on file systems without locks.
@@ -76,18 +77,10 @@ class FolderLock:
                     ) from None
                 warning = f"{self._folder} cannot be locked ({error.strerror}): start no second run in it."
                 print(warning, file=sys.stderr)
-            if _is(opened, path):
+            if is_named(opened, path):
                 _sign(opened)
                 return opened
             os.close(opened)
-
-
-def _is(opened: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
-    try:
-        return os.path.samestat(os.fstat(opened), os.stat(path))
-    except OSError:
-        return False
 
 
 def _sign(opened: int) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from harness.files import is_named
+
 FOLDER_VARIABLE = "LENET_BENCH_LIVE_RUNS"
 # Not TMPDIR, which may be each user's own: runs of all users take the same CPUs.
 SHARED_FOLDER = Path("/tmp/lenet-bench-runs")
@@ -132,20 +134,12 @@ def _hold(place: int, content: bytes) -> tuple[str, int]:
         name = f"{_own()}{os.urandom(4).hex()}"
         file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=place)
         fcntl.flock(file, fcntl.LOCK_EX)
-        if _is(place, name, file):
+        if is_named(file, name, folder=place):
             os.fchmod(file, 0o644)
             os.write(file, content)
             return name, file
         # Somebody looked between these lines, could lock it, and took it for one that is left over.
         os.close(file)
-
-
-def _is(place: int, name: str, file: int) -> bool:
-    """Whether a name still is that of an open file."""
-    try:
-        return os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), os.fstat(file))
-    except OSError:
-        return False
 
 
 def _remove(place: int, name: str) -> None:
@@ -168,7 +162,7 @@ def _look(place: int, name: str) -> LiveRun | None:
             return None
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         # Nobody's any more. Another user's is left to him.
-        if found.st_uid == os.geteuid() and _is(place, name, file):
+        if found.st_uid == os.geteuid() and is_named(file, name, folder=place):
             _remove(place, name)
         return None
     except BlockingIOError:

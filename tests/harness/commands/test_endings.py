@@ -140,9 +140,36 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize(("program", "said"), [(SWALLOWED, "taken\nin peace\n"), (SLOW_TO_END, "ended\ntaken\n")])
+INSISTED = """
+import os, signal, threading, time
+from harness.commands import signals
+signals.PEACE_S = 0.5
+signals.end_politely()
+def insist():
+    time.sleep(1.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+try:
+    try:
+        threading.Thread(target=insist).start()
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        time.sleep(60)
+        print("ended")
+except KeyboardInterrupt:
+    print("taken")
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [(SWALLOWED, "taken\nin peace\n"), (SLOW_TO_END, "ended\ntaken\n"), (INSISTED, "taken\n")],
+    ids=["swallowed", "slow to end", "insisted"],
+)
 def test_interruption_is_not_lost_and_comes_once(session_environment: dict[str, str], program: str, said: str) -> None:
-    """Where a destructor swallows it, it comes again; where something is being ended because of it, it does not."""
+    """Where a destructor swallows it, it comes again; where something is being ended because of it, it does not.
+
+    Somebody who insists ends what does not end by itself.
+    """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=session_environment, timeout=50
     )
