@@ -142,8 +142,10 @@ def installed_at(interpreter: str) -> Installed:
     Raises:
         WorkerFailed: it cannot be asked.
     """
-    command = [interpreter, "-P", "-m", "harness.worker.packages"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    # As a file, and with nothing to import from but what is installed: a checkout on the path has an egg-info, often,
+    # which is no package of that environment. Workers have no checkout on theirs.
+    command = [interpreter, "-P", str(ROOT / "harness" / "worker" / "packages.py")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
         said = json.loads(answer.stdout)

@@ -1,6 +1,6 @@
 """What is installed in an environment, as `pip freeze` would list it, and its digest. Standard library only.
 
-`python -m harness.worker.packages` prints both, and the version of Python, of the environment that it runs in: JSON.
+Run as a file, it prints both, and the version of Python, of the environment that it runs in: JSON.
 """
 
 from __future__ import annotations

@@ -289,3 +289,19 @@ def test_interpreter_tells_what_is_installed() -> None:
 
     assert (found.sha256, found.packages) == packages_digest()
     assert found.python == platform.python_version()
+
+
+def test_a_checkout_is_nothing_that_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install -e` leaves an egg-info in the repository, which no worker sees: certificates and runs go on."""
+    for place in ("checkout", "path"):
+        information = tmp_path / place / f"of_{place}.egg-info"
+        information.mkdir(parents=True)
+        (information / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: of-{place}\nVersion: 1\n")
+    (tmp_path / "checkout" / "harness").symlink_to(Path(harness.__file__).parent, target_is_directory=True)
+    monkeypatch.setattr(interpreters, "ROOT", tmp_path / "checkout")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+
+    found = interpreters.installed_at(sys.executable)
+
+    assert not [line for line in found.packages if line.startswith("of-")]
+    assert found.packages

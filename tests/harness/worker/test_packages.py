@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.worker import packages
 from harness.worker.packages import packages_digest
 
 ROOT = Path(__file__).parents[3]
@@ -80,8 +81,8 @@ def test_records_that_cannot_be_read_are_those_of_a_package(site: Path, text: st
 
 
 def test_module_prints_what_a_worker_tells() -> None:
-    """`python -m harness.worker.packages` says the digest of the environment that it runs in."""
-    command = [sys.executable, "-P", "-m", "harness.worker.packages"]
+    """Run as a file, it says the digest of the environment that it runs in."""
+    command = [sys.executable, "-P", str(packages.__file__)]
 
     said = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
