@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,17 @@ def test_baseline_file_replaces_its_own_rows_only(tmp_path: Path) -> None:
     assert list(found["backend"]) == ["jax", "torch"]
     assert list(found["seeds"]) == [5, 9]
     assert list(found["test_accuracy_mean"]) == [0.98, 0.975]
+
+
+def test_baselines_written_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Whoever reads the file and writes it with rows added is alone meanwhile."""
+    names = [f"backend-{number}" for number in range(16)]
+
+    with ThreadPoolExecutor(8) as pool:
+        rows = [frame_of([ROW | {"backend": name}], BASELINE) for name in names]
+        list(pool.map(lambda new: baseline.write_baseline(tmp_path / "accuracy.csv", new), rows))
+
+    assert sorted(read_baseline(tmp_path / "accuracy.csv")["backend"]) == sorted(names)
 
 
 def test_empty_baseline_file_can_be_written_to(tmp_path: Path) -> None:
