@@ -9,6 +9,7 @@ from harness.doctor.causes import likely_cause
 from harness.report import facts, launch_figures, proof, reproduction, speed_figures, training_figures
 from harness.report.parts import Figure, Table
 from harness.report.reading import Report
+from harness.tables.run_tables import is_paired
 
 UNTIMED = "This run timed nothing, it only trained: `lenet-bench run` times."
 
@@ -80,6 +81,11 @@ def _speed(report: Report) -> Section:
         "launches with Student's 95 % interval. Ratios are paired by turn and round; their intervals are wider, so "
         "that all of them hold together with 95 % (Bonferroni)."
     ]
+    if len(report.summary) and not report.summary.apply(is_paired, axis=1).all():
+        texts.append(
+            "Entrants that share no round with the base are not paired with it: the machine may have changed between "
+            "their rounds. Measure both in one round."
+        )
     if len(report.summary) and (report.summary["verdict"] == "cannot tell").any():
         cause = likely_cause(report.timed)
         texts.append(f"Cannot tell everything. {cause[0].upper()}{cause[1:]}")

@@ -90,6 +90,20 @@ def test_page_says_what_held_launches_back(tmp_path: Path) -> None:
     assert "NOT ALONE" in words
 
 
+def test_page_says_which_ratios_are_not_paired(tmp_path: Path) -> None:
+    """Where a run went on anew, its old entrants and its new ones share no round."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=8)
+    assert "are not paired with it" not in render(folder).words
+    for table in ("launches", "blocks", "inference", "latency", "epochs"):
+        path = folder / f"{table}.csv"
+        if path.exists():
+            rows = pd.read_csv(path, dtype="string", keep_default_na=False)
+            first = rows["backend"] == rows["backend"].iloc[0]
+            write_table(path, rows[first == (rows["round"].astype(int) <= 4)])
+
+    assert "Entrants that share no round with the base are not paired with it" in render(folder).words
+
+
 def test_versions_have_their_own_interpreters(tmp_path: Path) -> None:
     """Two versions of one framework are two rows, each with the Python that ran it."""
     folder = write_run(tmp_path / "run", entrants=2, rounds=4)
