@@ -10,6 +10,8 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,13 +21,16 @@ IMPORTED = (".py", ".so", ".pyx", ".pxd")
 OURS = "lenet-bench"
 
 
-def packages_digest() -> tuple[str, list[str]]:
+def packages_digest(path: Sequence[str] | None = None) -> tuple[str, list[str]]:
     """Return SHA-256 of the sorted `name==version` lines of this environment, and the lines.
 
     A package that is installed as a checkout to be edited (pip install --editable) has the state of its files behind
     its version: `jax==0.10.2+files.3fa9c1d2e4b5`.
+
+    Args:
+        path: where to look; sys.path where it is not given.
     """
-    lines = sorted({_line(distribution) for distribution in _distributions()})
+    lines = sorted({_line(distribution) for distribution in _distributions(sys.path if path is None else path)})
     return hashlib.sha256("\n".join(lines).encode()).hexdigest(), lines
 
 
@@ -58,9 +63,9 @@ def _state(folder: Path) -> str:
     return running.hexdigest()[:12]
 
 
-def _distributions() -> list[importlib.metadata.Distribution]:
+def _distributions(path: Sequence[str]) -> list[importlib.metadata.Distribution]:
     # A broken, half removed package has no name.
-    return [distribution for distribution in importlib.metadata.distributions() if distribution.name]
+    return [found for found in importlib.metadata.distributions(path=list(path)) if found.name]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,6 +55,9 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         rate = peak.matmul_gflops(job.entrant.dtype)
         tell("result", peak_gflops=rate, peak_source=peak.describe())
         return
+    # Before anybody adds to it: setuptools, which torch.compile imports, has packages of its own within, and those are
+    # nothing that was installed.
+    path = tuple(sys.path)
     network = get_network(job.entrant.network)
     weights = _load(job.weights)
     # Formulas are proven on batches of the host's; the entrant's own feed has its trial.
@@ -66,7 +70,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         return
     if job.kind == "verify":
         _verify(job, backend, network, weights)
-        row["packages_sha256"] = packages_digest()[0]
+        row["packages_sha256"] = packages_digest(path)[0]
     if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
         return
@@ -81,7 +85,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     row |= _digests(job, backend, data, weights)
     if job.epochs:
         row |= epochs.train_epochs(job, backend, data, weights, tell)
-    row["packages_sha256"], packages = packages_digest()
+    row["packages_sha256"], packages = packages_digest(path)
     tell("result", **row, packages=packages)
 
 

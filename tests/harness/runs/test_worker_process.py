@@ -29,6 +29,7 @@ from harness.runs.worker_process import run_job
 from harness.spec.recipes import LENET5
 from harness.worker import __main__ as worker
 from harness.worker.job import INFERENCE_SIZES, Entrant, Job, label_of
+from harness.worker.packages import packages_digest
 
 LaunchOne = Callable[..., dict[str, Any]]
 
@@ -109,6 +110,13 @@ def test_good_launch_answers_and_ends(launch_one: LaunchOne) -> None:
     assert result["build_s"] > 0
     assert "event" not in result
     assert children() == []
+
+
+def test_packages_are_those_that_were_there_before_the_framework(launch_one: LaunchOne) -> None:
+    """What a framework adds to the path is nothing that was installed: all its modes have the same packages."""
+    result = launch_one("vendored")
+
+    assert result["packages"] == packages_digest()[1]
 
 
 @pytest.fixture

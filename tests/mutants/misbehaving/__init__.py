@@ -26,6 +26,7 @@ MODES = {
     "labels": "receives one wrong label",
     "threads": "says that it computes with two threads",
     "nan": "has a loss that is not a number",
+    "vendored": "has packages of its own within, and adds them to the path, as setuptools does",
     "modules": "prints which modules are loaded, and the path they came from",
 }
 DTYPES = ("float32",)

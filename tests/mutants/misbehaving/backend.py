@@ -70,6 +70,13 @@ def _exit() -> None:
     os._exit(7)
 
 
+def _vendored() -> None:
+    within = Path("vendor", "within-1.0.dist-info")
+    within.mkdir(parents=True, exist_ok=True)
+    (within / "METADATA").write_text("Metadata-Version: 2.1\nName: within\nVersion: 1.0\n")
+    sys.path.append(str(within.parent.absolute()))
+
+
 def _hang() -> None:
     print(f"pids {os.getpid()}", flush=True)
     time.sleep(AGES)
@@ -166,5 +173,6 @@ MISDEEDS = {
     "chatter": _chatter,
     "raise": _raise,
     "killed": _killed,
+    "vendored": _vendored,
     "modules": _modules,
 }
