@@ -159,7 +159,11 @@ CHEATS = {
     "logits-by-content": Attack("looks up logits of images that it has inferred on", ByContent, **_INFERENCE),
     "logits-in-put": Attack("infers when images are handed over", InPut, **_INFERENCE),
     "logits-in-put-until-trained": Attack(
-        "infers when images are handed over, and forgets that with the next step", InPutWhenIdle, **_INFERENCE
+        "infers when images are handed over, and forgets that with the next step",
+        InPutWhenIdle,
+        expected="passes",
+        reason="nothing is won: between handing over and asking lies a step, so all is inferred when it is asked for",
+        **_INFERENCE,
     ),
     "logits-of-loaded-weights": Attack("infers with the weights that were loaded", Stale, **_INFERENCE),
     "logits-of-first-image": Attack("infers on the first image of a batch", FirstForAll, **_INFERENCE),

@@ -80,7 +80,8 @@ class InProcess(Put):
 
     def _connect(self) -> Connection:
         if self.connection is None:
-            address = os.path.join(tempfile.mkdtemp(), "socket")
+            # A socket has a name of 107 bytes at most, and folders for temporary files may lie deep.
+            address = os.path.relpath(os.path.join(tempfile.mkdtemp(), "socket"))
             with Listener(address, "AF_UNIX") as listener:
                 command = [sys.executable, "-P", "-c", SERVE, address]
                 environment = os.environ | {"ATTACKED": type(self.right).__module__}
