@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from harness.analysis.simultaneous import intervals_together
 from harness.analysis.statistics import (
     LEVEL,
     Interval,
@@ -67,11 +71,37 @@ def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparis
     several = launches["run"].nunique() > 1
     labels = [label_of(group, with_run=several) for group, _ in speeds]
     place = find(base, labels) if base else 0
-    level = family_level(pairs(len(speeds), base_chosen=not base))
-    found = []
-    for number, (group, speed) in enumerate(speeds):
-        ratio = None if number == place else ratio_of(group, speeds[place][0], level=level)
-        found.append(Comparison(labels[number], group, speed, ratio, verdict(ratio) if ratio else ""))
+    ratios = _ratios([group for group, _ in speeds], place, base_chosen=not base)
+    return [
+        Comparison(label, group, speed, ratio, verdict(ratio) if ratio else "")
+        for label, (group, speed), ratio in zip(labels, speeds, ratios, strict=True)
+    ]
+
+
+def _ratios(groups: Sequence[pd.DataFrame], place: int, *, base_chosen: bool) -> list[Interval | None]:
+    """Of each entrant to the base, which has none; all hold together.
+
+    Where all share two rounds or more their launches tell of each other's spread; else Bonferroni's inequality.
+    """
+    others = [number for number in range(len(groups)) if number != place]
+    logs = _paired_logs(groups, place) if len(groups) > 2 else {}
+    if logs and min(map(len, logs.values())) > 1:
+        found = intervals_together(logs, [(number, place) for number in others], base_chosen=base_chosen)
+    else:
+        level = family_level(pairs(len(groups), base_chosen=base_chosen))
+        found = [ratio_of(groups[number], groups[place], level=level) for number in others]
+    by_number = dict(zip(others, found, strict=True))
+    return [by_number.get(number) for number in range(len(groups))]
+
+
+def _paired_logs(groups: Sequence[pd.DataFrame], place: int) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """The logarithms of the rounds' ratios of any two, the base second; empty where two of them share no round."""
+    found = {}
+    for one, other in itertools.combinations(range(len(groups)), 2):
+        pair = (other, one) if one == place else (one, other)
+        if not are_paired(groups[one], groups[other]):
+            return {}
+        found[pair] = np.log(round_ratios(groups[pair[0]], groups[pair[1]]))
     return found
 
 

@@ -79,7 +79,7 @@ def _speed(report: Report) -> Section:
     texts = [
         "A launch is a fresh process, and counts as one value: the median of its blocks. Speeds are geometric means of "
         "launches with Student's 95 % interval. Ratios are paired by turn and round; their intervals are wider, so "
-        "that all of them hold together with 95 % (Bonferroni)."
+        "that all of them hold together with 95 %."
     ]
     if len(report.summary) and not report.summary.apply(is_paired, axis=1).all():
         texts.append(

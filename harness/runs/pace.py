@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from harness.analysis.comparison import Comparison
-from harness.analysis.statistics import GUARD_ROUNDS, precise_enough, width
+from harness.analysis.statistics import guard, precise_enough, width
 from harness.runs.plan import Plan
 
 
@@ -102,7 +102,7 @@ class Pace:
     def _rounds_until_precise(self) -> int:
         """How many rounds there will be in all, if widths go with one over the root of their number."""
         for number in range(max(self.rounds, 1), self.plan.most_rounds):
-            width = self.widest * math.sqrt(self.rounds / number) * (1 + (GUARD_ROUNDS / number) ** 4)
+            width = self.widest * math.sqrt(self.rounds / number) * guard(number, len(self.found) - 1)
             if width <= self.plan.precision:
                 return number
         return self.plan.most_rounds

@@ -233,7 +233,7 @@ def _title(what: str, summary: pd.DataFrame) -> str:
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
     console.print("Intervals are 95 %, of launches; ratios are paired by turn and round.")
     if len(summary) > 2:
-        console.print("Those of the ratios are wider, so that all hold together with 95 % (Bonferroni).")
+        console.print("Intervals of ratios are wider: all of them hold together with 95 %.")
     if (summary["launches"] < LEAST_ROUNDS).any():
         console.print(f"Under {LEAST_ROUNDS} rounds the verdict is always 'cannot tell'.")
     if not summary.apply(is_paired, axis=1).all():
