@@ -1,0 +1,134 @@
+"""Record real blocks: launches of frameworks and of their twins, which take turns as the entrants of a run do."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+from benchmarks.overhead import prepare
+from harness.errors import WorkerFailed
+from harness.runs.asked_controls import asked_controls
+from harness.runs.display import Display
+from harness.runs.entrants import make_entrants
+from harness.runs.interpreters import find
+from harness.runs.scratch import scratch_folder
+from harness.runs.worker_process import WorkerProcess
+from harness.spec.recipes import LENET5
+from harness.worker.job import Entrant, Job
+
+# Of a turn: three blocks of PyTorch, one and a half of Paddle.
+TURN_S = 0.3
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is to be recorded.
+
+    Attributes:
+        backends: names; one that is there twice has a twin.
+        turns: of a launch.
+        minutes: no round is begun after so many.
+    """
+
+    backends: Sequence[str]
+    turns: int
+    minutes: float
+
+
+def record(what: Recording, out: Path) -> None:
+    """Record rounds until the time is over, and write them after each.
+
+    Raises:
+        WorkerFailed: a launch failed.
+    """
+    entrants = _entrants(what.backends)
+    pythons = {entrant.backend: find(entrant.backend).path for entrant in entrants}
+    rows: list[Row] = []
+    end, number = time.monotonic() + 60 * what.minutes, 0
+    with Display() as display, scratch_folder() as scratch:
+        prepare(scratch, entrants[0])
+        display.start(len(entrants))
+        while time.monotonic() < end:
+            number += 1
+            display.round_started(number)
+            rows += _round(number, entrants, what.turns, pythons, scratch, display.launch_started)
+            pd.DataFrame(rows).to_csv(out, index=False)
+
+
+def _entrants(backends: Sequence[str]) -> list[Entrant]:
+    made = {
+        each.backend: each
+        for each in make_entrants(list(dict.fromkeys(backends)), network="lenet5", device="cpu", dtype="float32")
+    }
+    seen: dict[str, int] = {}
+    found = []
+    for name in backends:
+        seen[name] = number = seen.get(name, 0) + 1
+        found.append(replace(made[name], variant=f"twin{number}" if number > 1 else ""))
+    return found
+
+
+def _round(
+    number: int,
+    entrants: Sequence[Entrant],
+    turns: int,
+    pythons: dict[str, str],
+    scratch: Path,
+    started: Callable[[str], None],
+) -> list[Row]:
+    """Start every entrant in random order, let them take turns, return a row for each turn."""
+    order = random.Random(number)
+    seen: dict[str, list[Row]] = {}
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        workers = {}
+        for place, entrant in enumerate(order.sample(list(entrants), len(entrants))):
+            started(entrant.label)
+            folder = scratch / f"{number}-{place}"
+            job = Job(
+                kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(scratch),
+                weights=str(scratch / "weights.npz"), asked=asked_controls(entrant, folder), steady_s=turns * TURN_S,
+                turns=turns, inference_sizes=(),
+            )  # fmt: skip
+            worker = WorkerProcess(job, interpreter=pythons[entrant.backend], folder=folder, timeout_s=600)
+            stack.callback(worker.close)
+            worker.ready(lambda message: None)
+            workers[entrant.label] = worker
+        for turn in range(1, turns + 1):
+            for label in order.sample(list(workers), len(workers)):
+                seen.setdefault(label, []).append(_turn(workers[label], turn))
+        for label, worker in workers.items():
+            result = worker.result(lambda message: None)
+            if len(result["blocks"]["steady"]) != turns:
+                raise WorkerFailed(f"{label} timed {len(result['blocks']['steady'])} turns, not {turns}.")
+            for row, blocks in zip(seen[label], result["blocks"]["steady"]):
+                us = " ".join(f"{second / result['block_steps'] * 1e6:.1f}" for second in blocks)
+                identity = {"round": number, "entrant": label, "block_steps": result["block_steps"]}
+                rows.append(identity | row | {"step_us": us})
+    return rows
+
+
+def _turn(worker: WorkerProcess, turn: int) -> Row:
+    """Let a worker have a turn; what was seen of the CPUs meanwhile, in CPUs."""
+    busy, start = _busy(), time.monotonic()
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    worker.turn(lambda message: None)
+    seconds = time.monotonic() - start
+    own, _ = worker.shares[-1]
+    return {"turn": turn, "at": at, "busy": round((_busy() - busy) / seconds, 3), "own": round(own or 0.0, 4)}
+
+
+def _busy() -> float:
+    """Seconds that all CPUs together were at work so far."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
