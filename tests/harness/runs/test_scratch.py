@@ -67,9 +67,9 @@ def test_whoever_is_killed_beside_its_work_is_swept_too(
     }[moment]
     # Which opens a file to try a place.
     tempfile.gettempdir()
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(where, kill)
-        with scratch_folder() as folder:
+        with pytest.raises(Killed), scratch_folder() as folder:
             (folder / "big.npy").touch()
     assert len(list(place.iterdir())) == 1
 
