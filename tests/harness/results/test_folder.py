@@ -130,6 +130,29 @@ def test_line_breaks_of_other_systems_survive_appending(tmp_path: Path, text: st
     assert_same(frame_of(rows, LAUNCHES), rows_on_disk(folder, "launches"))
 
 
+def test_file_is_read_once_and_again_when_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks at its launches a dozen times a round; what one reader does with its rows is nothing to the next."""
+    folder = RunFolder(tmp_path)
+    folder.append("epochs", [measured_row(EPOCHS, 1)])
+    read: list[Path] = []
+
+    def reading(path: Path, *arguments: Any) -> pd.DataFrame:
+        read.append(path)
+        return read_table(path, *arguments)
+
+    monkeypatch.setattr("harness.results.folder.read_table", reading)
+    rows = folder.read("epochs")
+    rows["seed"] = 99
+    assert list(folder.read("epochs")["seed"]) == [2]
+    assert len(read) == 1
+
+    folder.append("epochs", [measured_row(EPOCHS, 2)])
+    assert list(folder.read("epochs")["seed"]) == [2, 3]
+    path = tmp_path / "epochs.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert list(folder.read("epochs")["seed"]) == [2]
+
+
 def test_appending_reads_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is added without parsing those that are there: a run may have hundreds of thousands of blocks."""
     folder = RunFolder.create(tmp_path, "run")
