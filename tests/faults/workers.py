@@ -143,5 +143,8 @@ def _child_of_the_killed(site: Site, place: Place, random: Random) -> int:
     run.send(signal.SIGKILL)
     run.wait(LIMIT_S)
     # Nobody is left who could end it, until the next start.
-    place.finish(place.start("run", "-b", "numpy", "--rounds", "1", "--epochs", "0", *TIMED), what="the next run")
+    place.finish(
+        place.start("run", "-b", "numpy", "--batch-size", "1", "--rounds", "1", "--epochs", "0", *TIMED),
+        what="the next run",
+    )
     return 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.analysis.timeline import read_runs
 from harness.report.reading import read_report
 from harness.results.folder import RunFolder, write_table
 from tests.harness.synthetic_run import write_run
@@ -30,7 +31,7 @@ def whole_but_last(rows: pd.DataFrame) -> pd.Series:
 
 
 def test_half_round_counts_nowhere(tmp_path: Path, call: Call) -> None:
-    """Not in rows, epochs, tables, report: all of them are as if the round had not been begun."""
+    """Not in rows, epochs, tables, report, history: all of them are as if the round had not been begun."""
     folder = cut_off(tmp_path / "cut" / "run", rounds=6, keep=whole_but_last)
     without = cut_off(tmp_path / "without" / "run", rounds=6, keep=lambda rows: rows["round"] < 6)
 
@@ -42,6 +43,7 @@ def test_half_round_counts_nowhere(tmp_path: Path, call: Call) -> None:
     assert shown[0] == shown[1]
     report = read_report(folder.path)
     assert (report.rounds, report.uncounted, report.halved) == (5, 2, False)
+    assert len(read_runs([folder.path])[0][0].launches) == 15
     assert "No round of" not in call("compare", str(folder.path))[1]
 
 
