@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import InputError
-from harness.files import sync_folder, write_text_atomically
+from harness.files import PARTIAL, sync_folder, write_text_atomically
 from harness.results import lock
 from harness.results.counted import counting, entrants_of, of_launches, whole
 from harness.results.csv_reading import read_table as read_table  # also to be had from here
@@ -222,8 +222,8 @@ class RunFolder:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether nothing was ever written there; what a lock left counts as nothing."""
-    return {file.name for file in path.iterdir()} <= {lock.NAME}
+    """Whether nothing was ever written there; a lock, and what a killed writer has left, count as nothing."""
+    return {file.name for file in path.iterdir() if file.suffix != PARTIAL} <= {lock.NAME}
 
 
 def _taken(path: Path) -> InputError:

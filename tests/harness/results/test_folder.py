@@ -284,6 +284,16 @@ def test_folder_with_results_is_not_used_again(tmp_path: Path) -> None:
         RunFolder.create(tmp_path, "run")
 
 
+def test_name_of_a_run_that_was_killed_in_its_first_write_is_free(tmp_path: Path) -> None:
+    """What it left is no result: the next run of that name has the folder, and nothing stays in it."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".environment.json.abcdefgh.partial").write_text('{"half')
+
+    with RunFolder.begin(tmp_path, "run") as folder:
+        folder.write_environment({})
+    assert sorted(file.name for file in folder.path.iterdir() if file.name != lock.NAME) == ["environment.json"]
+
+
 def test_names_that_are_taken_are_numbered(tmp_path: Path) -> None:
     """Runs that begin in the same second have folders of their own, also where the first is still empty."""
     (tmp_path / "run-3").touch()
