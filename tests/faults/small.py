@@ -21,7 +21,7 @@ from harness.worker.batches import PARTS
 from harness.worker.job import Job
 
 SMALL, CLOCK = "LENET_FAULTS_SMALL", "LENET_FAULTS_CLOCK"
-TRAIN, TEST, TURNS = 32, 20, 2
+TRAIN, TEST, TURNS = 32, 20, 5
 
 
 def draw(path: Path) -> None:
