@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 # Behind one of these a spreadsheet computes (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 # Control and format characters, among them terminals' escapes and what turns the direction of text round; halves of
 # surrogate pairs; line ends that only some take for one.

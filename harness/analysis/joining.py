@@ -38,6 +38,7 @@ class Runs:
 
     Attributes:
         unended: runs that are still being written, or were killed.
+        halved: runs of which no round is whole, so that rows of a cut one are in `timed`.
         machines: what environment.json says of each machine, by its digest.
     """
 
@@ -45,6 +46,7 @@ class Runs:
     epochs: pd.DataFrame
     inference: pd.DataFrame
     unended: tuple[str, ...] = ()
+    halved: tuple[str, ...] = ()
     machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, launches: pd.DataFrame) -> Runs:
@@ -53,8 +55,9 @@ class Runs:
         epochs, inference = (
             table[[place in places for place in _places(table)]] for table in (self.epochs, self.inference)
         )
-        unended = tuple(name for name in self.unended if name in set(launches["run"]))
-        return Runs(launches, epochs, inference, unended, self.machines)
+        there = set(launches["run"])
+        unended, halved = (tuple(name for name in names if name in there) for names in (self.unended, self.halved))
+        return Runs(launches, epochs, inference, unended, halved, self.machines)
 
 
 def _places(rows: pd.DataFrame) -> list[tuple[object, ...]]:
@@ -85,7 +88,7 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
     for folder in folders:
         if not (folder / "launches.csv").exists():
             raise InputError(f"{folder} is not a run: it has no launches.csv. Give folders under results/.")
-    launches = [RunFolder(folder).read("launches") for folder in folders]
+    launches = [RunFolder(folder).read_counted("launches") for folder in folders]
     names = [name for frame in launches for name in frame["run"].unique()]
     if len(set(names)) < len(names):
         raise InputError(f"Two of the runs have the same name ({', '.join(names)}): give each run once.")
@@ -104,12 +107,17 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
         for folder, frame, count in zip(folders, launches, counts)
         if len(frame) and not RunFolder(folder).has_ended(count)
     ]
+    halved = [
+        str(frame["run"].iloc[0])
+        for folder, frame in zip(folders, launches)
+        if len(frame) and not RunFolder(folder).has_whole_round()
+    ]
     machines = {
         str(digest): recorded(RunFolder(folder))
         for folder, frame in zip(folders, launches)
         for digest in frame["machine_sha256"].dropna().unique()
     }
-    return Runs(timed, epochs, inference, tuple(unended), machines), good
+    return Runs(timed, epochs, inference, tuple(unended), tuple(halved), machines), good
 
 
 def check_comparable(launches: pd.DataFrame, machines: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> None:

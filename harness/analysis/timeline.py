@@ -118,7 +118,7 @@ def read_runs(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
 def _read(folder: Path) -> Record:
     run = RunFolder(folder)
     launches = run.read("launches")
-    good = succeeded(launches)
+    good = succeeded(run.counted_of(launches))
     if good.empty:
         raise InputError(
             f"{folder} has {len(launches)} launches and none that succeeded. Go on with --resume {folder}."

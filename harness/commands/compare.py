@@ -81,9 +81,16 @@ def show(runs: joining.Runs, *, base: str, format_: str) -> None:
         run_tables.show_summary(
             console, summary, inference_sweep(summary, runs.timed, runs.inference), conditions=conditions(runs.timed)
         )
+        for name in runs.halved:
+            show_halved(console, name)
         if (summary["verdict"] == "cannot tell").any():
             show_cause(console, runs.timed)
     show_accuracy(console, runs.epochs)
+
+
+def show_halved(console: Console, name: str) -> None:
+    """Print, under the table, what a run without a whole round is worth."""
+    console.print(f"No round of {name} is whole: these are the launches of one that was cut off.", soft_wrap=True)
 
 
 def show_cause(console: Console, timed: pd.DataFrame) -> None:

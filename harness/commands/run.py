@@ -15,7 +15,7 @@ from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
 from harness.commands import signals
-from harness.commands.compare import show_accuracy, show_cause
+from harness.commands.compare import show_accuracy, show_cause, show_halved
 from harness.commands.options import (
     Backends,
     Base,
@@ -326,6 +326,8 @@ def _show(console: Console, work: Rounds) -> None:
         sweep = inference_sweep(summary, launches, folder.read_counted("inference"))
         timed = launches[launches["train_images_per_s"].notna()]
         run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
+        if not folder.has_whole_round():
+            show_halved(console, folder.name)
     grown = scaling(launches)
     if len(grown):
         folder.write_scaling(grown)

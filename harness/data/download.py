@@ -205,24 +205,43 @@ def _fetch(url: str, part: Path, name: str) -> tuple[str, bool] | None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+        bufsize=0,  # it is read while it comes in
         start_new_session=True,  # Ctrl-C is for us; we end it
     ) as child, contextlib.closing(_Bar(name)) as bar:  # fmt: skip
+        said = _Said(child)
         try:
-            slow = _watch(child, part, bar)
+            slow = _watch(child, part, bar, said)
         finally:
             child.kill()
         if slow:
             return slow, False
-        assert child.stdout is not None
-        said = child.stdout.read()
-    try:
-        failure = json.loads(said)
-    except ValueError:
+        lines = said.lines()
+    if not lines or isinstance(lines[-1], dict):
         return f"the download's own process ended with the code {child.returncode}", False
+    failure = lines[-1]
     return (str(failure[0]), bool(failure[1])) if failure else None
 
 
-def _watch(child: subprocess.Popen[bytes], part: Path, bar: _Bar) -> str:
+class _Said:
+    """What a download's process has said so far."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout is not None
+        self._pipe, self._said = child.stdout, b""
+        os.set_blocking(self._pipe.fileno(), False)
+
+    def lines(self) -> list[Any]:
+        """The whole lines of it."""
+        while chunk := self._pipe.read(65536):
+            self._said += chunk
+        return [json.loads(line) for line in self._said.splitlines(keepends=True) if line.endswith(b"\n")]
+
+    def size(self) -> int | None:
+        """Bytes that the mirror says there are; None where it does not say, or not yet."""
+        return next((each["size"] for each in self.lines() if isinstance(each, dict)), None)
+
+
+def _watch(child: subprocess.Popen[bytes], part: Path, bar: _Bar, said: _Said) -> str:
     """Wait until a download ends; return why it is not waited for any longer, or nothing."""
     started = window = time.monotonic()
     before = 0
@@ -231,7 +250,7 @@ def _watch(child: subprocess.Popen[bytes], part: Path, bar: _Bar) -> str:
             child.wait(timeout=_LOOK)
             return ""
         now, size = time.monotonic(), part.stat().st_size
-        bar.show(size)
+        bar.show(size, of=said.size())
         if now - started > _DEADLINE:
             return f"not done after {_DEADLINE:.0f} s ({size:,} bytes)"
         if now - window > _WINDOW:
@@ -247,12 +266,18 @@ class _Bar:
         self._name, self._started = name, time.monotonic()
         self._bar: Any = None
 
-    def show(self, size: int) -> None:
-        """Draw the bar, if it is time for one."""
+    def show(self, size: int, *, of: int | None) -> None:
+        """Draw the bar, if it is time for one.
+
+        Args:
+            of: all bytes, where that is known.
+        """
         slow = time.monotonic() - self._started > _PROGRESS_AFTER
         if slow and self._bar is None and sys.stderr.isatty():
             self._start()
         if self._bar is not None:
+            # A mirror that packs what it sends has said how long that is, and more comes out of it.
+            self._bar.tasks[0].total = of if of and size <= of else None
             self._bar.update(self._task, completed=size)
 
     def _start(self) -> None:

@@ -4,7 +4,8 @@ A process of its own, because nothing else can be ended at any moment. The time 
 not for all of them together: a mirror that sends a byte of its headers every five seconds keeps `requests.get` busy for
 ever, and so do a name that is looked up and a handshake. Whoever starts this sees how the file grows, and ends it.
 
-Prints what went wrong as JSON: a line, and whether trying again may help; `null` where nothing did.
+Prints lines of JSON: first `{"size": ...}`, the bytes that the mirror says there are, where it says so; last what went
+wrong, a line of text and whether trying again may help, or `null` where nothing did.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def fetch(address: str, path: Path, *, most: int) -> tuple[str, bool] | None:
     import pooch  # type: ignore[import-untyped]
     import requests
 
-    downloader = pooch.HTTPDownloader(progressbar=False, chunk_size=_CHUNK, timeout=(ANSWER, STALL))
+    downloader = pooch.HTTPDownloader(progressbar=_Size(), chunk_size=_CHUNK, timeout=(ANSWER, STALL))
     try:
         with path.open("wb") as file:
             downloader(address, _Sink(file, most), None)
@@ -44,6 +45,30 @@ def fetch(address: str, path: Path, *, most: int) -> tuple[str, bool] | None:
         again = isinstance(error, requests.RequestException)
         return one_line(error), again and not isinstance(error, requests.ConnectTimeout)
     return None
+
+
+class _Size:
+    """What pooch takes for a progress bar: it is told the size, and tells whoever started this."""
+
+    @property
+    def total(self) -> int:
+        """Bytes that there are; 0 where the mirror does not say."""
+        return self._total
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._total = total
+        if total > 0:
+            print(json.dumps({"size": total}), flush=True)
+
+    def update(self, size: int) -> None:
+        """Whoever started this sees how the file grows."""
+
+    def reset(self) -> None:
+        """Nothing is drawn here."""
+
+    def close(self) -> None:
+        """Nothing is drawn here."""
 
 
 class _Sink:

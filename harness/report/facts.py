@@ -170,7 +170,9 @@ def settings(report: Report) -> Table:
     }
     rows |= {"rounds": report.rounds, "launches": len(report.launches)}
     if report.uncounted:
-        rows["launches that do not count"] = f"{report.uncounted}, of rounds that were cut off and done again"
+        rows["launches that do not count"] = f"{report.uncounted}, of rounds that were cut off"
+    if report.halved:
+        rows["whole rounds"] = "none: these launches are of a round that was cut off"
     rows["lenet-bench"] = report.environment.get("lenet_bench")
     if plan:
         rows |= {"epochs": plan.epochs, "seeds": plan.seeds, "steady training, s": plan.steady_s,

@@ -15,7 +15,7 @@ from harness.analysis.summary import inference_sweep, summarise
 from harness.analysis.target import LAUNCH
 from harness.errors import InputError
 from harness.report.marks import Mark, marks_of
-from harness.results.counted import counting, succeeded
+from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
 from harness.runs.privacy import hide, hide_all
@@ -49,7 +49,8 @@ class Report:
         entrants: fastest first; those that were only trained, or failed, behind.
         plan: None where environment.json holds none.
         launches: every row of launches.csv that counts, as `timed` and `epochs` with a column `entrant`, the number.
-        uncounted: launches that do not count, because their round was cut off and done again.
+        uncounted: launches that do not count, because their round was cut off.
+        halved: whether no round is whole, so that those of one that was cut off are shown.
         timed: launches that succeeded and were timed.
         epochs: of launches that succeeded; with `seconds`, of training, from the first epoch's start.
         summary: as `harness.analysis.summary.summarise`; empty where nothing was timed.
@@ -67,6 +68,7 @@ class Report:
     plan: Plan | None
     launches: pd.DataFrame
     uncounted: int
+    halved: bool
     timed: pd.DataFrame
     epochs: pd.DataFrame
     latency: pd.DataFrame
@@ -98,7 +100,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
     folder = RunFolder(path)
     environment, tables = hide_all(folder.read_environment(), but=("plan", "packages")), _tables(folder)
     plan = _plan(environment)
-    launches = counting(tables["launches"])
+    launches = folder.counted_of(tables["launches"])
     # Older versions wrote paths as they were.
     launches["error"] = launches["error"].map(hide, na_action="ignore").astype("string")
     good = succeeded(launches)
@@ -122,6 +124,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
         plan=plan,
         launches=launches,
         uncounted=len(tables["launches"]) - len(launches),
+        halved=not folder.has_whole_round(),
         timed=timed,
         epochs=epochs.assign(seconds=epochs.groupby(LAUNCH)["train_s"].cumsum()),
         latency=latency.pivot_table("latency_ms", "entrant", "percentile", "median"),

@@ -1,8 +1,14 @@
-"""Which rows count: not those of rounds that were cut off and done again."""
+"""Which rows count: those of whole rounds, not those of rounds that were cut off, done again or not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pandas as pd
+
+from harness.results.schema import ENTRANT
+from harness.worker.job import label_of
 
 
 def counting(launches: pd.DataFrame) -> pd.DataFrame:
@@ -21,3 +27,62 @@ def of_launches(rows: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
     places = set(zip(launches["run"], launches["round"], launches["position"]))
     belongs = [place in places for place in zip(rows["run"], rows["round"], rows["position"])]
     return rows[pd.array(belongs, dtype="boolean").to_numpy(bool)]
+
+
+def with_labels(launches: pd.DataFrame) -> pd.DataFrame:
+    """Rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`."""
+    names = list(ENTRANT)
+    cells = [dict(zip(names, values)) for values in launches[names].itertuples(index=False, name=None)]
+    labels = pd.Series([label_of(each) for each in cells], index=launches.index, dtype="string")
+    return launches.assign(label=labels, plan_round=launches["plan_round"].fillna(launches["round"]))
+
+
+def cut_rounds(launches: pd.DataFrame, entrants: frozenset[str]) -> list[int]:
+    """Numbers of the rounds that were cut off: an entrant has no row in them, though it had not left the run.
+
+    Args:
+        launches: of one plan's entrants, that count; as `with_labels`.
+        entrants: the labels of all of the plan's.
+    """
+    gone: set[str] = set()
+    cut = []
+    for _, of_plan in launches.groupby("plan_round", sort=True):
+        for number, rows in of_plan.groupby("round", sort=True):
+            failed = set(rows["label"][rows["status"] == "failed"])
+            if entrants - gone - failed <= set(rows["label"]):
+                gone |= failed
+            else:
+                cut.append(int(str(number)))
+    return cut
+
+
+def whole(launches: pd.DataFrame, plans: Iterable[frozenset[str]]) -> tuple[pd.DataFrame, bool]:
+    """Of rows that count, those of whole rounds; all of them where no round is whole.
+
+    A kill leaves the rows of a round that it cut as they were, and only a resume can mark them: whoever reads them
+    before that must see for himself.
+
+    Args:
+        plans: the labels of the entrants of each plan that the run was carried out by.
+
+    Returns:
+        these rows, and whether a round is whole.
+    """
+    rows = with_labels(launches)
+    cut: set[int] = set()
+    for entrants in plans:
+        cut.update(cut_rounds(rows[rows["label"].isin(entrants).to_numpy(bool)], entrants))
+    left = launches[~launches["round"].isin(cut).to_numpy(bool)]
+    return (left, True) if len(left) or launches.empty else (launches, False)
+
+
+def entrants_of(environment: Mapping[str, Any]) -> list[frozenset[str]]:
+    """The labels of the entrants of each plan in environment.json; without those that nobody can read."""
+    parts = [environment, *(environment.get("earlier") or [])]
+    plans = [part.get("plan") for part in parts if isinstance(part, dict)]
+    found = [plan.get("entrants") for plan in plans if isinstance(plan, dict)]
+    return [
+        frozenset(label_of({name: each.get(name) for name in ENTRANT}) for each in entrants if isinstance(each, dict))
+        for entrants in found
+        if isinstance(entrants, list)
+    ]

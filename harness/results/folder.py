@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import InputError
-from harness.files import sync_folder, write_text_atomically
+from harness.files import PARTIAL, sync_folder, write_text_atomically
 from harness.results import lock
-from harness.results.counted import counting, of_launches
+from harness.results.counted import counting, entrants_of, of_launches, whole
 from harness.results.csv_reading import read_table as read_table  # also to be had from here
 from harness.results.environment import read_environment
 from harness.results.lock import FolderLock
@@ -50,6 +50,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FolderLock(path)
+        # Table -> which file it was read from, and its rows: a run looks at its launches a dozen times a round.
+        self._read: dict[str, tuple[tuple[int, int, int], pd.DataFrame]] = {}
 
     @cached_property
     def name(self) -> str:
@@ -147,8 +149,23 @@ class RunFolder:
         Args:
             table: launches, or one of OF_LAUNCHES.
         """
-        launches = counting(self.read("launches"))
+        launches = self.counted_of(self.read("launches"))
         return launches if table == "launches" else of_launches(self.read(table), launches)
+
+    def counted_of(self, launches: pd.DataFrame) -> pd.DataFrame:
+        """Of rows of launches.csv those that count: of whole rounds, or all where none is (`results.counted`)."""
+        return whole(counting(launches), self._plans())[0]
+
+    def has_whole_round(self) -> bool:
+        """Whether a round is whole, of the launches that there are; so that there is something to compare."""
+        return whole(counting(self.read("launches")), self._plans())[1]
+
+    def _plans(self) -> list[frozenset[str]]:
+        try:
+            return entrants_of(self.read_environment())
+        except InputError:
+            # Who has rows alone, handed on without the rest, has them all.
+            return []
 
     def forget_summary(self) -> None:
         """Delete summary.csv: a run that goes on has not ended (`has_ended`)."""
@@ -171,9 +188,14 @@ class RunFolder:
         path = self.path / f"{table}.csv"
         if not path.exists():
             return frame_of([], TABLES[table])
-        frame = read_table(path, TABLES[table])
-        check_rows(frame, table, TABLES[table], path)
-        return frame
+        found = path.stat()
+        # A file that is written anew is another file (`write_text_atomically`); people's editors write over it.
+        state = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._read.get(table, ((), None))[0] != state:
+            frame = read_table(path, TABLES[table])
+            check_rows(frame, table, TABLES[table], path)
+            self._read[table] = (state, frame)
+        return self._read[table][1].copy()
 
     def has_ended(self, timed: int) -> bool:
         """Whether nothing more is being written: summary.csv, which a run writes last, is there and up to date.
@@ -200,8 +222,8 @@ class RunFolder:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether nothing was ever written there; what a lock left counts as nothing."""
-    return {file.name for file in path.iterdir()} <= {lock.NAME}
+    """Whether nothing was ever written there; a lock, and what a killed writer has left, count as nothing."""
+    return {file.name for file in path.iterdir() if file.suffix != PARTIAL} <= {lock.NAME}
 
 
 def _taken(path: Path) -> InputError:

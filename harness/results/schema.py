@@ -65,7 +65,7 @@ weights_sha256    | text |  | digest of the initial weights as the backend gave 
 batches_sha256    | text |  | digest of a sample of batches as the backend read them back from its device
 batches_read_back | int  | batches | that the digest is of: all of an epoch with --audit-batches
 status            | text |  | ok or failed
-counted           | bool |  | whether figures are made of it: not where its round was cut off and done again
+counted           | bool |  | whether figures are made of it: not of a cut round (after a kill: set by `--resume`)
 plan_round        | int  |  | which of the plan's rounds it is: one that is done again has the same, and another `round`
 other_runs        | int  | runs | of lenet-bench that were under way on this machine beside it
 error             | text |  | why it failed

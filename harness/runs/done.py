@@ -15,11 +15,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from harness.analysis.comparison import KEY
-from harness.results.counted import counting
+from harness.results.counted import counting, cut_rounds, with_labels
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
-from harness.worker.job import label_of
 
 
 class Done:
@@ -35,11 +33,8 @@ class Done:
         Returns:
             rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`.
         """
-        rows = counting(self._folder.read("launches"))
-        cells = [dict(zip(KEY, values)) for values in rows[KEY].itertuples(index=False, name=None)]
-        labels = pd.Series([label_of(each) for each in cells], index=rows.index, dtype="string")
-        rows = rows.assign(label=labels, plan_round=rows["plan_round"].fillna(rows["round"]))
-        return rows[labels.isin(self._labels).to_numpy(bool)]
+        rows = with_labels(counting(self._folder.read("launches")))
+        return rows[rows["label"].isin(self._labels).to_numpy(bool)]
 
     def epochs(self) -> pd.DataFrame:
         """Rows of epochs.csv of these launches."""
@@ -61,17 +56,7 @@ class Done:
     def tidy(self) -> None:
         """Set right what a killed or interrupted run has left: half launches go, half rounds do not count."""
         self._folder.drop_unended_launches()
-        rows = self.rows()
-        gone: set[str] = set()
-        cut = []
-        for _, of_plan in rows.groupby("plan_round", sort=True):
-            for number, launches in of_plan.groupby("round", sort=True):
-                failed = set(launches["label"][launches["status"] == "failed"])
-                if self._labels - gone - failed <= set(launches["label"]):
-                    gone |= failed
-                else:
-                    cut.append(int(str(number)))
-        self._folder.uncount(cut)
+        self._folder.uncount(cut_rounds(self.rows(), self._labels))
         again = self.rows().groupby("plan_round")["round"].nunique()
         for plan_round, rounds in again.items():
             if rounds > 1:

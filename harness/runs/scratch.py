@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +17,15 @@ import numpy as np
 
 from harness.data.sources import Dataset
 from harness.errors import LenetBenchError
-from harness.files import try_lock
+from harness.files import is_named, try_lock
 from harness.worker.batches import PARTS
 
 PREFIX = "lenet-bench-"
 OWNER = ".owner"
+# As `tempfile.mkdtemp` makes names.
+NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
+# How often a folder is made anew where another process swept it before it was locked, and its lock asked for.
+TRIES, PAUSE_S = 20, 0.01
 
 
 @contextmanager
@@ -31,32 +37,69 @@ def scratch_folder() -> Iterator[Path]:
     """
     _sweep(Path(tempfile.gettempdir()))
     try:
-        path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        owner = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        path, owner = _make()
     except OSError as error:
         raise LenetBenchError(f"No temporary folder can be made: {error}. Set TMPDIR.") from None
     try:
-        # Nobody sweeps a folder whose file says nothing: it may be this moment's.
-        if try_lock(owner):
-            os.write(owner, str(os.getpid()).encode())
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        _delete(path)
         os.close(owner)
 
 
+def _make() -> tuple[Path, int]:
+    """A folder, and its owner's file, locked. One who sweeps may come between making and locking: then another."""
+    for _ in range(TRIES):
+        path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with contextlib.suppress(FileNotFoundError):
+            owner = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            _lock(owner)
+            if is_named(owner, path / OWNER):
+                return path, owner
+            os.close(owner)
+    raise FileNotFoundError(f"{path} was deleted by another process, as {TRIES - 1} before it")
+
+
+def _lock(owner: int) -> None:
+    """Lock it. Where a file system has no locks, nobody gets one, and nothing is swept."""
+    for _ in range(TRIES):
+        if try_lock(owner):
+            return
+        # Whoever sweeps has it, and deletes it in this moment.
+        time.sleep(PAUSE_S)
+
+
 def _sweep(place: Path) -> None:
-    """Delete the folders of runs that were killed, of this user alone."""
+    """Delete the folders of runs that were killed, in whatever moment, of this user alone."""
     for folder in place.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid != os.getuid() or not stat.S_ISDIR(folder.lstat().st_mode):
                 continue
-            owner = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
             try:
-                if os.fstat(owner).st_size and try_lock(owner):
-                    shutil.rmtree(folder, ignore_errors=True)
+                owner = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                # Its owner was killed before it had signed, or after it had taken all away: it is empty then.
+                if NAME.fullmatch(folder.name):
+                    folder.rmdir()
+                continue
+            try:
+                if try_lock(owner):
+                    _delete(folder)
             finally:
                 os.close(owner)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder, its owner's file last: who is killed meanwhile leaves one that is still known for what it is."""
+    for each in [*folder.iterdir()] if folder.exists() else []:
+        with contextlib.suppress(OSError):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            elif each.name != OWNER:
+                each.unlink()
+    with contextlib.suppress(OSError):
+        (folder / OWNER).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:

@@ -19,7 +19,7 @@ from harness.files import FULL
 from harness.runs import orphans
 from harness.runs.cpu_time import CpuTime, cpu_time
 from harness.runs.messages import Message, Messages
-from harness.runs.worker_log import WorkerLog
+from harness.runs.worker_log import WorkerLog, limit_files
 from harness.worker import controls
 from harness.worker.job import NO_MORE_TURNS, TURN, Job
 
@@ -83,6 +83,7 @@ class WorkerProcess:
         except OSError as error:
             place = f" ({error.filename})" if error.filename not in (None, interpreter) else ""
             raise WorkerFailed(f"Cannot start {interpreter}: {error.strerror}{place}.{_advice(error)}") from None
+        limit_files(self._process.pid)
         orphans.started(self._process.pid)
 
     def _start(

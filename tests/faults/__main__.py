@@ -59,7 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", type=int, help="of each fault [some twice or more]")
     parser.add_argument("--minutes", type=float, default=15, help="after which nothing more is begun [%(default)s]")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the moments [drawn]")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="at once [%(default)s]")
+    # One more than CPUs: runs wait for disks and for processes to end.
+    cpus = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=cpus + 1, help="at once [%(default)s]")
     parser.add_argument("--keep", action="store_true", help="keep the folder of all tries")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     return parser.parse_args()

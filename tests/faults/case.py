@@ -12,10 +12,10 @@ from tests.faults import rows, small
 from tests.faults.place import Place, Running, base_environment
 from tests.faults.preloaded import Preloaded
 
-# A run of two entrants and three rounds, of which two train an epoch.
-ENTRANTS, ROUNDS = 2, 3
+# A run of two entrants and two rounds, of which one trains an epoch; with steps of a millisecond.
+ENTRANTS = 2
 TIMED = ("--steady-s", "0.05", "--inference-sizes", "none", "--unverified", "--results-dir", "results")
-RUN = ("run", "-b", "numpy", "--batch-size", "4,8", "--rounds", "3", "--epochs", "1", "--seeds", "2", *TIMED)
+RUN = ("run", "-b", "numpy", "--batch-size", "1,2", "--rounds", "2", "--epochs", "1", "--seeds", "1", *TIMED)
 NAME = "subject"
 
 

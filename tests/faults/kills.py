@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from tests.faults.case import ENTRANTS, NAME, TIMED, Case, Site, complete, resum
 from tests.faults.outcome import Skip
 from tests.faults.place import LIMIT_S, ROOT, Place, Running
 
-# Kills of one run, after which it is let go on to its end.
-MOST_KILLS = 8
-TORCH = ("run", "-b", "torch,numpy", "--batch-size", "4", "--rounds", "2", "--epochs", "1", *TIMED)
+# Kills of one try: of one run, or of several where one ends before the next kill.
+MOST_KILLS = 12
+# Seconds between two looks at a folder that is being written: a file takes some milliseconds.
+LOOK_S = 0.0005
+TORCH = ("run", "-b", "torch,numpy", "--batch-size", "1", "--rounds", "2", "--epochs", "1", *TIMED)
 
 
 def cases(kills: int, torch_kills: int) -> list[Case]:
@@ -33,8 +36,9 @@ def cases(kills: int, torch_kills: int) -> list[Case]:
 
 def _at_any_time(site: Site, place: Place, random: Random, *, most: int) -> int:
     def moment(run: Running) -> None:
-        # Half of the run at the most: a round is a third of it, and one that is cut is done again.
-        run.wait(random.uniform(0.0, 0.5 * site.run_s))
+        # A round is half of the run, and one that is cut is done again: some kills must come after it, or all would be
+        # of the first.
+        run.wait(random.uniform(0.0, 0.6 * site.run_s))
 
     return _until_done(place, site.undisturbed, moment, resume=resumed, most=most)
 
@@ -50,6 +54,8 @@ def _while_it_writes(site: Site, place: Place, random: Random) -> int:
             now = _look(folder)
             changes -= len(set(now.items()) - set(before.items())) if now != before else 0
             changes, before = max(0, changes), now
+            if changes:
+                time.sleep(LOOK_S)
             # In the very middle, or some hundred microseconds later.
         time.sleep(random.choice((0.0, 0.0, 0.0003, 0.001, 0.003)))
 
@@ -70,10 +76,10 @@ def _torch(site: Site, place: Place, random: Random) -> int:
     pythons = place.folder / "pythons.json"
     pythons.write_text(json.dumps({"torch": str(known)}))
     variables = {"LENET_BENCH_INTERPRETERS": str(pythons)}
-    undisturbed = _torch_reference(site, str(pythons))
+    undisturbed, run_s = _torch_reference(site, str(pythons))
 
     def moment(run: Running) -> None:
-        run.wait(random.uniform(0.0, 12.0))
+        run.wait(random.uniform(0.0, 0.7 * run_s))
 
     def resume(place: Place) -> Running:
         if not (place.results / NAME / "environment.json").exists():
@@ -84,15 +90,29 @@ def _torch(site: Site, place: Place, random: Random) -> int:
 
 
 @functools.cache
-def _torch_reference(site: Site, pythons: str) -> Path:
-    return site.reference(*TORCH, LENET_BENCH_INTERPRETERS=pythons)
+def _torch_reference(site: Site, pythons: str) -> tuple[Path, float]:
+    start = time.monotonic()
+    return site.reference(*TORCH, LENET_BENCH_INTERPRETERS=pythons), time.monotonic() - start
 
 
 def _until_done(
     place: Place, undisturbed: Path, moment: Callable[[Running], object], *, resume: Callable[..., Running], most: int
 ) -> int:
-    """Kill and go on, `most` times; then go on to the end. Return how often it was really killed."""
-    folder, seen, killed = place.results / NAME, [], 0
+    """Kill and go on, `most` times, over as many runs as that takes. Return how often it was really killed."""
+    killed = 0
+    for _ in range(most):
+        killed += _one_run(place, undisturbed, moment, resume=resume, most=most - killed)
+        if killed == most or not place.outcome.good:
+            break
+        shutil.rmtree(place.results / NAME)
+    return killed
+
+
+def _one_run(
+    place: Place, undisturbed: Path, moment: Callable[[Running], object], *, resume: Callable[..., Running], most: int
+) -> int:
+    """Kill and go on, `most` times or until it ends before it is killed; then let it go on to its end."""
+    folder, seen = place.results / NAME, []
     for _ in range(most):
         run = resume(place)
         moment(run)
@@ -101,11 +121,10 @@ def _until_done(
             break
         if run.wait(LIMIT_S) is None:
             place.outcome.count("hangs", "killed, and still there")
-        killed += 1
         place.look(run, "a killed run")
         place.no_orphans("a kill of the harness")
         seen.append(rows.see(folder))
     else:
         place.finish(resume(place), what="the last resume")
     complete(place, undisturbed, seen, entrants=ENTRANTS)
-    return killed
+    return len(seen)

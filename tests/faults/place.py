@@ -20,13 +20,15 @@ MARK = "LENET_FAULTS_MARK"
 BACKENDS = Path(__file__).parent / "backends"
 # Seconds that a run of a few launches has, on a machine that has other work; and its descendants once it has ended.
 LIMIT_S, GRACE_S = 150.0, 4.0
+# Of the user's environment, what no run gets: settings of ours, and what has every worker compile our code again.
+NOT_KEPT = ("LENET_", "COV_", "PYTHONDONTWRITEBYTECODE")
 # Bytes that the harness may have of memory: it has 250 MB with pandas, SciPy and a small data set.
 MOST_BYTES = 1 << 30
 
 
 def base_environment(folder: Path) -> dict[str, str]:
     """The environment of all runs: no cache, map or data set of the user's; `small.npz` in the folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LENET_", "COV_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
     (folder / "interpreters.json").write_text("{}")
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return kept | threads | {

@@ -12,10 +12,12 @@ from random import Random
 import backends
 from tests.faults import rows
 from tests.faults.case import NAME, TIMED, Case, Site, started, wait_for
+from tests.faults.cgroup import little_memory
 from tests.faults.place import BACKENDS, LIMIT_S, Place, Running
 
-ROUNDS, TIMEOUT_S = 2, 6
-AT = "LENET_FAULTS_AT"
+ROUNDS, TIMEOUT_S = 2, 10
+AT, CGROUP = "LENET_FAULTS_AT", "LENET_FAULTS_CGROUP"
+LITTLE_BYTES = 64 << 20
 PHASES = ("import", "build", "first-step", "steady", "digests", "epoch")
 SIGNALS = {
     "killed": signal.SIGKILL, "stopped": signal.SIGSTOP, "asked to end": signal.SIGTERM, "crashed": signal.SIGSEGV,
@@ -45,11 +47,12 @@ def cases() -> list[Case]:
         for name in floods
     ]
     logs = [Case("logs", f"worker with {name}", functools.partial(_fails, mode=name)) for name in LOGS]
+    memory = Case("workers", "worker that the kernel kills for want of memory", _out_of_memory)
     children = [
         Case("children", "worker leaves a child, and ends well", _child),
         Case("children", "harness killed over a worker that has a child, started again", _child_of_the_killed),
     ]
-    return [*ends, *pipes, *logs, *children]
+    return [*ends, memory, *pipes, *logs, *children]
 
 
 def _garbage() -> tuple[list[str], list[str]]:
@@ -63,13 +66,13 @@ def _garbage() -> tuple[list[str], list[str]]:
 def run_of(mode: str, *, rounds: int = ROUNDS) -> tuple[str, ...]:
     """A run of an honest entrant and of the stand-in in this mode."""
     return (
-        "run", "-b", "numpy,faulty", "--mode", f"numpy:eager,faulty:{mode}", "--batch-size", "4",
+        "run", "-b", "numpy,faulty", "--mode", f"numpy:eager,faulty:{mode}", "--batch-size", "1",
         "--rounds", str(rounds), "--epochs", "1", "--seeds", "1", "--launch-timeout", str(TIMEOUT_S), *TIMED,
     )  # fmt: skip
 
 
-def _start(site: Site, place: Place, mode: str) -> Running:
-    return started(site, place, *run_of(mode), **{AT: str(place.folder / "at")})
+def _start(site: Site, place: Place, mode: str, **variables: str) -> Running:
+    return started(site, place, *run_of(mode), **{AT: str(place.folder / "at")} | variables)
 
 
 def _in_phase(site: Site, place: Place, random: Random, *, phase: str, number: int | None) -> int:
@@ -95,6 +98,15 @@ def _fails(site: Site, place: Place, random: Random, *, mode: str, may_pass: boo
     _one_has_failed(place, run, may_pass=may_pass)
     if "\x1b[2J" in run.said:
         place.outcome.count("endings", "what a worker said went to the terminal as it was")
+    return 1
+
+
+def _out_of_memory(site: Site, place: Place, random: Random) -> int:
+    with little_memory(LITTLE_BYTES) as group:
+        _one_has_failed(place, _start(site, place, "eats-memory", **{CGROUP: str(group)}))
+    errors = [row["error"] for row in rows.read(place.results / NAME, "launches") if row["status"] == "failed"]
+    if not all("SIGKILL" in error and "Memory ran out" in error for error in errors):
+        place.outcome.count("endings", f"the row does not say that memory ran out: {errors}")
     return 1
 
 
@@ -131,5 +143,8 @@ def _child_of_the_killed(site: Site, place: Place, random: Random) -> int:
     run.send(signal.SIGKILL)
     run.wait(LIMIT_S)
     # Nobody is left who could end it, until the next start.
-    place.finish(place.start("run", "-b", "numpy", "--rounds", "1", "--epochs", "0", *TIMED), what="the next run")
+    place.finish(
+        place.start("run", "-b", "numpy", "--batch-size", "1", "--rounds", "1", "--epochs", "0", *TIMED),
+        what="the next run",
+    )
     return 1

@@ -6,7 +6,7 @@ import pytest
 
 from harness.visible import quoted, silent, unquoted, visible
 
-FORMULAS = ["=cmd()", "+1+cmd()", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"]  # noqa: RUF001
+FORMULAS = ["=cmd()", "+1+cmd()", "-1-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"]  # noqa: RUF001
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
         server.close()
 
 
-def drips(pieces: list[bytes], *, every: float = 0.05) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Answer with these bytes as they are, headers included, one piece after the other; then with nothing, for ever."""
+def drips(pieces: list[bytes], *, every: float = 0.05, then_s: float = 3) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Answer with these bytes as they are, headers included, one piece after the other; then with nothing, for long."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         try:
@@ -92,7 +92,7 @@ def drips(pieces: list[bytes], *, every: float = 0.05) -> Callable[[BaseHTTPRequ
                 handler.wfile.write(piece)
                 handler.wfile.flush()
                 time.sleep(every)
-            time.sleep(3)
+            time.sleep(then_s)
         except OSError:
             pass  # the other side has gone
 
@@ -349,6 +349,30 @@ def test_progress_only_on_slow_terminals(serve, tmp_path: Path, monkeypatch, cap
     out, err = capsys.readouterr()
     assert out == ""
     assert NAME in err
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_progress_shows_the_size(serve, tmp_path: Path, monkeypatch, capsys, told: bool) -> None:
+    """Of how many bytes, where the mirror says how many there are."""
+    for name, value in (("_PROGRESS_AFTER", -1.0), ("_LOOK", 0.01)):
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    header = b"Content-Length: %d\r\n" % len(GOOD) if told else b""
+
+    get(tmp_path, serve(drips([b"HTTP/1.0 200 OK\r\n" + header + b"\r\n", GOOD[:9], GOOD[9:]], then_s=0.2)).url)
+    assert (f"/{len(GOOD)} bytes" if told else "/? bytes") in capsys.readouterr().err
+
+
+def test_progress_beyond_the_size_shows_none(monkeypatch, capsys) -> None:
+    """A mirror that packs what it sends says how long that is, not the file."""
+    monkeypatch.setattr(module, "_PROGRESS_AFTER", -1.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bar = module._Bar(NAME)
+
+    bar.show(10, of=45)
+    bar.show(50, of=45)
+    bar.close()
+    assert "50/? bytes" in capsys.readouterr().err
 
 
 def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:

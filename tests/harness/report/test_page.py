@@ -209,9 +209,9 @@ def test_run_that_has_not_ended(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("report", folder)
 
     assert code == 0
-    assert "has not ended: the report is of the 7 launches" in out
+    assert "has not ended: the report is of the 6 launches" in out
     words = Parsed((folder / "report.html").read_text()).words
-    assert "THIS RUN HAS NOT ENDED: made from the 7 launches" in words
+    assert "THIS RUN HAS NOT ENDED: made from the 6 launches" in words
     assert "--resume" in words
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import resource
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pytest
 
 from harness.errors import InputError
 from harness.results import csv_reading
+from harness.results.counted import counting
 from harness.results.csv_reading import AGAIN, MAX_BYTES, read_table
-from harness.results.folder import frame_of, write_table
-from harness.results.schema import EPOCHS, SCHEMA_VERSION
+from harness.results.folder import RunFolder, frame_of, write_table
+from harness.results.schema import EPOCHS, LAUNCHES, SCHEMA_VERSION
+from tests.harness.synthetic_run import write_run
 
 ROWS = [
     {
@@ -68,6 +71,36 @@ def test_saved_again_by_a_spreadsheet(path: Path, change: Callable[[str], str]) 
     before = read_table(path, EPOCHS)
     path.write_bytes(change(path.read_text()).encode())
     pd.testing.assert_frame_equal(read_table(path, EPOCHS), before)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_truth_as_spreadsheets_write_it(tmp_path: Path, delimiter: str) -> None:
+    """TRUE and FALSE, in capitals: a launch that does not count does not begin to, and what is missing stays so."""
+    told = [("True", "False", ""), ("False", "True", "")]
+    path = write_run(tmp_path / "run", entrants=2, rounds=3) / "launches.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        row["counted"], row["verified"], row["steady"] = told[number % 2]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows({name: cell.upper() if cell in ("True", "False") else cell for name, cell in row.items()}
+                         for row in rows)  # fmt: skip
+
+    found = RunFolder(path.parent).read("launches")
+    assert list(found["counted"]) == [True, False] * 3
+    assert list(found["verified"]) == [False, True] * 3
+    assert found["steady"].isna().all()
+    assert list(counting(found).index) == [0, 2, 4]
+
+
+def test_truth_in_another_language_is_refused(tmp_path: Path) -> None:
+    """WAHR may be anything: the cell is named."""
+    path = write_run(tmp_path / "run", entrants=2, rounds=2) / "launches.csv"
+    path.write_text(path.read_text().replace("True", "WAHR"))
+    with pytest.raises(InputError, match=r"row 2, column \w+: 'WAHR' is not boolean"):
+        read_table(path, LAUNCHES)
 
 
 def put(column: str, value: str, delimiter: str = ",") -> Callable[[bytes], bytes]:

@@ -130,6 +130,29 @@ def test_line_breaks_of_other_systems_survive_appending(tmp_path: Path, text: st
     assert_same(frame_of(rows, LAUNCHES), rows_on_disk(folder, "launches"))
 
 
+def test_file_is_read_once_and_again_when_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks at its launches a dozen times a round; what one reader does with its rows is nothing to the next."""
+    folder = RunFolder(tmp_path)
+    folder.append("epochs", [measured_row(EPOCHS, 1)])
+    read: list[Path] = []
+
+    def reading(path: Path, *arguments: Any) -> pd.DataFrame:
+        read.append(path)
+        return read_table(path, *arguments)
+
+    monkeypatch.setattr("harness.results.folder.read_table", reading)
+    rows = folder.read("epochs")
+    rows["seed"] = 99
+    assert list(folder.read("epochs")["seed"]) == [2]
+    assert len(read) == 1
+
+    folder.append("epochs", [measured_row(EPOCHS, 2)])
+    assert list(folder.read("epochs")["seed"]) == [2, 3]
+    path = tmp_path / "epochs.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert list(folder.read("epochs")["seed"]) == [2]
+
+
 def test_appending_reads_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is added without parsing those that are there: a run may have hundreds of thousands of blocks."""
     folder = RunFolder.create(tmp_path, "run")
@@ -259,6 +282,16 @@ def test_folder_with_results_is_not_used_again(tmp_path: Path) -> None:
     folder.write_environment({})
     with pytest.raises(InputError, match=r"has results already.*--name.*--resume .*run"):
         RunFolder.create(tmp_path, "run")
+
+
+def test_name_of_a_run_that_was_killed_in_its_first_write_is_free(tmp_path: Path) -> None:
+    """What it left is no result: the next run of that name has the folder, and nothing stays in it."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".environment.json.abcdefgh.partial").write_text('{"half')
+
+    with RunFolder.begin(tmp_path, "run") as folder:
+        folder.write_environment({})
+    assert sorted(file.name for file in folder.path.iterdir() if file.name != lock.NAME) == ["environment.json"]
 
 
 def test_names_that_are_taken_are_numbered(tmp_path: Path) -> None:

@@ -48,9 +48,55 @@ def test_folder_of_a_killed_run_is_swept_and_no_other(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["unmarked", "just made", "link", "file"])
+@pytest.mark.parametrize("moment", ["before it signed", "before it had signed all", "when all but the folder was gone"])
+def test_whoever_is_killed_beside_its_work_is_swept_too(
+    place: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Between making the folder and locking it, and while it is deleted: a kill -9 asks for no good moment."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    where = {
+        "before it signed": "harness.runs.scratch.os.open",
+        "before it had signed all": "harness.runs.scratch.try_lock",
+        "when all but the folder was gone": "pathlib.Path.rmdir",
+    }[moment]
+    # Which opens a file to try a place.
+    tempfile.gettempdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(where, kill)
+        with pytest.raises(Killed), scratch_folder() as folder:
+            (folder / "big.npy").touch()
+    assert len(list(place.iterdir())) == 1
+
+    with scratch_folder() as own:
+        assert list(place.iterdir()) == [own]
+
+
+def test_folder_that_is_swept_before_it_is_signed_is_made_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who sweeps takes an empty folder for one that was left: its maker makes another."""
+    make, made = tempfile.mkdtemp, []
+
+    def swept(**options: str) -> str:
+        made.append(make(**options))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept)
+
+    with scratch_folder() as folder:
+        assert str(folder) == made[1]
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["unmarked", "link", "file"])
 def test_what_is_not_known_to_be_dead_stays(place: Path, kind: str) -> None:
-    """A folder without a mark, or whose owner has not signed yet, may be this moment's; a link is somebody's trick."""
+    """A folder that has something in it and no mark is not ours to judge; a link is somebody's trick."""
     other = place / "kept"
     other.mkdir()
     (other / OWNER).write_text("1")
@@ -61,8 +107,7 @@ def test_what_is_not_known_to_be_dead_stays(place: Path, kind: str) -> None:
         left.write_text("1")
     else:
         left.mkdir()
-        if kind == "just made":
-            (left / OWNER).touch()
+        (left / "big.npy").touch()
 
     with scratch_folder():
         pass

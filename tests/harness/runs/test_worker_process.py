@@ -23,7 +23,7 @@ import pytest
 
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
-from harness.runs import worker_process
+from harness.runs import worker_log, worker_process
 from harness.runs.worker_log import LINES
 from harness.runs.worker_process import run_job
 from harness.spec.recipes import LENET5
@@ -345,6 +345,17 @@ def test_printing_disturbs_nothing(launch_one: LaunchOne) -> None:
     assert result["threads_found"] == "1"
     assert result["log"].count("out ") >= 200 * 2500
     assert result["log"].count("err ") >= 200 * 2500
+
+
+def test_log_of_a_silent_worker_fills_no_disk(
+    launch_one: LaunchOne, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The harness looks at no log before the worker speaks; the kernel lets no file grow beyond its limit till then."""
+    monkeypatch.setattr(worker_log, "MOST_OF_A_FILE", 8 << 20)
+
+    with pytest.raises(WorkerFailed, match=r"File too large.* Its log had the 8,388,608 bytes that a worker's file"):
+        launch_one("endless-log")
+    assert (tmp_path / "launch" / "log.txt").stat().st_size <= 8 << 20
 
 
 @pytest.mark.parametrize(("mode", "count"), [("hang", 1), ("grandchild", 2)])

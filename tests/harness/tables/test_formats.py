@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -126,6 +127,23 @@ def test_latex_escapes(summary: pd.DataFrame) -> None:
     assert text.count(r"\\") == 1 + 6
     body = text[text.index("\\midrule") : text.index("\\bottomrule")]
     assert {line.count(" & ") for line in body.splitlines()[2:]} - {0} == {headline(summary).shape[1] - 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["=cmd()", "+1+cmd()", "-1+cmd()", "@SUM(A1)", "\t=cmd()", "\r=cmd()", "\n=cmd()", "'=cmd()", '=cmd(),"']
+)
+def test_exported_text_is_no_formula(summary: pd.DataFrame, text: str) -> None:
+    """Whatever an entrant, a version or a machine is called: no cell of the CSV begins as what a spreadsheet computes,
+    also one in quotation marks, and numbers are left to be numbers."""
+    for name in ("variant", "framework_version", "machine"):
+        summary.loc[0, name] = text
+    cells = next(csv.DictReader(io.StringIO(as_csv(summary), newline="")))
+
+    for name in ("variant", "framework_version", "machine"):
+        # What a terminal would obey is written out: \\r.
+        assert cells[name][0] in "'\\", cells[name]
+    assert not any(cell.startswith(tuple("=+@\t\r\n")) for cell in cells.values())
+    assert float(cells["train_images_per_s"]) == summary["train_images_per_s"].iloc[0]
 
 
 def test_whole_summary_survives_a_spreadsheet(summary: pd.DataFrame) -> None:

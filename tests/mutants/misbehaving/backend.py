@@ -101,6 +101,13 @@ def _chatter() -> None:
         sys.stderr.write("err " * 2500 + "\n")
 
 
+def _endless_log() -> None:
+    """Not quite: a test that fails fills no disk."""
+    for _ in range(64):
+        os.write(1, b"x" * (1 << 20))
+    raise RuntimeError("nobody has ended this log")
+
+
 def _raise() -> None:
     raise RuntimeError("the device is on fire")
 
@@ -171,6 +178,7 @@ MISDEEDS = {
     "grandchild": _grandchild,
     "leftover": _leftover,
     "chatter": _chatter,
+    "endless-log": _endless_log,
     "raise": _raise,
     "killed": _killed,
     "vendored": _vendored,

@@ -11,6 +11,7 @@ MODES = {
     **{f"floods-{name}": f"says {name}, and never ends" for name in FLOODS},
     "child": "leaves a child in a session of its own",
     "child-and-pause": "has a child in a session of its own, and waits",
+    "eats-memory": "eats memory in a group of processes that may have little",
     "log-of-400-mb": "prints 400 MB, and fails",
     "log-of-no-text": "prints bytes that are no text, and fails",
     "error-of-50-mb": "fails with a message of 50 MB",

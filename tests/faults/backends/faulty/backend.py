@@ -17,6 +17,8 @@ from backends.numpy.backend import Backend as Right
 
 # Names a file that says where a worker is: its process id and its phase.
 AT = "LENET_FAULTS_AT"
+# Names the folder of a group of processes, into which a worker goes to die; it may have a tenth of what is eaten.
+CGROUP, MOST_EATEN_MB = "LENET_FAULTS_CGROUP", 640
 AGES_S = 3600
 
 
@@ -65,9 +67,17 @@ def _fail_without_text() -> None:
     raise RuntimeError("\udcff\x1b[2J\u202e[/bold]\x00<b>=1+1")
 
 
+def _eat_memory() -> None:
+    """In a group of processes (cgroup) that may have little of it: the kernel ends this one."""
+    Path(os.environ[CGROUP], "cgroup.procs").write_text(str(os.getpid()))
+    eaten = [b"x" * (1 << 20) for _ in range(MOST_EATEN_MB)]
+    raise RuntimeError(f"{len(eaten)} MiB were to be had")
+
+
 MISDEEDS = {
     "child": _child,
     "child-and-pause": lambda: (_child(), _pause("first-step")),
+    "eats-memory": _eat_memory,
     "log-of-400-mb": _print_much,
     "log-of-no-text": _print_bytes,
     "error-of-50-mb": _fail_long,
