@@ -63,8 +63,9 @@ def _signal(site: Site, place: Place, random: Random, *, numbers: tuple[signal.S
         run.send(number)
     right = [0 if not sent else INTERRUPTED]
     if sent:
-        # The last moments of a run are after its last launch; and a second one may find it at its end.
-        right += [0] * _whole(place, site)
+        # The last moments of a run are after its last launch, which may just be writing its row; and a second signal may
+        # find the run at its end.
+        right += [0] * _almost_whole(place, site)
         right += [-number for number in numbers if number not in POLITE or len(numbers) > 1]
         # Whoever handles a signal that asks for nothing may go on.
         right += [0] * (numbers[0] in (signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU))
@@ -78,8 +79,8 @@ def _signal(site: Site, place: Place, random: Random, *, numbers: tuple[signal.S
     return int(sent)
 
 
-def _whole(place: Place, site: Site) -> bool:
-    return len(rows.counted(place.results / NAME)) >= len(rows.counted(site.undisturbed))
+def _almost_whole(place: Place, site: Site) -> bool:
+    return len(rows.counted(place.results / NAME)) >= len(rows.counted(site.undisturbed)) - 1
 
 
 def _stopped(site: Site, place: Place, random: Random) -> int:
