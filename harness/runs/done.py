@@ -10,6 +10,7 @@ tries it again, in the first round that lacks it; these rounds are done again as
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -28,18 +29,35 @@ class Done:
     def __init__(self, folder: RunFolder, plan: Plan) -> None:
         self._folder = folder
         self._labels = frozenset(entrant.label for entrant in plan.entrants)
+        # Of the file as it was when it was read last: several ask between two launches, and reading takes longest.
+        self._state: tuple[int, ...] | None = None
+        self._all, self._rows = pd.DataFrame(), pd.DataFrame()
+
+    def _read(self) -> None:
+        """Read launches.csv, if it is another file than last time: it is replaced whenever it changes."""
+        state = None
+        with contextlib.suppress(FileNotFoundError):
+            found = (self._folder.path / "launches.csv").stat()
+            state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if state is not None and state == self._state:
+            return
+        self._all = self._folder.read("launches")
+        rows = counting(self._all)
+        cells = [dict(zip(KEY, values)) for values in rows[KEY].itertuples(index=False, name=None)]
+        labels = pd.Series([label_of(each) for each in cells], index=rows.index, dtype="string")
+        rows = rows.assign(label=labels, plan_round=rows["plan_round"].fillna(rows["round"]))
+        self._rows = rows[labels.isin(self._labels).to_numpy(bool)]
+        self._state = state
 
     def rows(self) -> pd.DataFrame:
         """Launches that count, of the plan's entrants (a run may have earlier ones, see `harness.runs.resume`).
 
         Returns:
-            rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`.
+            rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`; the
+            same to all who ask, so nobody changes them.
         """
-        rows = counting(self._folder.read("launches"))
-        cells = [dict(zip(KEY, values)) for values in rows[KEY].itertuples(index=False, name=None)]
-        labels = pd.Series([label_of(each) for each in cells], index=rows.index, dtype="string")
-        rows = rows.assign(label=labels, plan_round=rows["plan_round"].fillna(rows["round"]))
-        return rows[labels.isin(self._labels).to_numpy(bool)]
+        self._read()
+        return self._rows
 
     def epochs(self) -> pd.DataFrame:
         """Rows of epochs.csv of these launches."""
@@ -55,7 +73,8 @@ class Done:
 
     def next_number(self) -> int:
         """The number of the round that is launched next: no row has it."""
-        rounds = self._folder.read("launches")["round"]
+        self._read()
+        rounds = self._all["round"]
         return int(rounds.max()) + 1 if len(rounds) else 1
 
     def tidy(self) -> None:
