@@ -176,9 +176,10 @@ def mutant_class(mutants: Path) -> Callable[[str], Any]:
 def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `python -m harness ...` in a group of its own, in an empty folder."""
     started: list[subprocess.Popen[str]] = []
-    # Shells let background jobs ignore what keys send, and children inherit that; a handler, not being inherited,
-    # undoes it.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGQUIT)}
+    # Shells let background jobs ignore what keys send, nohup a hang-up, and children inherit that; a handler, not being
+    # inherited, undoes it.
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ignored}
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         if arguments[:1] == ("run",) and not {"--verified", "--resume"} & set(arguments):
