@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import typer
 
-from harness.commands.cli import app
+from harness.commands.cli import whole_tool
 from harness.spec import published
 from harness.spec.networks import NETWORKS
 from harness.spec.recipes import RECIPES
@@ -115,9 +114,8 @@ def source_page(file: str) -> str:
 
 def commands() -> str:
     """Each command with its words, arguments, options, defaults and examples, from the command line itself."""
-    group = typer.main.get_command(app)
     parts = [COMMANDS_INTRO]
-    commands_of = dict(every_command(group))
+    commands_of = dict(every_command(whole_tool()))
     rows = [
         f"| [`{name}`](#{name.replace(' ', '-')}) | {_first(command.help)} |" for name, command in commands_of.items()
     ]

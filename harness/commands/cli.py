@@ -3,38 +3,89 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 import harness
-from harness.commands import baseline, failures
-from harness.commands.compare import compare
-from harness.commands.doctor import doctor
-from harness.commands.export import export
-from harness.commands.gate import gate
-from harness.commands.history import history
-from harness.commands.listings import data, list_
-from harness.commands.report import report
-from harness.commands.reproduce import reproduce
-from harness.commands.run import INTERRUPTED, run
-from harness.commands.selftest import selftest
-from harness.commands.signals import ignore, taken
+from harness.commands import failures
+from harness.commands.signals import INTERRUPTED, ignore, taken
 from harness.commands.streams import Streams
-from harness.commands.verify import verify
 from harness.errors import LenetBenchError, Regression
-from harness.gate.report import forget_reports
 from harness.runs import orphans
 from harness.tables import layout
 
+# In the order of `lenet-bench --help`, each with what its help begins with.
+COMMANDS = {
+    "run": "Time and train backends; write a run under results/; print its tables.",
+    "verify": "Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.",
+    "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
+    "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",
+    "selftest": "Test the method on this machine: twins must not be called different, slowed twins must be found.",
+    "compare": "Join runs into one table, fastest first; refuse what cannot be compared, with the reason.",
+    "export": "Write a run's tables as Parquet, beside the CSV files or elsewhere.",
+    "gate": "Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.",
+    "data": "Show which data sets are here; get one; draw the embedded digits' contact sheet.",
+    "list": "Show backends with versions and modes, networks and data sets.",
+    "history": "Show how each entrant moved over the runs of one machine, and what changed beside it.",
+    "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.",
+    "baseline": "What the gate holds accuracies against: show it, or measure it anew.",
+}
+# Where modules and functions are not named as their commands are.
+PLACES = {"data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app")}
+STYLE: dict[str, Any] = {"add_completion": False, "rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
+
+
+class Commands(TyperGroup):
+    """All commands by name; one is imported when it is called, because what they need takes a second to import."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, begins in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=begins))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import what is called, in place of what only stood in the list."""
+        if args[0] in COMMANDS:
+            self.add_command(imported(args[0]))
+        return super().resolve_command(ctx, args)
+
+
+def imported(name: str) -> Any:
+    """A command, with its options; `name` is one of COMMANDS."""
+    module, attribute = PLACES.get(name, (name, name))
+    try:
+        found = getattr(import_module(f"harness.commands.{module}"), attribute)
+    except Exception as error:
+        # As in harness/__main__.py.
+        words = f"It is not installed as it should be ({type(error).__name__}: {error})."
+        raise LenetBenchError(words) from error
+    alone = typer.Typer(**STYLE)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
+def whole_tool() -> TyperGroup:
+    """The whole tool with all its commands imported, for what documents it."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name in COMMANDS:
+        group.add_command(imported(name))
+    return group
+
+
 app = typer.Typer(
     name="lenet-bench",
+    cls=Commands,
     help="The identical LeNet-5 in five frameworks: proven identical, timed alike.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
+    **STYLE,
 )
 
 
@@ -46,22 +97,6 @@ def root(
     if version:
         print(f"lenet-bench {harness.__version__}")
         raise typer.Exit
-
-
-# In the order of `lenet-bench --help`.
-app.command()(run)
-app.command()(verify)
-app.command()(reproduce)
-app.command()(doctor)
-app.command()(selftest)
-app.command()(compare)
-app.command()(export)
-app.command()(gate)
-app.add_typer(baseline.app, name="baseline")
-app.command()(data)
-app.command("list")(list_)
-app.command()(history)
-app.command()(report)
 
 
 def main() -> None:
@@ -82,8 +117,12 @@ def main() -> None:
 
 def command_line() -> int:
     """Run the command line; return the exit code, as the README has them: 1 is a bad result, and nothing else is."""
-    forget_reports(sys.argv[1:])
     try:
+        if sys.argv[1:2] == ["gate"]:
+            # Of this command alone: it needs what reads tables.
+            from harness.gate.report import forget_reports
+
+            forget_reports(sys.argv[1:])
         app()
     except LenetBenchError as error:
         console = layout.stderr()

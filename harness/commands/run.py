@@ -57,7 +57,6 @@ from harness.runs.run import Run, name_of
 from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
 
-INTERRUPTED = 130
 # What may change while a run lasts: where things are, and how long they are waited for.
 BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_dir")
 
@@ -312,7 +311,7 @@ def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType
     console = layout.stdout()
     _show(console, work)
     if interrupted:
-        return INTERRUPTED
+        return signals.INTERRUPTED
     for label, error in work.failures.items():
         console.print(f"{label} failed: {error}", style="bold red", markup=False, soft_wrap=True)
     return WorkerFailed.exit_code if work.failures else 0

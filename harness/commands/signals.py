@@ -13,6 +13,8 @@ ENDING = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
     if hasattr(signal, name)
 )
+# The exit code of what they ended.
+INTERRUPTED = 130
 # So long after one of them all others are ignored: what the first has begun ends in peace, s.
 PEACE_S = 10.0
 # So long after one of them, and again and again, it is looked whether the interruption was lost, s.

@@ -63,7 +63,7 @@ def _signal(site: Site, place: Place, random: Random, *, numbers: tuple[signal.S
         run.send(number)
     right = [0 if not sent else INTERRUPTED]
     if sent:
-        # The last moments of a run are after its last launch, which may just be writing its row; and a second signal may
+        # The last moments of a run are after its last launch, whose row may just be written; and a second signal may
         # find the run at its end.
         right += [0] * _almost_whole(place, site)
         right += [-number for number in numbers if number not in POLITE or len(numbers) > 1]

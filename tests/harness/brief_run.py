@@ -32,7 +32,7 @@ def main(folder: Path) -> int:
     usual = {"network": "lenet5", "mode": "eager", "feed": "host", "device": "cpu", "dtype": "float32", "threads": 1}
     entrants = [Entrant(backend=name, batch_size=8, environment="controlled", **usual) for name in ("numpy", "twin")]
     plan = default_plan(
-        entrants, data_set="drawn-digits", data_dir=None, rounds=3, most_rounds=3, seeds=1, seed=0, epochs=1,
+        entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
         inference_sizes=(), steady_s=0.05,
     )  # fmt: skip
     return run_command.new_run(plan, results=folder.parent, name=folder.name, pythons={})

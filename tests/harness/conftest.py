@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from harness.commands import run as run_command
@@ -175,9 +176,10 @@ def mutant_class(mutants: Path) -> Callable[[str], Any]:
 def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `python -m harness ...` in a group of its own, in an empty folder."""
     started: list[subprocess.Popen[str]] = []
-    # Shells let background jobs ignore what keys send, and children inherit that; a handler, not being inherited,
-    # undoes it.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGQUIT)}
+    # Shells let background jobs ignore what keys send, nohup a hang-up, and children inherit that; a handler, not being
+    # inherited, undoes it.
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ignored}
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         if arguments[:1] == ("run",) and not {"--verified", "--resume"} & set(arguments):
@@ -299,12 +301,16 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture(scope="session")
-def finished_run(
-    session_environment: dict[str, str], tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch."""
-    results = tmp_path_factory.mktemp("results")
-    with pytest.MonkeyPatch.context() as patch:
+def finished_run(session_environment: dict[str, str], session_cache: Path, tiny_dataset: Dataset) -> Path:
+    """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch.
+
+    Made once for all of pytest-xdist's processes; whoever wants it otherwise copies it.
+    """
+    results = session_cache.parent / "results"
+    results.mkdir(exist_ok=True)
+    with FileLock(results / "lock"), pytest.MonkeyPatch.context() as patch:
+        if (results / "first" / "summary.csv").exists():
+            return results / "first"
         for name, value in session_environment.items():
             if name.startswith("LENET_BENCH_"):
                 patch.setenv(name, value)
@@ -315,8 +321,7 @@ def finished_run(
             entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
             inference_sizes=(1, 8), steady_s=0.1,
         )  # fmt: skip
-        code = run_command.new_run(plan, results=results, name="first", pythons={})
-    assert code == 0
+        assert run_command.new_run(plan, results=results, name="first", pythons={}) == 0
     return results / "first"
 
 

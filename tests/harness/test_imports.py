@@ -44,6 +44,28 @@ def test_harness_imports_no_framework(session_environment: dict[str, str], modul
     assert module.split(".")[0] in modules
 
 
+def test_commands_import_no_framework(session_environment: dict[str, str]) -> None:
+    """Nor does any command, when it is called for and imported."""
+    modules = loaded_by("from harness.commands import cli\ncli.whole_tool()", session_environment)
+
+    assert modules & FRAMEWORKS == set()
+    assert {"pandas", "scipy"} <= modules
+
+
+def test_help_is_quick(session_environment: dict[str, str]) -> None:
+    """The list of commands imports none of them: pandas alone takes as long as all the rest."""
+    code = """
+sys.argv = ["lenet-bench", "--help"]
+from harness.commands.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    slow = {"numpy", "pandas", "scipy", "plotly", "jinja2", "requests", "pyarrow"}
+    assert loaded_by(code, session_environment) & slow == set()
+
+
 def test_list_command_imports_no_framework(session_environment: dict[str, str]) -> None:
     """`list` tells of versions and modes of every backend and does not try to import one of the frameworks."""
     code = """

@@ -256,6 +256,17 @@ def test_broken_installation_is_no_bad_result(session_environment: dict[str, str
     assert err == "lenet-bench: It is not installed as it should be (ImportError: no typer).\n"
 
 
+def test_command_that_cannot_be_imported_is_no_bad_result(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are imported when they are called: what one of them lacks ends it alike, and no other."""
+    monkeypatch.setitem(sys.modules, "harness.commands.compare", None)
+
+    code, _, err = call("compare", "nowhere")
+
+    assert code == 3
+    assert "lenet-bench: It is not installed as it should be (ModuleNotFoundError: " in err
+    assert call("data")[0] == 0
+
+
 def green(path: Path) -> None:
     """The report of an earlier gate that passed."""
     write_junit(path, [Verdict("numpy", "accuracy", PASSED, "accuracy 98 %")], [], strict=False, seconds=1.0)

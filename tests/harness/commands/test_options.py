@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from harness.commands import cli
 from harness.commands.options import parse_pythons, positive, run_name, seconds, sizes, whole
 from harness.errors import InputError
 
@@ -126,3 +127,8 @@ def test_what_is_no_size_is_quoted(text: str, message: str) -> None:
     """The part that is not a positive whole number comes back in the sentence."""
     with pytest.raises(typer.BadParameter, match=message):
         sizes(text)
+
+
+def test_the_list_of_commands_says_what_each_says() -> None:
+    """`lenet-bench --help` is written without importing the commands, whose own help begins with the same line."""
+    assert {name: command.help.splitlines()[0] for name, command in cli.whole_tool().commands.items()} == cli.COMMANDS

@@ -61,7 +61,7 @@ def run(call: Cli, home: Path, drawn_cache: Path) -> Path:
     """The folder of his run, of a backend that works and one that does not."""
     options = (
         f"run -b twin,broken --data-set drawn-digits --data-dir {home / 'data'} --rounds 1 --epochs 0 --steady-s 0.1 "
-        f"--inference-sizes none --results-dir {home / 'results'} --name mine"
+        f"--batch-size 8 --inference-sizes none --results-dir {home / 'results'} --name mine"
     )
     code, _, err = call(*options.split())
     assert code == 3, err

@@ -29,7 +29,8 @@ def test_a_second_run_is_told_of_the_first(
     """It names the process, the folder and the CPU that both have; its rows count it, its table says so."""
     live = {"LENET_BENCH_LIVE_RUNS": str(tmp_path / "live")}
     options = (
-        "run -b numpy --data-set drawn-digits --rounds 1 --epochs 0 --steady-s 0.1 --inference-sizes none --name second"
+        "run -b numpy --data-set drawn-digits --rounds 1 --epochs 0 --steady-s 0.1 --batch-size 8 "
+        "--inference-sizes none --name second"
     )
     with subprocess.Popen(
         [sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import typer
 
-from harness.commands.cli import app
+from harness.commands.cli import whole_tool
 from harness.spec import published
 from tools import site_links, site_pages
 
 ROOT = Path(__file__).resolve().parents[3]
 CHROMIUM = Path("/usr/bin/chromium")
-COMMANDS = dict(site_pages.every_command(typer.main.get_command(app)))
+COMMANDS = dict(site_pages.every_command(whole_tool()))
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -11,33 +11,13 @@ from typing import Any
 import pytest
 
 from harness.errors import Regression
-from harness.proof import posing, proving, register, starts
+from harness.proof import proving, register
 from harness.proof.problem import Check
 from harness.proof.proving import Outcome, Subject
-from harness.runs import code, preparation
+from harness.runs import code
 from harness.runs.machine import Machine
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5, with_optimizer
-
-
-@pytest.fixture
-def own_cache(mutants: Path, session_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache without certificates; problems that another test has posed are there."""
-    cache, problems = tmp_path / "cache", session_cache / "problems"
-    problems.mkdir(parents=True, exist_ok=True)
-    cache.mkdir()
-    (cache / "problems").symlink_to(problems, target_is_directory=True)
-    monkeypatch.setenv("LENET_BENCH_CACHE", str(cache))
-    return cache
-
-
-@pytest.fixture
-def small(tiny_dataset: Any, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Verification of small batches of tiny data."""
-    monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
-    monkeypatch.setattr(posing, "BATCH", 8)
-    monkeypatch.setattr(starts, "STEPS", 20)
-
 
 PACKAGES = "aa"
 
@@ -217,7 +197,8 @@ def test_code_that_changes_while_it_is_verified_does_not_pass(
 
 def test_run_verifies_first(small: None, tiny_commands: None, call: Any, own_cache: Path, tmp_path: Path) -> None:
     """`run` of a wrong backend ends with 1 before anything is timed; with --unverified its rows say so."""
-    options = "--data-set drawn-digits --epochs 0 --rounds 1 --steady-s 0.1 --inference-sizes none --name".split()  # noqa: SIM905
+    options = ["--data-set", "drawn-digits", "--batch-size", "8", "--epochs", "0", "--rounds", "1", "--steady-s", "0.1"]
+    options += ["--inference-sizes", "none", "--name"]
 
     code, _, err = call("run", "-b", "summed_loss", *options, "one", "--verified")
 

@@ -8,22 +8,14 @@ from typing import Any
 
 import pytest
 
-from harness.data.sources import Dataset
 from harness.errors import Regression
-from harness.proof import posing, proving, register, starts
+from harness.proof import proving, register
 from harness.proof.outcome import TWIN, Outcome, Subject
 from harness.proof.problem import Check
 from harness.proof.twins import hold_to, twin_of, with_twins
-from harness.runs import code, interpreters, preparation
+from harness.runs import code, interpreters
 from harness.spec.recipes import LENET5
 from harness.worker import catalogue
-
-
-@pytest.fixture
-def own_cache(mutants: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache without certificates."""
-    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -70,14 +62,6 @@ def test_outcome_fails_with_its_twin(subject: Any) -> None:
     assert "First difference: logits." in held.sentences[-1]
     assert hold_to(mixed, outcome_of(subject(dtype="float32"))) is mixed
     assert hold_to(mixed, None) is mixed
-
-
-@pytest.fixture
-def small(tiny_dataset: Dataset, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Verification of small batches of tiny data; mutants train in bfloat16."""
-    monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
-    monkeypatch.setattr(posing, "BATCH", 8)
-    monkeypatch.setattr(starts, "STEPS", 20)
 
 
 def test_run_verifies_the_twin_first(

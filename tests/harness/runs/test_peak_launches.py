@@ -1,0 +1,85 @@
+"""When a run measures the peak, and what comes of it: launches are made up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.runs.display import Display
+from harness.runs.rounds import Rounds
+from harness.worker import controls
+from harness.worker.job import Entrant
+
+
+def test_peak_is_measured_once_a_round_threads_and_precision(
+    made_up: Any,
+    run_made_up: Callable[..., Rounds],
+    make_entrant: Callable[..., Entrant],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entrants of equal threads and precision share a round's peak; others, and other rounds, have their own."""
+    monkeypatch.setattr(controls, "choose_cpus", lambda threads: list(range(threads)))
+    entrants = [
+        make_entrant("numpy"), make_entrant("twin"), make_entrant("slow_learner", dtype="float64"),
+        make_entrant("average_pool", threads=2),
+    ]  # fmt: skip
+    work = run_made_up(*entrants, rounds=2, most_rounds=2)
+
+    assert sorted(made_up.peaks) == sorted([(1, "float32"), (1, "float64"), (2, "float32")] * 2)
+    peaks = work.folder.read("launches").pivot(index="round", columns="backend", values="peak_gflops")
+    assert peaks.notna().all(axis=None)
+    assert (peaks["numpy"] == peaks["twin"]).all()
+    assert pd.unique(peaks.drop(columns="twin").to_numpy().ravel()).size == 6
+
+
+def test_peak_is_measured_as_its_entrants_are(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """The same CPUs and variables as the launch that follows, but for its own folder; in the harness's interpreter."""
+    work = run_made_up("numpy", rounds=1, most_rounds=1)
+
+    peak, launch = made_up.jobs
+    assert (peak.kind, launch.kind) == ("peak", "measure")
+    assert peak.asked["cpus"] == launch.asked["cpus"]
+    assert peak.asked["environment"]["OMP_NUM_THREADS"] == launch.asked["environment"]["OMP_NUM_THREADS"] == "1"
+    assert set(peak.asked["environment"]) == set(launch.asked["environment"])
+    assert made_up.interpreters[0] == sys.executable
+    row = work.folder.read("launches").iloc[0]
+    assert (row["peak_gflops"], row["peak_source"]) == (101.0, "made up")
+    assert row["peak_share"] == pytest.approx(row["train_gflops"] / 101)
+
+
+@pytest.mark.parametrize("change", [{"timing": False}, {"inference_sizes": ()}, {"device": "gpu"}], ids=str)
+def test_peak_that_says_nothing_is_not_measured(
+    made_up: Any, run_made_up: Callable[..., Rounds], make_entrant: Callable[..., Entrant], change: dict[str, Any]
+) -> None:
+    """No peak for what is not timed, for a run cut down to training, and for a GPU."""
+    entrant = make_entrant("numpy", device=change.get("device", "cpu"))
+    plan = {key: value for key, value in change.items() if key != "device"}
+    work = run_made_up(entrant, rounds=2, most_rounds=2, **plan)
+
+    assert made_up.peaks == []
+    assert len(made_up.launched) == 2
+    assert work.folder.read("launches")[["peak_gflops", "peak_share"]].isna().all(axis=None)
+
+
+def test_failing_peak_is_no_failure(
+    made_up: Any, run_made_up: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peak that cannot be measured is a yellow note and empty cells in its round; it is tried again in the next."""
+    notes: list[tuple[str, str]] = []
+    monkeypatch.setattr(Display, "note", lambda self, text, style="": notes.append((text, style)))
+    made_up.failing = {"peak": 2}
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3)
+
+    rows = work.folder.read("launches").set_index("round")
+    assert set(rows["status"]) == {"ok"}
+    assert work.failures == {}
+    assert rows["peak_gflops"].isna().to_list() == [False, False, True, True, False, False]
+    assert rows["peak_share"].isna().to_list() == [False, False, True, True, False, False]
+    assert rows["peak_source"].isna().to_list() == [False, False, True, True, False, False]
+    assert len(made_up.peaks) == 3
+    told = [note for note in notes if "peak" in note[0]]
+    assert told == [("The peak of matrix multiplication could not be measured: no BLAS today", "yellow")]
