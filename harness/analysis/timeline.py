@@ -67,7 +67,7 @@ class Point:
     @cached_property
     def rounds(self) -> dict[int, dict[str, Any]]:
         """Round -> the cells of its launch that ratios are made from."""
-        cells = self.timed[[SPEED, "turn_step_us", "batch_size"]].to_dict("records")
+        cells = self.timed[[SPEED, "turn_step_us", "disturbed_turns", "batch_size"]].to_dict("records")
         return {
             int(number): {str(name): value for name, value in row.items()}
             for number, row in zip(self.timed["round"], cells)
