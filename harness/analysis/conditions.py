@@ -74,15 +74,15 @@ def _busy(launches: pd.DataFrame) -> str:
     more = []
     waited, disturbed = held["cpu_wait_share"].median(), held[held["disturbed_turns"].notna()]
     if pd.notna(waited):
-        more.append(f"waited for a CPU for {waited:.0%} of the time")
+        more.append(f"a CPU was waited for {waited:.0%} of the time")
     if pd.notna(steal) and steal > BUSY_SHARE:
-        more.append(f"lost {steal:.0%} of it to the hypervisor's other guests")
+        more.append(f"the hypervisor gave {steal:.0%} of it to others")
     if len(disturbed):
         turns = f"{_disturbed(disturbed).median():.0f} of {disturbed['turns'].median():.0f}"
-        more.append(f"had {turns} turns disturbed")
-    what = f" These {', '.join(more)} (medians)." if more else ""
+        more.append(f"{turns} turns were disturbed")
+    what = f" Medians: {', '.join(more)}." if more else ""
     return (
-        f"BUSY MACHINE: {who} while {len(held)} of {len(launches)} launches were timed: do not compare these speeds; "
+        f"BUSY MACHINE: {who} while {len(held)} of {len(launches)} launches were timed: do not compare them; "
         f"lenet-bench doctor.{what}"
     )
 

@@ -253,7 +253,7 @@ class Rounds:
         key = (entrant.threads, entrant.dtype)
         if key not in self._peaks:
             folder = scratch / "peak"
-            asked = asked_controls(entrant, folder)
+            asked = asked_controls(entrant, folder, self.plan.cpus)
             job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
             self._peaks[key] = {}
             try:
@@ -280,7 +280,7 @@ class Rounds:
             data=str(shared.scratch),
             weights=str(shared.weights_file),
             epochs=plan.epochs_of(place.plan_round),
-            asked=asked_controls(place.entrant, folder),
+            asked=asked_controls(place.entrant, folder, plan.cpus),
             steady_s=plan.steady_s,
             turns=shared.turns,
             inference_sizes=plan.inference_sizes,
