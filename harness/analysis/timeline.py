@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.comparison import SPEED, ratio_of, round_ratio
+from harness.analysis.conditions import spoiling
 from harness.analysis.statistics import Interval, mean_of_logs, unpaired_ratio, verdict
 from harness.errors import InputError
 from harness.results.changes import changes, same_software
@@ -211,6 +212,7 @@ def _row(point: Point, last: Point | None, everyone: list[list[Point]]) -> dict[
     }
     if len(point.timed):
         row |= _interval(SPEED, mean_of_logs(point.timed[SPEED].to_numpy(float)))
+        row["conditions"] = " ".join(spoiling(point.timed))
     trained = point.launches[point.launches["test_accuracy"].notna()]
     if len(trained):
         accuracy = float(trained["test_accuracy"].mean())

@@ -94,7 +94,8 @@ def gate(
     limit, the gate cannot tell, says how many rounds more would, and passes with a warning. Each verdict names the data
     set, which is the recipe's own unless --data-set says otherwise: nothing stands in for it.
 
-    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed.
+    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed, or,
+    with --strict, something disturbed the speeds.
     --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
 
     Examples:

@@ -373,6 +373,7 @@ epochs            | int | epochs | that the next column is after
 test_accuracy     | real | 1 | mean over the seeds that were trained
 seeds             | int | seeds | that were trained
 changed           | text | | what the two runs' records differ in; empty for nothing
+conditions        | text | | what disturbed the timing, in sentences; empty for nothing
 network           | text | | layer table
 data_set          | text | | mnist, fashion-mnist, cifar-10 or drawn-digits
 recipe            | text | | what trains the network
