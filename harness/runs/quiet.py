@@ -11,13 +11,14 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psutil
 
 from harness.analysis.conditions import busy_cpus
 from harness.runs import live_runs
 from harness.runs.asked_controls import cpus_of
+from harness.runs.cpu_time import of_threads
 from harness.runs.display import Display
 from harness.runs.plan import Plan
 from harness.runs.privacy import hide
@@ -40,10 +41,13 @@ class Load:
     Attributes:
         shares: CPU -> share of it that was used, 0..1; of all CPUs of the machine that could be seen.
         programs: name -> CPUs that all programs of that name used; the largest first.
+        queues: CPU -> how many tasks waited for it, on average: of two CPUs that are wholly used one may be wanted by
+            one program and the other by ten. Empty where the system does not say.
     """
 
     shares: Mapping[int, float]
     programs: Mapping[str, float]
+    queues: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def total(self) -> float:
@@ -59,7 +63,7 @@ class Load:
 
 def watch(seconds: float | None = None, *, pause: Callable[[float], None] = time.sleep) -> Load:
     """Watch CPUs and programs for a while, asleep."""
-    before, cpus = _used(), _cpu_times()
+    before, waited, cpus = _used(), _waited(), _cpu_times()
     start = time.monotonic()
     pause(LOOK_S if seconds is None else seconds)
     took = max(time.monotonic() - start, 1e-3)
@@ -68,15 +72,34 @@ def watch(seconds: float | None = None, *, pause: Callable[[float], None] = time
         spent = later - cpus.get(cpu, later)
         # Time that the hypervisor took is not ours to have either.
         shares[cpu] = min(1.0, (spent.busy + spent.steal) / spent.total) if spent.total > 0 else 0.0
+    queues = _queues(waited, took)
     programs: collections.Counter[str] = collections.Counter()
     for (_, name), used in _used(since=before).items():
         programs[name] += used / took  # type: ignore[assignment]
-    return Load(shares, dict(programs.most_common()))
+    return Load(shares, dict(programs.most_common()), queues)
 
 
 def _cpu_times() -> dict[int, host.CpuTimes]:
     found = {cpu: host.cpu_times([cpu]) for cpu in range(os.cpu_count() or 1)}
     return {cpu: times for cpu, times in found.items() if times is not None}
+
+
+def _waited() -> dict[int, tuple[float, int]]:
+    """Of every other process, seconds for which its threads have waited for a CPU, and the one it was on last."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid():
+                found[process.pid] = (of_threads(process.pid)[1], process.cpu_num())
+    return found
+
+
+def _queues(before: Mapping[int, tuple[float, int]], seconds: float) -> dict[int, float]:
+    """CPU -> how many tasks waited for it since then; a process that moved counts where it is now."""
+    found: collections.Counter[int] = collections.Counter()
+    for pid, (waited, cpu) in _waited().items():
+        found[cpu] += max(0.0, waited - before.get(pid, (waited, cpu))[0]) / seconds  # type: ignore[assignment]
+    return dict(found)
 
 
 def _used(since: Mapping[tuple[int, str], float] | None = None) -> dict[tuple[int, str], float]:
@@ -97,7 +120,7 @@ def _used(since: Mapping[tuple[int, str], float] | None = None) -> dict[tuple[in
 def quietest(load: Load, allowed: Sequence[int], *, taken: Sequence[int] = ()) -> list[int]:
     """The CPUs that may be used, the quietest first; of those that are equally quiet, the last ones first.
 
-    A CPU is as busy as itself and, by half, as the other threads of its core.
+    A CPU is as busy as itself, what waits for it included, and, by half, as the other threads of its core.
 
     Args:
         taken: that other runs of lenet-bench are pinned to, whatever they do at this moment.
@@ -106,7 +129,7 @@ def quietest(load: Load, allowed: Sequence[int], *, taken: Sequence[int] = ()) -
     def busy(cpu: int) -> float:
         own = 1.0 if cpu in taken else load.shares.get(cpu, 0.0)
         beside = sum(load.shares.get(each, 0.0) for each in host.smt_siblings(cpu) or ())
-        return own + beside / 2
+        return own + load.queues.get(cpu, 0.0) + beside / 2
 
     def place(cpu: int) -> tuple[float, int]:
         found = busy(cpu)

@@ -53,6 +53,13 @@ def test_the_quietest_cpus_come_first(four_cpus: None, shares: list[float], expe
     assert quietest(Load(dict(enumerate(shares)), {}), FOUR) == expected
 
 
+def test_of_two_busy_cpus_the_one_with_the_shorter_queue(four_cpus: None) -> None:
+    """All are wholly used; for the last ones more programs wait."""
+    load = Load(dict.fromkeys(FOUR, 1.0), {}, queues={0: 3.0, 1: 0.5, 2: 4.0, 3: 3.0})
+
+    assert quietest(load, FOUR) == [1, 3, 0, 2]
+
+
 def test_a_busy_core_is_no_quiet_place(four_cpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other thread of a busy core comes after CPUs whose cores are quiet; CPUs of other runs come last."""
     monkeypatch.setattr(quiet.host, "smt_siblings", lambda cpu: [cpu ^ 1])
@@ -123,6 +130,15 @@ def test_a_real_program_is_seen_with_its_name() -> None:
         load = watch(0.5)
 
     assert load.shares[cpu] > 0.5
+
+
+def test_who_waits_for_a_cpu_is_counted() -> None:
+    """Four programs want one CPU: three of them wait at any time, or more on a busy machine."""
+    cpu = max(os.sched_getaffinity(0))
+    with spinner(cpu), spinner(cpu), spinner(cpu), spinner(cpu):
+        load = watch(0.5)
+
+    assert load.queues[cpu] > 2
     used = sum(share for name, share in load.programs.items() if name.startswith("python"))
     assert used > 0.02
     assert not any("/" in name for name in load.programs)
