@@ -24,6 +24,12 @@ class Regression(LenetBenchError):
     exit_code = 1
 
 
+class Disturbed(LenetBenchError):
+    """The work was done, and something else had the CPUs meanwhile: under `--strict` its result counts for nothing."""
+
+    exit_code = 3
+
+
 class WorkerFailed(LenetBenchError):
     """A launch crashed, hung or broke a control; the other launches go on.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.analysis.disturbed import kept, numbers_of
 from harness.analysis.simultaneous import intervals_together
 from harness.analysis.statistics import (
     LEVEL,
@@ -145,7 +146,7 @@ def are_paired(group: pd.DataFrame, base: pd.DataFrame) -> bool:
 
 def round_ratios(group: pd.DataFrame, base: pd.DataFrame) -> list[float]:
     """Ratio of training speeds of two entrants of one run, for each round that both were timed in."""
-    columns = ["round", SPEED, "turn_step_us", "batch_size"]
+    columns = ["round", SPEED, "turn_step_us", "disturbed_turns", "batch_size"]
     both = group[columns].merge(base[columns], on="round", suffixes=("", "_base"))
     return [round_ratio(row) for _, row in both.iterrows()]
 
@@ -166,13 +167,15 @@ def round_ratio(row: pd.Series) -> float:
     """Ratio of training speeds of a round: of the turns, where both sides took the same number, else of the launches.
 
     A neighbour on the machine comes and goes within seconds. Turns of a fraction of a second, one entrant after the
-    other, meet the same neighbours; so each turn is a pair, and the median of their ratios is the round's.
+    other, meet the same neighbours; so each turn is a pair, and the median of their ratios is the round's. Turns in
+    which something else had the CPUs of one side are left out on both.
     """
     turns, base = (_turns(row[name]) for name in ("turn_step_us", "turn_step_us_base"))
     if len(turns) != len(base) or len(turns) < 2:
         return float(row[SPEED] / row[f"{SPEED}_base"])
     batches = row["batch_size"] / row["batch_size_base"]
-    return float(batches * np.exp(np.median(np.log(base / turns))))
+    clean = kept(len(turns), numbers_of(row["disturbed_turns"]) | numbers_of(row["disturbed_turns_base"]))
+    return float(batches * np.exp(np.median(np.log(base[clean] / turns[clean]))))
 
 
 def _turns(text: Any) -> np.ndarray:

@@ -1,11 +1,25 @@
-"""What the machine did to launches that whoever reads a speed must know: a quota, and other runs beside them."""
+"""What the machine did to launches that whoever reads a speed must know: other programs, a quota, other runs."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from harness.analysis.disturbed import MOST_DISTURBED, numbers_of
+
 # Of a group's periods; fewer are chance, and cost less than the intervals are wide.
 THROTTLED_SHARE = 0.01
+# Share of the time for which others, programs or the hypervisor's other guests, had a CPU that was wanted. A speed is
+# lower by as much, and verdicts tell 2 %. Less than 5 % cannot be seen of a turn of 0.1 to 0.2 s: /proc/stat counts in
+# ticks of 0.01 s.
+BUSY_SHARE = 0.05
+# What other programs use beside, on CPUs that are not ours: it takes caches, memory and clock from us, by how much
+# depends on the machine. An idle system uses up to 0.05 CPUs; on a large machine a tenth of it makes a difference.
+BUSY_CPUS, BUSY_OF_MACHINE = 0.25, 0.1
+
+
+def busy_cpus(cpus: int) -> float:
+    """CPUs that others may use, at the most, on a machine of so many: above it is busy."""
+    return max(BUSY_CPUS, BUSY_OF_MACHINE * cpus)
 
 
 def conditions(launches: pd.DataFrame) -> list[str]:
@@ -14,12 +28,74 @@ def conditions(launches: pd.DataFrame) -> list[str]:
     Args:
         launches: timed rows of launches.csv. What an older lenet-bench did not note down is not known.
     """
-    return [sentence for sentence in (_quota(launches), _others(launches)) if sentence]
+    return [*spoiling(launches), *(each for each in [_left_out(launches)] if each)]
+
+
+def spoiling(launches: pd.DataFrame) -> list[str]:
+    """Those of the `conditions` with which speeds should not be compared: what `--strict` does not take."""
+    return [sentence for sentence in (_busy(launches), _quota(launches), _others(launches)) if sentence]
 
 
 def is_throttled(launches: pd.DataFrame) -> pd.Series:
     """Of each launch, whether its control group's limit was met in more than a few of its periods."""
     return (launches["throttled_share"] > THROTTLED_SHARE).fillna(False).astype(bool)
+
+
+def is_busy(launches: pd.DataFrame) -> pd.Series:
+    """Of each launch, whether the machine was busy while it was timed.
+
+    Where every turn was watched, whether more turns were disturbed than can be taken again; of older rows, whether
+    other programs or the hypervisor had more of the CPUs than they may.
+    """
+    watched = (launches["disturbed_turns"].notna() & launches["turns"].notna()).to_numpy(bool)
+    too_many = _disturbed(launches) > MOST_DISTURBED * launches["turns"].fillna(0).astype(float)
+    loaded = launches["other_load"] > _machine_cpus(launches).fillna(1).map(lambda cpus: busy_cpus(int(cpus)))
+    loaded = loaded.fillna(False).astype(bool) | (launches["steal_share"] > BUSY_SHARE).fillna(False).astype(bool)
+    return too_many.where(watched, loaded).astype(bool)
+
+
+def _disturbed(launches: pd.DataFrame) -> pd.Series:
+    """How many turns of each launch were disturbed."""
+    return launches["disturbed_turns"].map(lambda cell: len(numbers_of(cell))).astype(int)
+
+
+def _machine_cpus(launches: pd.DataFrame) -> pd.Series:
+    """CPUs of each launch's machine, as its text says; missing where it does not."""
+    return launches["machine"].str.extract(r"\b(\d+) CPUs", expand=False).astype("Float64")
+
+
+def _busy(launches: pd.DataFrame) -> str:
+    held = launches[is_busy(launches)]
+    if held.empty:
+        return ""
+    load, cpus, steal = held["other_load"].median(), _machine_cpus(held).max(), held["steal_share"].median()
+    of = f" of {cpus:.0f}" if pd.notna(cpus) else ""
+    who = f"other programs used {load:.1f}{of} CPUs" if pd.notna(load) else "other programs used the CPUs"
+    more = []
+    waited, disturbed = held["cpu_wait_share"].median(), held[held["disturbed_turns"].notna()]
+    if pd.notna(waited):
+        more.append(f"a CPU was waited for {waited:.0%} of the time")
+    if pd.notna(steal) and steal > BUSY_SHARE:
+        more.append(f"the hypervisor gave {steal:.0%} of it to others")
+    if len(disturbed):
+        turns = f"{_disturbed(disturbed).median():.0f} of {disturbed['turns'].median():.0f}"
+        more.append(f"{turns} turns were disturbed")
+    what = f" Medians: {', '.join(more)}." if more else ""
+    return (
+        f"BUSY MACHINE: {who} while {len(held)} of {len(launches)} launches were timed: do not compare them; "
+        f"lenet-bench doctor.{what}"
+    )
+
+
+def _left_out(launches: pd.DataFrame) -> str:
+    held = launches[(_disturbed(launches) > 0) & ~is_busy(launches)]
+    if held.empty:
+        return ""
+    return (
+        f"DISTURBED TURNS: other programs had the CPUs in {_disturbed(held).median():.0f} of "
+        f"{held['turns'].median():.0f} turns of {len(held)} of {len(launches)} launches (medians). These turns are "
+        "left out, and others were taken in their place."
+    )
 
 
 def _quota(launches: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.comparison import SPEED, ratio_of, round_ratio
+from harness.analysis.conditions import spoiling
 from harness.analysis.statistics import Interval, mean_of_logs, unpaired_ratio, verdict
 from harness.errors import InputError
 from harness.results.changes import changes, same_software
@@ -67,7 +68,7 @@ class Point:
     @cached_property
     def rounds(self) -> dict[int, dict[str, Any]]:
         """Round -> the cells of its launch that ratios are made from."""
-        cells = self.timed[[SPEED, "turn_step_us", "batch_size"]].to_dict("records")
+        cells = self.timed[[SPEED, "turn_step_us", "disturbed_turns", "batch_size"]].to_dict("records")
         return {
             int(number): {str(name): value for name, value in row.items()}
             for number, row in zip(self.timed["round"], cells)
@@ -211,6 +212,7 @@ def _row(point: Point, last: Point | None, everyone: list[list[Point]]) -> dict[
     }
     if len(point.timed):
         row |= _interval(SPEED, mean_of_logs(point.timed[SPEED].to_numpy(float)))
+        row["conditions"] = " ".join(spoiling(point.timed))
     trained = point.launches[point.launches["test_accuracy"].notna()]
     if len(trained):
         accuracy = float(trained["test_accuracy"].mean())

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.analysis import joining as joining
-from harness.analysis.conditions import conditions
+from harness.analysis.conditions import conditions, spoiling
 from harness.analysis.summary import accuracy_spread, inference_sweep, summarise
-from harness.commands.options import Base
+from harness.commands.options import Base, Strict
 from harness.doctor.causes import likely_cause
-from harness.errors import InputError
+from harness.errors import Disturbed, InputError
 from harness.tables import layout, run_tables
 from harness.tables.formats import FORMATS, WRITERS, check_format
 
@@ -30,6 +30,7 @@ def compare(
     apart: Annotated[
         bool, typer.Option("--apart", help="Where rows cannot be compared, a table for each set of those that can.")
     ] = False,
+    strict: Strict = False,
 ) -> None:
     """Join runs into one table, fastest first; refuse what cannot be compared, with the reason.
 
@@ -44,10 +45,14 @@ def compare(
     - `lenet-bench compare results/A --entrant "torch eager" --entrant "mxnet hybrid"`
     - `lenet-bench compare results/A --format latex > table.tex`
     - `lenet-bench compare results/here results/there --apart`
+    - `lenet-bench compare results/A --strict`
     """
     check_format(format_)
     if not apart:
-        show(joining.choose_entrants(joining.load_runs(runs), entrant or []), base=base, format_=format_)
+        chosen = joining.choose_entrants(joining.load_runs(runs), entrant or [])
+        show(chosen, base=base, format_=format_)
+        if strict:
+            stop_if_disturbed(chosen.timed)
         return
     if format_ == "json":
         raise InputError("--apart makes several tables, and JSON holds one. Give --format csv, or one run at a time.")
@@ -60,6 +65,22 @@ def compare(
             print()
         there = base if joining.has_entrant(part, base) else ""
         show(part, base=there, format_=format_)
+    if strict:
+        stop_if_disturbed(found.timed)
+
+
+def stop_if_disturbed(timed: pd.DataFrame) -> None:
+    """End with a sentence where these launches should not be compared: `--strict`.
+
+    Args:
+        timed: rows of launches.csv.
+
+    Raises:
+        Disturbed: with all that disturbed them.
+    """
+    found = spoiling(timed)
+    if found:
+        raise Disturbed(f"--strict takes no speeds that something disturbed. {' '.join(found)}")
 
 
 def show(runs: joining.Runs, *, base: str, format_: str) -> None:
@@ -74,7 +95,12 @@ def show(runs: joining.Runs, *, base: str, format_: str) -> None:
     if format_ != "table":
         if summary.empty:
             raise InputError(f"No launch was timed in these runs: there is nothing for --format {format_}.")
-        print(WRITERS[format_](summary), end="")
+        said = conditions(runs.timed)
+        print(WRITERS[format_](summary, said), end="")
+        if format_ == "csv":
+            # Its columns are those of summary.csv, and have no place for sentences.
+            for sentence in said:
+                warn(sentence)
         return
     console = layout.stdout()
     if len(summary):

@@ -70,7 +70,11 @@ def gate(
         float, typer.Option(parser=seconds, metavar="S", help="Begin no round of --speed later, for each backend.")
     ] = BUDGET_S,
     strict: Annotated[
-        bool, typer.Option("--strict", help="`cannot tell` fails (exit code 1), not only warns.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="`cannot tell` fails (exit code 1), not only warns; speeds that something disturbed are none (3).",
+        ),
     ] = False,
     summary: Annotated[
         Path | None,
@@ -90,7 +94,8 @@ def gate(
     limit, the gate cannot tell, says how many rounds more would, and passes with a warning. Each verdict names the data
     set, which is the recipe's own unless --data-set says otherwise: nothing stands in for it.
 
-    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed.
+    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed, or,
+    with --strict, something disturbed the speeds.
     --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
 
     Examples:
@@ -114,7 +119,11 @@ def gate(
             entrants, recipe=chosen, data_set=data_set or chosen.data_set, data_dir=data_dir, rounds=seeds,
             most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False, launch_timeout_s=launch_timeout,
         )  # fmt: skip
-        test = SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget) if speed else None
+        test = (
+            SpeedTest(against, margin=margin / 100, rounds=rounds or 0, budget_s=budget, strict=strict)
+            if speed
+            else None
+        )
         verdicts, notes = run_gate(
             plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
         )

@@ -72,6 +72,7 @@ def history(
         known = ", ".join(sorted({str(points[0].first["backend"]) for points in found}))
         raise InputError(f"No run has {', '.join(wanted)}. There are: {known}.")
     FORMATS[format_](frames)
+    _name_disturbed(notes, frames)
 
 
 def choose_machine(records: list[Record], asked: str) -> str:
@@ -125,6 +126,15 @@ def _name_others(notes: Console, records: list[Record], chosen: str) -> None:
             f"Not shown: {len(group)} run(s) of another machine, {group[0].machine} ({digest[:12]}): {names}. It "
             f"differs from the one that is shown: {differs}."
         )
+        notes.print(text, style="yellow", markup=False, soft_wrap=True)
+
+
+def _name_disturbed(notes: Console, frames: list[pd.DataFrame]) -> None:
+    """Below the speeds, or beside what is piped on: runs in which something else had the CPUs."""
+    everything = pd.concat(frames, ignore_index=True)
+    held = everything[everything["conditions"].fillna("") != ""]
+    for run, rows in held.groupby("run", sort=False):
+        text = f"{run}, {', '.join(rows['entrant'])}: {rows['conditions'].iloc[0]}"
         notes.print(text, style="yellow", markup=False, soft_wrap=True)
 
 

@@ -167,6 +167,9 @@ Versions = Annotated[
         help="Versions, each an entrant: 2.12.1,2.13.0, or jax=0.10.1,0.10.2. [default: what is installed]",
     ),
 ]  # fmt: skip
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit code 3 where something disturbed the timing, as the tables say.")
+]
 Base = Annotated[str, typer.Option("--base", help="Entrant that all others are compared with. [default: the fastest]")]
 Pythons = Annotated[
     list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 
@@ -15,7 +16,7 @@ from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
 from harness.commands import signals
-from harness.commands.compare import show_accuracy, show_cause, show_halved
+from harness.commands.compare import show_accuracy, show_cause, show_halved, stop_if_disturbed
 from harness.commands.options import (
     Backends,
     Base,
@@ -33,6 +34,7 @@ from harness.commands.options import (
     Results,
     Seed,
     Sizes,
+    Strict,
     Tf32,
     ThreadsSweep,
     Timeout,
@@ -47,6 +49,7 @@ from harness.commands.options import (
 from harness.errors import InputError, WorkerFailed, unknown
 from harness.proof import audit, register
 from harness.results.folder import RunFolder
+from harness.runs import quiet
 from harness.runs import resume as resuming
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
@@ -58,7 +61,7 @@ from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
 
 # What may change while a run lasts: where things are, and how long they are waited for.
-BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_dir")
+BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_dir", "strict")
 
 
 def run(
@@ -143,6 +146,7 @@ def run(
     unverified: Annotated[
         bool, typer.Option("--unverified", help="Do not verify first; rows say so. For backends under work.")
     ] = False,
+    strict: Strict = False,
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
@@ -156,6 +160,7 @@ def run(
 
     - `lenet-bench run -b torch`
     - `lenet-bench run -b all --preset quick`
+    - `lenet-bench run -b torch,jax --strict`
     - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
@@ -174,7 +179,7 @@ def run(
             resume_run(
                 resume, pythons=pythons, anew=anew_from_here,
                 timeout_s=launch_timeout if _is_given(context, "launch_timeout") else None,
-                data_dir=data_dir if _is_given(context, "data_dir") else None,
+                data_dir=data_dir if _is_given(context, "data_dir") else None, strict=strict,
             )
         )  # fmt: skip
     if not backend:
@@ -200,7 +205,7 @@ def run(
     )  # fmt: skip
     raise typer.Exit(
         new_run(
-            plan, results=results_dir, name=name, pythons=pythons,
+            plan, results=results_dir, name=name, pythons=pythons, strict=strict,
             before=lambda: register.require(plan, pythons=pythons) if plan.verified else None,
         )
     )  # fmt: skip
@@ -212,11 +217,13 @@ def new_run(
     results: Path,
     name: str | None,
     pythons: dict[str, str],
+    strict: bool = False,
     before: Callable[[], None] = lambda: None,
 ) -> int:
     """Carry out a plan in a new folder, print its tables, return the exit code.
 
     Args:
+        strict: whether what disturbed the timing is an error.
         before: called once all that was asked for is known to be possible, and before anything is written.
     """
     found = find_interpreters(plan, pythons)
@@ -228,7 +235,8 @@ def new_run(
         before()
         with Display() as display:
             audited = audit.fields_of(plan, dataset, display)
-        return _carry_out(Run(plan, found, dataset, folder, **audited))
+            plan = quiet.settle(plan, display)
+        return _carry_out(Run(plan, found, dataset, folder, **audited), strict=strict)
 
 
 def resume_run(
@@ -238,6 +246,7 @@ def resume_run(
     anew: bool = False,
     timeout_s: float | None = None,
     data_dir: str | None = None,
+    strict: bool = False,
 ) -> int:
     """Carry out what is missing of a run's own plan.
 
@@ -265,8 +274,9 @@ def resume_run(
             register.require(plan, pythons=pythons)
         with Display() as display:
             audited = audit.fields_of(going_on.plan, dataset, display)
+            quiet.settle(going_on.plan, display, choose=False)
         run = Run(going_on.plan, found, dataset, folder, notes=going_on.notes, **audited)
-        return _carry_out(run, packages=going_on.packages)
+        return _carry_out(run, packages=going_on.packages, strict=strict)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -297,7 +307,7 @@ def _check_given(context: typer.Context, *, resumed: bool) -> None:
         raise InputError("--anew-from-here is for a run that goes on: give --resume results/RUN with it.")
 
 
-def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> int:
+def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({}), strict: bool = False) -> int:
     """Carry out a run, print what its folder then has, also after Ctrl-C; return the exit code."""
     with Display() as display:
         run.announce(display)
@@ -314,7 +324,13 @@ def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType
         return signals.INTERRUPTED
     for label, error in work.failures.items():
         console.print(f"{label} failed: {error}", style="bold red", markup=False, soft_wrap=True)
+    if strict:
+        stop_if_disturbed(_timed(run.folder.read_counted("launches")))
     return WorkerFailed.exit_code if work.failures else 0
+
+
+def _timed(launches: pd.DataFrame) -> pd.DataFrame:
+    return launches[launches["train_images_per_s"].notna()]
 
 
 def _show(console: Console, work: Rounds) -> None:
@@ -323,8 +339,7 @@ def _show(console: Console, work: Rounds) -> None:
     launches, summary = folder.read_counted("launches"), folder.read("summary")
     if len(summary):
         sweep = inference_sweep(summary, launches, folder.read_counted("inference"))
-        timed = launches[launches["train_images_per_s"].notna()]
-        run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
+        run_tables.show_summary(console, summary, sweep, conditions=conditions(_timed(launches)))
         if not folder.has_whole_round():
             show_halved(console, folder.name)
     grown = scaling(launches)

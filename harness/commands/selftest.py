@@ -21,6 +21,7 @@ from harness.errors import InputError, Regression, WorkerFailed
 from harness.files import write_text_atomically
 from harness.results.folder import RunFolder, csv_of, frame_of
 from harness.results.schema import DUELS, SCHEMA_VERSION
+from harness.runs import quiet
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrant
 from harness.runs.plan import Plan, default_plan
@@ -124,7 +125,8 @@ def run_duels(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool
         # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
         for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:
             with RunFolder.begin(folder.path, f"duel-{number:02d}-{percent(slowdown)}") as duel:
-                work = Rounds(Run(_plan_of(plan, number, slowdown), found, dataset, duel), display)
+                settled = quiet.settle(_plan_of(plan, number, slowdown), display)
+                work = Rounds(Run(settled, found, dataset, duel), display)
                 work.execute()
             if work.failures:
                 raise WorkerFailed(f"Duel {number} has no verdict: {next(iter(work.failures.values()))}")

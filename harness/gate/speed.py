@@ -13,12 +13,14 @@ import numpy as np
 from scipy.special import stdtrit
 
 from harness.analysis.comparison import compare_entrants
+from harness.analysis.conditions import spoiling
 from harness.analysis.statistics import LEAST_ROUNDS, LEVEL, Interval, student
 from harness.errors import InputError
 from harness.files import ROOT
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict
 from harness.results.folder import RunFolder
 from harness.results.machines import difference, difference_of_texts, recorded
+from harness.runs import quiet
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
 from harness.runs.plan import MOST_ROUNDS, Plan, default_plan
@@ -61,12 +63,14 @@ class SpeedTest:
         against: commit, tag or branch that they are held against.
         margin: share by which the present code may be slower.
         rounds: exactly so many; 0 for as many as the margin needs, within `budget_s` for each backend.
+        strict: whether speeds that something disturbed are no result.
     """
 
     against: str
     margin: float = 0.05
     rounds: int = 0
     budget_s: float = BUDGET_S
+    strict: bool = False
 
 
 def resolve(ref: str, root: Path | None = None) -> str:
@@ -145,10 +149,10 @@ def measure(plan: Plan, commit: Commit, test: SpeedTest, *, results: Path, pytho
         for entrant in plan.entrants:
             with RunFolder.begin(results, entrant.backend) as folder:
                 run = Run(
-                    plan_of(entrant, plan, test, commit), found, dataset, folder,
+                    quiet.settle(plan_of(entrant, plan, test, commit), display), found, dataset, folder,
                     sources={commit.variant: commit.folder}, notes={"against": commit.sha},
                 )  # fmt: skip
-                verdicts.append(_duel(run, display, margin=test.margin, against=commit.sha[:10]))
+                verdicts.append(_duel(run, display, test, against=commit.sha[:10]))
     return verdicts
 
 
@@ -169,7 +173,7 @@ def plan_of(entrant: Entrant, plan: Plan, test: SpeedTest, commit: Commit) -> Pl
     )  # fmt: skip
 
 
-def _duel(run: Run, display: Display, *, margin: float, against: str) -> Verdict:
+def _duel(run: Run, display: Display, test: SpeedTest, *, against: str) -> Verdict:
     backend = run.plan.entrants[0].backend
     run.announce(display)
     work = Rounds(run, display)
@@ -178,9 +182,24 @@ def _duel(run: Run, display: Display, *, margin: float, against: str) -> Verdict
         label, error = next(iter(work.failures.items()))
         words = f"{error}\n{error.log}".strip()
         return Verdict(backend, "speed", NO_RESULT, f"speed not measured: {label} failed", words)
-    compared = compare_entrants(run.folder.read_counted("launches"), base=run.plan.base)
+    launches = run.folder.read_counted("launches")
+    compared = compare_entrants(launches, base=run.plan.base)
     (ratio,) = (each.ratio for each in compared if each.ratio)
-    return judge(backend, ratio, margin=margin, against=against)
+    return under(spoiling(launches), judge(backend, ratio, margin=test.margin, against=against), strict=test.strict)
+
+
+def under(disturbed: list[str], verdict: Verdict, *, strict: bool) -> Verdict:
+    """A verdict with what disturbed its timing, which is no result where that is not taken.
+
+    Args:
+        disturbed: `harness.analysis.conditions.spoiling`.
+    """
+    if not disturbed:
+        return verdict
+    names = ", ".join(sentence.partition(":")[0] for sentence in disturbed)
+    status = NO_RESULT if strict else verdict.status
+    text, details = f"{verdict.text}; {names}", " ".join([verdict.details, *disturbed])
+    return replace(verdict, status=status, text=text, details=details)
 
 
 def judge(backend: str, ratio: Interval, *, margin: float, against: str) -> Verdict:

@@ -49,7 +49,9 @@ def command_of(plan: Plan) -> Command:
             again = _plan_of(options, plan)
         except (LenetBenchError, ValueError, KeyError) as error:
             return Command([], f"This installation cannot make its entrants again: {str(error).rstrip('.')}.")
-        different = [each.name for each in fields(Plan) if getattr(again, each.name) != getattr(plan, each.name)]
+        # CPUs are chosen when a run starts.
+        own = [each.name for each in fields(Plan) if each.name != "cpus"]
+        different = [name for name in own if getattr(again, name) != getattr(plan, name)]
         if not different:
             return Command(["run", *itertools.chain(*_spelled(options))])
         tried.append(different)

@@ -23,6 +23,7 @@ ADDED: dict[str, dict[int, str]] = {
         4: "controls_sha256",
         5: "turn_seed audited_turns audit_share at_work_share left_share",
         6: "counted plan_round other_runs cpu_quota throttled_share",
+        7: "disturbed_turns cpu_wait_share",
     },
     "epochs": {2: "variant slowdown", 3: "train_accuracy"},
     "blocks": {3: "turn"},

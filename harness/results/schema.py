@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 BASELINE_VERSION = 2
 
 
@@ -92,6 +92,8 @@ audit_share       | real | 1 | largest error of the audit (losses, weights, logi
 at_work_share     | real | CPUs | that its threads had or waited for in its turns, by the system, median over turns
 left_share        | real | 1 | share of a turn's time for which work went on after `synchronize`, median over turns
 turn_step_us      | text | us | training step, median over the blocks of each turn; what ratios are made from
+disturbed_turns   | text |  | numbers of turns in which others had the CPUs, or none; left out where 5 or more are left
+cpu_wait_share    | real | 1 | share of its turns' time for which it wanted a CPU that others had, mean over all turns
 steady_drift      | real | 1 | median block of their second half over that of the first, less 1
 train_images_per_s | real | images/s | steady training: batch size over median step time
 step_us_median    | real | us | training step, median over blocks
@@ -371,6 +373,7 @@ epochs            | int | epochs | that the next column is after
 test_accuracy     | real | 1 | mean over the seeds that were trained
 seeds             | int | seeds | that were trained
 changed           | text | | what the two runs' records differ in; empty for nothing
+conditions        | text | | what disturbed the timing, in sentences; empty for nothing
 network           | text | | layer table
 data_set          | text | | mnist, fashion-mnist, cifar-10 or drawn-digits
 recipe            | text | | what trains the network

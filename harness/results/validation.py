@@ -63,6 +63,7 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
             _refuse(frame, name, (values < 0) | (endless & values.notna()), path, "can be no amount")
     if table == "launches":
         _refuse(frame, "turn_step_us", _not_times(frame), path, "is not a positive number for each of its turns")
+        _refuse(frame, "disturbed_turns", _not_turns(frame), path, "are no numbers of its turns, once each, or none")
     key = list(KEYS.get(table, ()))
     if key:
         _refuse_twins(frame, key, path)
@@ -82,6 +83,22 @@ def _not_times(frame: pd.DataFrame) -> pd.Series:
         return not (parts and positive and (pd.isna(turns) or len(parts) == turns))
 
     found = [wrong(*cells) for cells in zip(frame["turn_step_us"], frame["turns"])]
+    return pd.Series(found, index=frame.index, dtype=bool)
+
+
+def _not_turns(frame: pd.DataFrame) -> pd.Series:
+    """Whether what should be numbers of a launch's turns, each once and in their order, is something else."""
+
+    def wrong(cell: Any, turns: Any) -> bool:
+        if pd.isna(cell) or cell == "none":
+            return False
+        parts = cell.split()
+        if not parts or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+            return True
+        numbers = [int(part) for part in parts]
+        return numbers != sorted(set(numbers)) or numbers[0] < 1 or (pd.notna(turns) and numbers[-1] > turns)
+
+    found = [wrong(*cells) for cells in zip(frame["disturbed_turns"], frame["turns"])]
     return pd.Series(found, index=frame.index, dtype=bool)
 
 

@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from harness.errors import InputError
 from harness.worker import controls
 from harness.worker.job import Entrant
 
 
-def asked_controls(entrant: Entrant, folder: Path) -> dict[str, object]:
+def asked_controls(entrant: Entrant, folder: Path, cpus: Sequence[int] = ()) -> dict[str, object]:
     """What a launch is controlled by; nothing under environment=native.
 
     Args:
         folder: of the launch, in which its caches are.
+        cpus: `Plan.cpus`.
 
     Raises:
-        InputError: the machine has fewer CPUs than the entrant has threads.
+        InputError: as `cpus_of`.
     """
     if entrant.environment == "native":
         return {}
     tf32 = entrant.dtype == "tf32"
     variables = controls.asked_variables(threads=entrant.threads, scratch=folder, tf32=tf32)
-    return {"environment": variables, "cpus": cpus_of(entrant)}
+    return {"environment": variables, "cpus": cpus_of(entrant, cpus)}
 
 
-def cpus_of(entrant: Entrant) -> list[int]:
+def cpus_of(entrant: Entrant, cpus: Sequence[int] = ()) -> list[int]:
     """The CPUs that an entrant's launches are pinned to; none under environment=native.
 
-    They follow from the machine and from --threads alone, also beside another run that is pinned to the same: cores of
-    one machine are not alike (caches, siblings, slow and fast cores), and a run that moved aside would be compared with
-    others as if it had not. Whoever starts it is told, and may move it (taskset).
+    They are chosen once, before the run's first launch (`harness.runs.quiet`), and kept by its plan: all its launches,
+    also those of `--resume`, are timed on the same ones.
+
+    Args:
+        cpus: that were chosen, the quietest first; without any, the last ones that we may use.
+
+    Raises:
+        InputError: the machine has fewer CPUs than the entrant has threads, or those that were chosen are not ours now.
     """
-    return controls.choose_cpus(entrant.threads) if entrant.environment == "controlled" else []
+    if entrant.environment != "controlled":
+        return []
+    if not cpus:
+        return controls.choose_cpus(entrant.threads)
+    allowed = os.sched_getaffinity(0)
+    if entrant.threads > len(cpus) or not set(cpus) <= allowed:
+        was, now = (", ".join(map(str, sorted(each))) for each in (cpus, allowed))
+        raise InputError(
+            f"The run is pinned to CPU {was}, and this process may use CPU {now} now. Go on with it where it may use "
+            f"these (taskset -c {was.replace(' ', '')} ...), or start a new run."
+        )
+    return sorted(cpus[: entrant.threads])
 
 
 def set_aside() -> list[str]:

@@ -22,10 +22,12 @@ class CpuTime:
     Attributes:
         at_work: that the process's threads ran or waited for a CPU that others had; None where the system does not say.
         of_children: that its children and theirs ran.
+        waiting: the part of `at_work` for which its threads waited.
     """
 
     at_work: float | None
     of_children: float
+    waiting: float = 0.0
 
     def shares(self, later: CpuTime, seconds: float) -> tuple[float | None, float]:
         """Both as shares of the seconds from here to later."""
@@ -42,12 +44,14 @@ def cpu_time(pid: int, *, adopted: Sequence[int] = ()) -> CpuTime:
     Args:
         adopted: children of it that have left it (`harness.runs.orphans`).
     """
-    return CpuTime(_at_work(pid), _of_children(pid) + sum(_used(each) + _of_children(each) for each in adopted))
+    children = _of_children(pid) + sum(_used(each) + _of_children(each) for each in adopted)
+    at_work, waiting = of_threads(pid)
+    return CpuTime(at_work, children, waiting)
 
 
-def _at_work(pid: int) -> float | None:
-    """Of all threads, the first two numbers of proc(5)'s schedstat: time on a CPU, and time in wait of one."""
-    total = 0.0
+def of_threads(pid: int) -> tuple[float | None, float]:
+    """Of all threads, the first two numbers of proc(5)'s schedstat: time on a CPU or in wait of one, and the latter."""
+    total = waited = 0.0
     for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         try:
             running, waiting = file.read_text().split()[:2]
@@ -55,7 +59,8 @@ def _at_work(pid: int) -> float | None:
             # A thread that has just ended.
             continue
         total += (int(running) + int(waiting)) * NANOSECOND
-    return total or None
+        waited += int(waiting) * NANOSECOND
+    return total or None, waited
 
 
 def _of_children(pid: int) -> float:

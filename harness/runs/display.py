@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.comparison import Comparison
+from harness.analysis.disturbed import numbers_of
 from harness.analysis.statistics import Interval, width
 from harness.errors import WorkerFailed
 from harness.runs.pace import Pace
@@ -128,6 +129,8 @@ class Display:
             parts = [f"{row['train_images_per_s']:,.0f} images/s training"]
             parts += [f"{inference:,.0f} inference"] if inference else []
             parts += [f"first step {row['first_step_s']:.2f} s"] + ([] if row["steady"] else ["UNSTEADY"])
+            disturbed = numbers_of(row.get("disturbed_turns"))
+            parts += [f"{len(disturbed)} of {row['turns']} turns DISTURBED"] if disturbed else []
             self.note(f"{self._where}: {', '.join(parts)}")
         self._draw()
 

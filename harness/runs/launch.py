@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import LenetBenchError, WorkerFailed
-from harness.runs import plausible
+from harness.runs import clean_figures, plausible
+from harness.runs.disturbance import Seen
 from harness.runs.launch_rows import LaunchRows
 from harness.runs.worker_process import WorkerProcess
 from harness.visible import visible
@@ -23,6 +24,7 @@ class Launch:
     Attributes:
         seconds: that were spent on this launch, not on those that it takes turns with.
         error: why it failed.
+        disturbed: numbers of the round's turns in which something else had the CPUs; None where nobody could see.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Launch:
         self.rows = rows
         self.seconds = 0.0
         self.error: WorkerFailed | None = None
+        self.disturbed: frozenset[int] | None = None
         self._folder = folder
         self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
         self._options["source"] = source
@@ -63,6 +66,11 @@ class Launch:
 
         self._attempt(step)
 
+    @property
+    def seen(self) -> list[Seen | None]:
+        """What each of its turns had of the CPUs; nothing of one that has failed."""
+        return self._worker.seen if self._worker is not None else []
+
     def finish(
         self,
         check: Callable[[dict[str, Any]], None],
@@ -84,6 +92,7 @@ class Launch:
                 if self.job.entrant.device == "cpu":
                     result |= plausible.check_at_work(self._at_work.shares)
                 plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
+                result |= clean_figures.of(result, self.disturbed, self.seen, batch_size=size)
             self.rows.succeeded(result)
 
         self._attempt(step)

@@ -28,7 +28,8 @@ MOST_PHASES = 100_000
 OF_HARNESS = (set(ENTRANT) - {"framework_version"}) | {
     "schema_version", "run", "round", "plan_round", "position", "verified", "recipe", "seed", "machine",
     "machine_sha256", "controls_sha256", "data_sha256", "status", "counted", "other_runs", "error", "started_utc",
-    "launch_s", "turn_seed", "audited_turns", "audit_share", "at_work_share", "train_gflops", "peak_gflops",
+    "launch_s", "turn_seed", "audited_turns", "audit_share", "at_work_share",
+    "disturbed_turns", "cpu_wait_share", "train_gflops", "peak_gflops",
     "peak_share", "peak_source", "harness_cpu_share", "until",
 }  # fmt: skip
 TOLD = {name: values.cell(column) for name, column in LAUNCHES.items() if name not in OF_HARNESS}

@@ -73,6 +73,8 @@ class Plan:
         verified: whether all entrants had passed verification before the run began.
         inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
             machine's peak too.
+        cpus: that launches are pinned to, the quietest first (`harness.runs.quiet`); of an entrant with fewer threads
+            the first so many. None: the last ones that the process may use, as in older runs.
     """
 
     entrants: tuple[Entrant, ...]
@@ -95,6 +97,7 @@ class Plan:
     inference_sizes: tuple[int, ...] = INFERENCE_SIZES
     steady_s: float = 2.0
     launch_timeout_s: float = 900.0
+    cpus: tuple[int, ...] = ()
 
     def order(self, number: int) -> list[Entrant]:
         """The entrants of a round (counted from 1) in their order, which the plan's seed decides."""

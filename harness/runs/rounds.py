@@ -21,6 +21,7 @@ from harness.results.changes import package_changes
 from harness.runs import code, live_runs
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
+from harness.runs.disturbance import Watch
 from harness.runs.done import Done
 from harness.runs.launch import Launch
 from harness.runs.launch_rows import LaunchRows, identity
@@ -207,15 +208,20 @@ class Rounds:
     def _take_turns(self, launches: list[Launch], order: random.Random) -> None:
         """Start all, one after the other, each up to steady training; then let them take turns in random order.
 
-        While one starts or has its turn, the others sleep.
+        While one starts or has its turn, the others sleep. Turns in which something else had the CPUs are taken again.
         """
         for each in launches:
             self.display.launch_started(each.job.entrant.label)
             each.start()
-        for number in range(1, self.plan.turns + 1):
-            self.display.turn_started(number, self.plan.turns)
+        watch = Watch(self.plan.turns)
+        while watch.wants_turn:
+            number = watch.taken + 1
+            self.display.turn_started(number, max(number, self.plan.turns))
             for each in order.sample(launches, len(launches)):
                 each.turn()
+            watch.took(seen for each in launches for seen in each.seen[number - 1 : number])
+        for each in launches:
+            each.disturbed = watch.disturbed
 
     def _finish(self, each: Launch, shared: Shared) -> None:
         """Take in a launch's result and write its rows."""
@@ -247,7 +253,7 @@ class Rounds:
         key = (entrant.threads, entrant.dtype)
         if key not in self._peaks:
             folder = scratch / "peak"
-            asked = asked_controls(entrant, folder)
+            asked = asked_controls(entrant, folder, self.plan.cpus)
             job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
             self._peaks[key] = {}
             try:
@@ -274,7 +280,7 @@ class Rounds:
             data=str(shared.scratch),
             weights=str(shared.weights_file),
             epochs=plan.epochs_of(place.plan_round),
-            asked=asked_controls(place.entrant, folder),
+            asked=asked_controls(place.entrant, folder, plan.cpus),
             steady_s=plan.steady_s,
             turns=shared.turns,
             inference_sizes=plan.inference_sizes,

@@ -70,7 +70,7 @@ class Run:
     @property
     def cpus(self) -> list[int]:
         """All CPUs that launches are pinned to; none where nothing is controlled."""
-        return sorted({cpu for each in self.plan.entrants for cpu in cpus_of(each)})
+        return sorted({cpu for each in self.plan.entrants for cpu in cpus_of(each, self.plan.cpus)})
 
     def write_environment(self, packages: Mapping[str, list[str]], code: Mapping[str, dict[str, str]]) -> None:
         """Write environment.json. It says nothing of whoever measures (docs/privacy.md).
@@ -88,7 +88,9 @@ class Run:
             "data_set": {"name": self.dataset.name, "source": self.dataset.source, "sha256": self.dataset.sha256},
             "machine": this_machine().details,
             "interpreters": {name: interpreter.path for name, interpreter in self.interpreters.items()},
-            "controls": {each.label: asked_controls(each, Path("<launch>")) for each in self.plan.entrants},
+            "controls": {
+                each.label: asked_controls(each, Path("<launch>"), self.plan.cpus) for each in self.plan.entrants
+            },
             "variables_set_aside": known_names(set_aside()) if controlled else [],
             "packages": dict(packages),
         }

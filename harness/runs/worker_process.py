@@ -18,6 +18,7 @@ from harness.errors import WorkerFailed
 from harness.files import FULL
 from harness.runs import orphans
 from harness.runs.cpu_time import CpuTime, cpu_time
+from harness.runs.disturbance import Seen, look
 from harness.runs.messages import Message, Messages
 from harness.runs.worker_log import WorkerLog, limit_files
 from harness.worker import controls
@@ -54,6 +55,7 @@ class WorkerProcess:
 
     Attributes:
         shares: of every turn's time that it was at work itself, and that its children were (`harness.runs.cpu_time`).
+        seen: what every turn had of the CPUs; None where the system does not say.
 
     Every method raises WorkerFailed where the worker crashed, hung or refused, with the end of its log.
     """
@@ -70,6 +72,7 @@ class WorkerProcess:
         """
         self._timeout_s = timeout_s
         self.shares: list[tuple[float | None, float]] = []
+        self.seen: list[Seen | None] = []
         self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
         self._messages = Messages(job)
         self._mark = orphans.new_mark()
@@ -132,8 +135,10 @@ class WorkerProcess:
     def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""
         before, start = self._cpu_time(), time.monotonic()
+        around = look(self._process.pid, sorted(self._cpus))
         self._say(TURN)
         said = self._wait_for("turn ended", listen)
+        self.seen.append(around.until(look(self._process.pid, sorted(self._cpus))))
         seconds = time.monotonic() - start
         self.shares.append(before.shares(self._cpu_time(), seconds))
         return said

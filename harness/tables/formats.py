@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -58,8 +58,8 @@ def caption(summary: pd.DataFrame) -> str:
     )
 
 
-def as_csv(summary: pd.DataFrame) -> str:
-    """All of summary.csv's columns; no cell is a formula."""
+def as_csv(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
+    """All of summary.csv's columns, and no line of anything else: who prints it says `conditions` elsewhere."""
     return csv_of(visible_cells(summary))
 
 
@@ -69,31 +69,38 @@ def visible_cells(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].map(visible, na_action="ignore").astype("string") for name in texts})
 
 
-def as_markdown(summary: pd.DataFrame) -> str:
-    """A table as GitHub and most others read it."""
+def as_markdown(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
+    """A table as GitHub and most others read it; below it its caption, and what the machine did."""
     table = headline(summary)
     lines = [markdown.row(row) for row in [list(table.columns), *table.to_numpy().tolist()]]
     right = {"images/s", "ratio", "launches", "test accuracy"}
     rule = "| " + " | ".join("---:" if name in right else "---" for name in table.columns) + " |"
-    return "\n".join([lines[0], rule, *lines[1:], "", markdown.plain(caption(summary)), ""])
+    said = [line for sentence in conditions for line in ("", f"**{markdown.plain(sentence)}**")]
+    return "\n".join([lines[0], rule, *lines[1:], "", markdown.plain(caption(summary)), *said, ""])
 
 
-def as_json(summary: pd.DataFrame) -> str:
-    """A list of summary.csv's rows; null where there is no value, and the text "inf" for never."""
-    rows = [{name: _plain(value) for name, value in row.items()} for row in summary.to_dict("records")]
+def as_json(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
+    """A list of summary.csv's rows; null where there is no value, and the text "inf" for never.
+
+    Each has `conditions`, the sentences that hold for all of them.
+    """
+    said = {"conditions": [visible(sentence) for sentence in conditions]}
+    rows = [{name: _plain(value) for name, value in row.items()} | said for row in summary.to_dict("records")]
     return json.dumps(rows, indent=1, allow_nan=False) + "\n"
 
 
-def as_latex(summary: pd.DataFrame) -> str:
-    """A `table` with the rules of the package booktabs."""
+def as_latex(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
+    """A `table` with the rules of the package booktabs; its caption says what the machine did."""
     table = headline(summary)
     right = {"images/s", "ratio", "launches", "test accuracy"}
     columns = "".join("r" if name in right else "l" for name in table.columns)
     table.columns = [_tex(name) for name in table.columns]
-    return table.map(_tex).to_latex(index=False, escape=False, column_format=columns, caption=_tex(caption(summary)))
+    under = " ".join([caption(summary), *conditions])
+    return table.map(_tex).to_latex(index=False, escape=False, column_format=columns, caption=_tex(under))
 
 
-WRITERS: dict[str, Callable[[pd.DataFrame], str]] = {
+# Each takes the rows of summary.csv, and what else must be known of them (`harness.analysis.conditions`).
+WRITERS: dict[str, Callable[[pd.DataFrame, Sequence[str]], str]] = {
     "csv": as_csv,
     "markdown": as_markdown,
     "json": as_json,

@@ -26,7 +26,7 @@ from harness.commands import run as run_command
 from harness.commands.cli import command_line
 from harness.data import drawn_digits
 from harness.data.sources import Dataset, load_dataset
-from harness.runs import interpreters, launch, plausible, preparation, rounds
+from harness.runs import interpreters, launch, plausible, preparation, quiet, rounds
 from harness.runs.pace import Pace
 from harness.runs.plan import Plan, default_plan
 from harness.runs.scratch import write_dataset
@@ -80,6 +80,14 @@ def never_the_users_cache(session_cache: Path, session_runs: Path) -> Iterator[N
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LENET_BENCH_CACHE", str(session_cache))
         patch.setenv("LENET_BENCH_LIVE_RUNS", str(session_runs))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brief_look() -> Iterator[None]:
+    """Runs in this process look at the machine for a moment only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quiet, "LOOK_S", 0.02)
         yield
 
 

@@ -62,6 +62,7 @@ class MadeUpLaunches:
             result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
             close=lambda: None,
             shares=[],
+            seen=[],
         )
 
     def launch(self, job: Job, *, interpreter: str, listen: Any, **_: Any) -> dict[str, Any]:

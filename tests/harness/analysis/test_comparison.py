@@ -275,6 +275,29 @@ def test_turns_are_pairs() -> None:
     assert jax.ratio.estimate == pytest.approx(1.25 ** (3 / 5))
 
 
+def test_disturbed_turns_are_left_out_on_both_sides() -> None:
+    """Turns in which one side lost its CPU are no pairs; where too few others are left, all count."""
+    ours, theirs = "100 100 100 100 100 900 900 900", "200 200 200 200 200 200 200 200"
+
+    def ratio(disturbed: str | None, their_own: str | None) -> float:
+        rows = [
+            [
+                row | {"turn_step_us": turns, "disturbed_turns": cell, "batch_size": 64}
+                for row in rows_of(name, [1.0] * 4)
+            ]
+            for name, turns, cell in (("torch", ours, disturbed), ("jax", theirs, their_own))
+        ]
+        jax = next(each for each in stand(*rows, base="torch") if each.label == "jax eager")
+        assert jax.ratio is not None
+        return jax.ratio.estimate
+
+    assert ratio("6 7 8", "6 7 8") == pytest.approx(0.5)
+    assert ratio("6 7", "8") == pytest.approx(0.5)
+    assert ratio("1 2 3 4", "1 2 3 4") == pytest.approx(0.5), "all of them"
+    assert ratio("1 2 3", "none") == pytest.approx(4.5)
+    assert ratio("none", None) == pytest.approx(0.5)
+
+
 def test_other_numbers_of_turns_are_no_pairs() -> None:
     """Launches that took different numbers of turns, or none, are compared by their medians."""
     ours = [row | {"turn_step_us": "100 100"} for row in rows_of("torch", [1000.0] * 5)]

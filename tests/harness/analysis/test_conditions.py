@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.analysis.conditions import conditions
+from harness.analysis.conditions import conditions, spoiling
 from harness.results.folder import frame_of
 from harness.results.schema import LAUNCHES
 
@@ -24,8 +24,20 @@ def launches(*rows: dict[str, Any]) -> pd.DataFrame:
         {"cpu_quota": 2.0, "throttled_share": 0.0, "other_runs": 0},
         {"cpu_quota": 2.0, "throttled_share": 0.01},
         {"cpu_quota": 0.5, "throttled_share": 0.0, "threads": None, "environment": "native"},
+        {"other_load": 0.2, "steal_share": 0.05, "machine": "AMD, 2 CPUs, 4 GiB"},
+        {"other_load": 6.0, "machine": "AMD, 64 CPUs, 4 GiB"},
+        {"turns": 27, "disturbed_turns": "none", "other_load": 0.3, "machine": "AMD, 2 CPUs, 4 GiB"},
     ],
-    ids=["older rows", "alone", "quota that is wide enough", "a period in a hundred", "any number of threads"],
+    ids=[
+        "older rows",
+        "alone",
+        "quota that is wide enough",
+        "a period in a hundred",
+        "any number of threads",
+        "an idle system",
+        "a tenth of a large one",
+        "turns that were all watched",
+    ],
 )
 def test_nothing_is_said_of_launches_that_had_their_cpus(row: dict[str, Any]) -> None:
     """Also where an older lenet-bench did not look."""
@@ -57,3 +69,39 @@ def test_other_runs_beside_launches() -> None:
     (found,) = conditions(launches({"other_runs": 0}, {"other_runs": 2}, {"other_runs": 1}, {}))
 
     assert found.startswith("NOT ALONE: another lenet-bench was at work on this machine beside 2 of 4 launches.")
+
+
+def test_a_busy_machine_with_its_size() -> None:
+    """Every turn that was watched was disturbed; what others used, and what that cost."""
+    row = {
+        "machine": "AMD EPYC, 2 CPUs, 24 GiB", "other_load": 1.52, "cpu_wait_share": 0.48, "steal_share": 0.0,
+        "turns": 40, "disturbed_turns": " ".join(map(str, range(1, 39))),
+    }  # fmt: skip
+    quiet = {"turns": 27, "disturbed_turns": "none", "other_load": 0.02}
+
+    assert spoiling(launches(row, row, quiet)) == [
+        "BUSY MACHINE: other programs used 1.5 of 2 CPUs while 2 of 3 launches were timed: do not compare them; "
+        "lenet-bench doctor. Medians: a CPU was waited for 48% of the time, 38 of 40 turns were disturbed."
+    ]
+
+
+def test_a_busy_machine_of_older_rows() -> None:
+    """Their column other_load has said it all along, for whoever looked; and a hypervisor that took CPUs away."""
+    (busy,) = conditions(launches({"machine": "AMD EPYC, 2 CPUs, 24 GiB", "other_load": 1.15}, {}))
+    (stolen,) = conditions(launches({"other_load": 0.1, "steal_share": 0.2}))
+
+    assert busy.startswith("BUSY MACHINE: other programs used 1.1 of 2 CPUs while 1 of 2 launches")
+    assert "used 0.1 CPUs" in stolen
+    assert "the hypervisor gave 20% of it to others" in stolen
+
+
+def test_disturbed_turns_that_were_taken_again() -> None:
+    """Said, but nothing that the speeds are spoilt by: a third of the turns at the most."""
+    found = conditions(launches({"turns": 30, "disturbed_turns": "3 7 8"}, {"turns": 27, "disturbed_turns": "none"}))
+
+    assert found == [
+        "DISTURBED TURNS: other programs had the CPUs in 3 of 30 turns of 1 of 2 launches (medians). These turns are "
+        "left out, and others were taken in their place."
+    ]
+    assert spoiling(launches({"turns": 30, "disturbed_turns": "3 7 8"})) == []
+    assert len(spoiling(launches({"turns": 40, "disturbed_turns": " ".join(map(str, range(1, 15)))}))) == 1

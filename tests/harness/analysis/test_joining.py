@@ -203,7 +203,9 @@ def test_formats_print_nothing_else(call: Call, finished_run: Path, format_: str
     """Standard output is the table and nothing else, so that it can be piped on."""
     code, out, err = call("compare", str(finished_run), "--format", format_)
 
-    assert (code, err) == (0, "")
+    # What the machine did while these were timed has no place in CSV.
+    assert code == 0
+    assert err == "" or (format_ == "csv" and err.startswith(("lenet-bench: BUSY MACHINE", "lenet-bench: DISTURBED")))
     starts = {
         "csv": "schema_version,run,",
         "markdown": "| backend |",

@@ -35,7 +35,7 @@ def measured_row(columns: dict[str, Column], number: int, **changes: Any) -> dic
     sane = {"string": "text", "Float64": 0.5 + number / 100, "Int64": number + 1, "boolean": True}
     cells = {name: sane[column.dtype] for name, column in columns.items()}
     if "status" in columns:
-        cells |= {"status": "ok", "turn_step_us": " ".join(["801.2"] * cells["turns"])}
+        cells |= {"status": "ok", "turn_step_us": " ".join(["801.2"] * cells["turns"]), "disturbed_turns": "1"}
     return cells | {"schema_version": SCHEMA_VERSION} | changes
 
 

@@ -152,3 +152,13 @@ def test_whole_summary_survives_a_spreadsheet(summary: pd.DataFrame) -> None:
     for name in raw:
         assert not raw[name].str.match(r"[=+@]").any(), name
         assert (raw[name].str.len() < 32767).all(), name
+
+
+def test_what_disturbed_the_timing_is_in_every_format(summary: pd.DataFrame) -> None:
+    """Below a table, in a caption, beside every row of JSON; CSV has columns alone, and `compare` says it elsewhere."""
+    said = ["BUSY MACHINE: other programs used 1.5 of 2 CPUs."]
+
+    assert as_markdown(summary, said).endswith("**BUSY MACHINE: other programs used 1.5 of 2 CPUs.**\n")
+    assert "BUSY MACHINE: other programs" in as_latex(summary, said)
+    assert [row["conditions"] for row in json.loads(as_json(summary, said))] == [said] * 6
+    assert as_csv(summary, said) == as_csv(summary)
