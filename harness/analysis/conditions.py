@@ -1,4 +1,4 @@
-"""What the machine did to launches that whoever reads a speed must know: other programs, a quota, other runs."""
+"""What whoever reads the tables must know of launches: other programs, a quota, other runs, which timed inference."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def busy_cpus(cpus: int) -> float:
 
 
 def conditions(launches: pd.DataFrame) -> list[str]:
-    """Sentences for below the table of speeds; none where launches had their CPUs to themselves, as far as is known.
+    """Sentences for below the table of speeds; none where launches had their CPUs to themselves, as far as is known,
+    and all of them timed the same.
 
     Args:
         launches: timed rows of launches.csv. What an older lenet-bench did not note down is not known.
     """
-    return [*spoiling(launches), *(each for each in [_left_out(launches)] if each)]
+    more = (_left_out(launches), _inference(launches))
+    return [*spoiling(launches), *(sentence for sentence in more if sentence)]
 
 
 def spoiling(launches: pd.DataFrame) -> list[str]:
@@ -119,4 +121,14 @@ def _others(launches: pd.DataFrame) -> str:
     return (
         f"NOT ALONE: another lenet-bench was at work on this machine beside {count} of {len(launches)} launches. What "
         "the two took from each other is in these speeds."
+    )
+
+
+def _inference(launches: pd.DataFrame) -> str:
+    count = int(launches["latency_ms_p50"].notna().sum())
+    if count in (0, len(launches)):
+        return ""
+    return (
+        f"Inference, latency and the peak are of {count} of {len(launches)} launches: once they were known, rounds "
+        "timed training alone."
     )

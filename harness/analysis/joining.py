@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.analysis.comparison import KEY, find, label_of
@@ -37,12 +38,14 @@ class Runs:
     """Rows of several runs: launches that succeeded, count and were timed; epochs and sweeps of those that count.
 
     Attributes:
+        trained: launches that succeeded, count and only trained.
         unended: runs that are still being written, or were killed.
         halved: runs of which no round is whole, so that rows of a cut one are in `timed`.
         machines: what environment.json says of each machine, by its digest.
     """
 
     timed: pd.DataFrame
+    trained: pd.DataFrame
     epochs: pd.DataFrame
     inference: pd.DataFrame
     unended: tuple[str, ...] = ()
@@ -50,18 +53,31 @@ class Runs:
     machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of(self, launches: pd.DataFrame) -> Runs:
-        """The part that belongs to some of the launches."""
-        places = set(_places(launches))
+        """The part that belongs to some of the launches that were timed, and to their entrants' trainings."""
+        entrants = set(_entrants(launches))
+        trained = self.trained[np.array([each in entrants for each in _entrants(self.trained)], dtype=bool)]
+        places = {*_places(launches), *_places(trained)}
         epochs, inference = (
             table[[place in places for place in _places(table)]] for table in (self.epochs, self.inference)
         )
         there = set(launches["run"])
         unended, halved = (tuple(name for name in names if name in there) for names in (self.unended, self.halved))
-        return Runs(launches, epochs, inference, unended, halved, self.machines)
+        return Runs(launches, trained, epochs, inference, unended, halved, self.machines)
+
+    @property
+    def launches(self) -> pd.DataFrame:
+        """All launches: those that were timed and those that only trained."""
+        return pd.concat([self.timed, self.trained])
 
 
 def _places(rows: pd.DataFrame) -> list[tuple[object, ...]]:
     return list(zip(rows["run"], rows["round"], rows["position"]))
+
+
+def _entrants(launches: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Each row's run, entrant, and whatever else must be equal for rows to be compared, as text."""
+    columns = list(dict.fromkeys(["run", *KEY, *MUST_AGREE]))
+    return list(launches[columns].astype("string").fillna("").itertuples(index=False, name=None))
 
 
 def load_runs(folders: list[Path]) -> Runs:
@@ -117,7 +133,8 @@ def _read(folders: list[Path]) -> tuple[Runs, pd.DataFrame]:
         for folder, frame in zip(folders, launches)
         for digest in frame["machine_sha256"].dropna().unique()
     }
-    return Runs(timed, epochs, inference, tuple(unended), tuple(halved), machines), good
+    trained = good[good["train_images_per_s"].isna()]
+    return Runs(timed, trained, epochs, inference, tuple(unended), tuple(halved), machines), good
 
 
 def check_comparable(launches: pd.DataFrame, machines: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from harness.analysis.comparison import KEY, SPEED, Comparison, are_paired, compare_entrants, paired_spread
 from harness.analysis.statistics import mean_of_logs
 from harness.analysis.target import LAUNCH, time_to_target
+from harness.results.counted import succeeded
 from harness.results.folder import frame_of
 from harness.results.schema import EPOCHS, SCHEMA_VERSION, SUMMARY
 from harness.worker.job import label_of
@@ -26,12 +27,17 @@ def summarise(launches: pd.DataFrame, epochs: pd.DataFrame | None = None, *, bas
     """Summarise launches of one or more comparable runs, fastest entrant first.
 
     Args:
+        launches: those that only trained too, whose accuracies are those of the entrants that were timed.
         epochs: rows of epochs.csv, for the time to accuracy.
         base: what all others are compared with (see `compare_entrants`).
     """
     found = compare_entrants(launches, base=base)
     epochs = frame_of([], EPOCHS) if epochs is None else epochs
-    rows = [_row(each, found) | time_to_target(each.launches, epochs) for each in found]
+    trained = _by_entrant(succeeded(launches))
+    rows = []
+    for each in found:
+        mine = trained[_entrant(each.launches)[0]]
+        rows.append(_row(each, found) | _accuracy(mine) | time_to_target(mine, epochs))
     start = min(rows, key=lambda row: row.get("start_up_s", np.inf), default={})
     return frame_of([row | {"break_even_images": break_even_images(row, start)} for row in rows], SUMMARY)
 
@@ -90,10 +96,26 @@ def _figures(compared: Comparison) -> dict[str, Any]:
     row["peak_share"] = _median(group["train_gflops"]) / group["peak_gflops"].max()
     images = group["steady_steps"] * group["batch_size"]
     row["energy_j_per_image"] = _median(group["energy_j"] / images)
-    trained = group[group["test_accuracy"].notna()]
-    if len(trained):
-        row |= {"epochs": trained["epochs"].max(), "test_accuracy": trained["test_accuracy"].mean()}
     return row
+
+
+def _entrant(launches: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Each row's run and entrant, as text, so that a missing value equals another."""
+    return list(launches[["run", *KEY]].astype("string").fillna("").itertuples(index=False, name=None))
+
+
+def _by_entrant(launches: pd.DataFrame) -> dict[tuple[str, ...], pd.DataFrame]:
+    """The launches of every entrant of a run that trained epochs, or were timed; in rounds of their own, or in one."""
+    launches = launches.reset_index(drop=True)
+    return dict(iter(launches.groupby(pd.Series(_entrant(launches), dtype=object), sort=False)))
+
+
+def _accuracy(launches: pd.DataFrame) -> dict[str, Any]:
+    """Columns of what an entrant reached in its epochs; none where it trained none."""
+    trained = launches[launches["test_accuracy"].notna()]
+    if trained.empty:
+        return {}
+    return {"epochs": trained["epochs"].max(), "test_accuracy": trained["test_accuracy"].mean()}
 
 
 def _median(values: pd.Series) -> Any:

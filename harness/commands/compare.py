@@ -91,7 +91,7 @@ def show(runs: joining.Runs, *, base: str, format_: str) -> None:
     """
     for name in runs.unended:
         warn(f"{name} has not ended, or was killed: its finished launches are shown. Go on with it: run --resume.")
-    summary = summarise(runs.timed, runs.epochs, base=base)
+    summary = summarise(runs.launches, runs.epochs, base=base)
     if format_ != "table":
         if summary.empty:
             raise InputError(f"No launch was timed in these runs: there is nothing for --format {format_}.")

@@ -104,13 +104,13 @@ def run(
         typer.Option(
             parser=whole(0),
             metavar="N",
-            help="Epochs to train for the accuracy, 0 for none. [default: the preset's, 5]",
+            help="Epochs to train for the accuracy, once all is timed; 0 for none. [default: the preset's, 5]",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            parser=whole(1), metavar="N", help="Rounds that train epochs, each its own seed. [default: 1; --until: 5]"
+            parser=whole(1), metavar="N", help="Trainings of epochs, each from its own seed. [default: 1; --until: 5]"
         ),
     ] = None,
     seed: Seed = 0,
@@ -337,9 +337,10 @@ def _show(console: Console, work: Rounds) -> None:
     """Print the tables of a run; write the one of scaling."""
     folder = work.run.folder
     launches, summary = folder.read_counted("launches"), folder.read("summary")
+    timed = _timed(launches)
     if len(summary):
         sweep = inference_sweep(summary, launches, folder.read_counted("inference"))
-        run_tables.show_summary(console, summary, sweep, conditions=conditions(_timed(launches)))
+        run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
         if not folder.has_whole_round():
             show_halved(console, folder.name)
     grown = scaling(launches)
@@ -351,5 +352,5 @@ def _show(console: Console, work: Rounds) -> None:
     if work.ending:
         console.print(work.ending, soft_wrap=True)
     if (summary["verdict"] == "cannot tell").any():
-        show_cause(console, launches[launches["status"] == "ok"])
+        show_cause(console, timed)
     console.print(f"Results: {folder.path}", soft_wrap=True)

@@ -109,7 +109,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
     check_comparable(good)
     timed = good[good[SPEED].notna()]
     base = base or _own_base(plan, timed)
-    summary = summarise(timed, tables["epochs"], base=base)
+    summary = summarise(good, tables["epochs"], base=base)
     numbers = _numbers(launches, summary)
     launches = launches.assign(entrant=[numbers[key] for key in _keys(launches)])
     timed = launches.loc[timed.index]

@@ -88,7 +88,7 @@ def _default(name: str, plan: Plan, preset: Preset, fixed: bool) -> Any:
     """What an option is where it is not given, as text where `_options` has text."""
     usual = PRESETS["standard"] if fixed else preset
     until = plan.until > 0
-    seeds = min(TARGET_SEEDS if until else 1, plan.rounds if fixed else TARGET_SEEDS)
+    seeds = TARGET_SEEDS if until else 1
     own = recipe_for(plan.entrants[0].network)
     # A recipe that is asked for brings its own network.
     network = "lenet5" if own.name == plan.recipe.name else RECIPES[plan.recipe.name].network

@@ -46,7 +46,9 @@ def cut_rounds(launches: pd.DataFrame, entrants: frozenset[str]) -> list[int]:
     """
     gone: set[str] = set()
     cut = []
-    for _, of_plan in launches.groupby("plan_round", sort=True):
+    # Trainings, whose numbers are below zero, come after all that is timed.
+    for plan_round in sorted(set(launches["plan_round"].astype(int)), key=lambda each: (each < 0, abs(each))):
+        of_plan = launches[launches["plan_round"] == plan_round]
         for number, rows in of_plan.groupby("round", sort=True):
             failed = set(rows["label"][rows["status"] == "failed"])
             if entrants - gone - failed <= set(rows["label"]):

@@ -66,7 +66,7 @@ batches_sha256    | text |  | digest of a sample of batches as the backend read 
 batches_read_back | int  | batches | that the digest is of: all of an epoch with --audit-batches
 status            | text |  | ok or failed
 counted           | bool |  | whether figures are made of it: not of a cut round (after a kill: set by `--resume`)
-plan_round        | int  |  | which of the plan's rounds it is: one that is done again has the same, and another `round`
+plan_round        | int  |  | of the plan; one done again has the same, and another `round`; trainings have -1, -2, ...
 other_runs        | int  | runs | of lenet-bench that were under way on this machine beside it
 error             | text |  | why it failed
 started_utc       | text |  | ISO 8601
@@ -99,7 +99,7 @@ train_images_per_s | real | images/s | steady training: batch size over median s
 step_us_median    | real | us | training step, median over blocks
 step_us_p95       | real | us | training step, 95th percentile over blocks
 train_gflops      | real | GFLOP/s | operations of the layer table (docs/operations.md) at that speed
-peak_gflops       | real | GFLOP/s | NumPy's matrix multiplication, same CPUs, threads, precision and round
+peak_gflops       | real | GFLOP/s | NumPy's matrix multiplication, same CPUs and round; where inference is timed
 peak_share        | real | 1 | the one over the other; summary.csv divides by the largest peak
 peak_source       | text |  | the library that reached it
 page_faults_per_step | real | faults | minor and major, in steady training
@@ -115,7 +115,7 @@ frequency_mhz     | real | MHz | of the CPUs, as the kernel says, around steady 
 harness_cpu_share | real | CPUs | that the harness itself used, in steady training
 energy_j          | real | J | of steady training; empty where no meter can be read
 energy_source     | text |  | who said so
-inference_batch_size | int | images | of the next column; other sizes are in inference.csv
+inference_batch_size | int | images | of the next column, others: inference.csv; empty once inference was known
 inference_images_per_s | real | images/s | inference, images on the device, median batch
 latency_ms_p50    | real | ms | inference of one image on the device, 1,024 queries, median
 latency_ms_p95    | real | ms | the same, 95th percentile
@@ -124,7 +124,7 @@ rss_import_bytes  | int  | bytes | resident set of the worker once its framework
 peak_rss_bytes    | int  | bytes | largest resident set of the worker before it trains epochs
 device_memory_bytes | int | bytes | peak, of a GPU; empty on a CPU
 device_memory_source | text |  | who said so
-epochs            | int  | epochs | trained in this launch after it was timed
+epochs            | int  | epochs | trained in this launch
 test_accuracy     | real | 1 | share of test images classified right after the last epoch; empty if none was trained
 until             | real | 1 | test accuracy that was to end training (--until); empty if none was asked for
 """)
@@ -232,7 +232,7 @@ first_epoch_s     | real | s | start-up, and all images of an epoch at the stead
 first_epoch_s_low | real | s | 95 % interval
 first_epoch_s_high | real | s | 95 % interval
 break_even_images | real | images | after so many it has overtaken the entrant with the shortest start-up; inf for never
-inference_images_per_s | real | images/s | inference, largest batch size of the sweep; median of launches, as below
+inference_images_per_s | real | images/s | inference, largest batches; median of the launches that have it, as below
 latency_ms_p50    | real | ms | inference of one image, median
 latency_ms_p95    | real | ms | the same, 95th percentile
 latency_ms_p99    | real | ms | the same, 99th percentile

@@ -56,7 +56,9 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
             _refuse(frame, name, (values < 0) | (values > 100), path, "is no percentile")
         elif name in ACCURACIES:
             _refuse(frame, name, (values < 0) | (values > 1), path, "is no share between 0 and 1")
-        elif name in ("batch_size", "round", "plan_round", "position", "epoch"):
+        elif name == "plan_round":
+            _refuse(frame, name, values == 0, path, "must be 1 or more, or below 0 for a training")
+        elif name in ("batch_size", "round", "position", "epoch"):
             _refuse(frame, name, values < 1, path, "must be 1 or more")
         elif column.dtype != "string" and column.unit in AMOUNTS:
             endless = np.isinf(values) if table != "summary" else values.isna()

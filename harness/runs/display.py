@@ -82,6 +82,12 @@ class Display:
         if self._task is not None:
             self.progress.update(self._task, completed=0)
 
+    def training_started(self, number: int, trainings: int) -> None:
+        """Name the training of all entrants from one seed that starts, and empty the bar."""
+        self._round = f"training {number} of {trainings}" if trainings > 1 else "training"
+        if self._task is not None:
+            self.progress.update(self._task, completed=0)
+
     def round_ended(self, pace: Pace) -> None:
         """Show how the entrants stand, and how much is left: a table on a terminal, else a line."""
         if not pace.compares or not any(each.ratio for each in pace.found):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
 from harness.results.counted import counting, cut_rounds, with_labels
@@ -36,11 +35,10 @@ class Done:
         rows = with_labels(counting(self._folder.read("launches")))
         return rows[rows["label"].isin(self._labels).to_numpy(bool)]
 
-    def epochs(self) -> pd.DataFrame:
-        """Rows of epochs.csv of these launches."""
-        rows, epochs = self.rows(), self._folder.read("epochs")
-        places = set(zip(rows["round"], rows["position"]))
-        return epochs[np.array([place in places for place in zip(epochs["round"], epochs["position"])], dtype=bool)]
+    def timed(self) -> pd.DataFrame:
+        """The launches of `rows` that are of rounds which are timed, where the plan times any."""
+        rows = self.rows()
+        return rows[(rows["plan_round"] > 0).to_numpy(bool)]
 
     def lacks(self, plan_round: int, labels: Iterable[str]) -> bool:
         """Whether one of these entrants has no good launch in a round of the plan."""

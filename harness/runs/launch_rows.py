@@ -63,13 +63,17 @@ class LaunchRows:
 
     Attributes:
         row: of launches.csv.
-        trained_s: seconds of training and evaluating epochs.
         steady_s: seconds between the worker's words around each turn of steady training, by the harness's clock.
     """
 
-    def __init__(self, row: dict[str, Any], *, label: str, display: Display) -> None:
+    def __init__(self, row: dict[str, Any], *, label: str, display: Display, peak_gflops: float | None = None) -> None:
+        """Begin.
+
+        Args:
+            peak_gflops: the largest that earlier rounds know, for a round that measures none.
+        """
         self.row = row
-        self.trained_s = 0.0
+        self._known_peak = peak_gflops
         self._label = label
         self._display = display
         self._epochs: list[dict[str, Any]] = []
@@ -86,7 +90,6 @@ class LaunchRows:
         if message["event"] == "epoch":
             epoch = {key: value for key, value in message.items() if key != "event"}
             self._epochs.append(epoch)
-            self.trained_s += epoch["train_s"] + epoch["evaluate_s"]
             self._display.epoch(self._label, epoch)
         elif name == "steady":
             self._steady = (time.process_time(), time.monotonic())
@@ -115,8 +118,9 @@ class LaunchRows:
             operations = training_operations(get_network(self.row["network"])).total
             self.row["train_gflops"] = operations * speed / 1e9
             self.row["peak_share"] = self.row["train_gflops"] / peak if peak else None
-            if peak:
-                check_peak(self.row["train_gflops"], peak)
+            highest = max(peak or 0.0, self._known_peak or 0.0)
+            if highest:
+                check_peak(self.row["train_gflops"], highest)
 
     def failed(self, error: WorkerFailed) -> None:
         """Take in that there is no result."""

@@ -34,7 +34,7 @@ class Pace:
         Args:
             begun: rounds that an earlier part of the run, which is being resumed, has launches of.
             spent_s: by those launches.
-            round_s: that one of those rounds took, without its epochs.
+            round_s: that one of those rounds took.
         """
         self.plan = plan
         self.rounds = 0
@@ -77,16 +77,15 @@ class Pace:
             self.ending = self._out_of_budget()
         return not self.ending
 
-    def round_ended(self, found: list[Comparison], *, trained_s: float = 0.0) -> None:
+    def round_ended(self, found: list[Comparison]) -> None:
         """Count a round.
 
         Args:
             found: how the entrants stand now.
-            trained_s: seconds of it that went into training epochs, which later rounds may not have.
         """
         self.rounds += 1
         self.found = found
-        took = max(0.0, self._clock() - self._round_start - trained_s)
+        took = max(0.0, self._clock() - self._round_start)
         # What was launched of a round before it was cut short took no time now.
         self._round_s = max(self._round_s, took) if self.rounds <= self._begun else took
 

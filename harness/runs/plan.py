@@ -23,7 +23,7 @@ class Preset:
         precision: rounds are added until the interval of every comparison is narrower, as a share of the ratio.
         budget_s: or until so many seconds are over.
         steady_s: of steady training that a launch times, at least.
-        epochs: that the first round trains, for the accuracy.
+        epochs: that a training has, for the accuracy.
     """
 
     rounds: int
@@ -64,8 +64,9 @@ class Plan:
         precision: width of an interval, as a share of the ratio, at which no rounds are added; 0 for never.
         budget_s: seconds after which no round is begun, but for the first; 0 for none.
         base: label of the entrant that all others are compared with; empty for the fastest.
-        seeds: the first so many rounds train epochs, each from a seed of its own: seed, seed + 1, ...
-        seed: of the first round, and of every round that only times.
+        seeds: so many trainings of epochs, each from a seed of its own: seed, seed + 1, ... Where launches are timed,
+            these are rounds of their own that follow all others (see `trainings`).
+        seed: of the first training, and of every round that is timed.
         until: test accuracy (0..1) that ends a training before its epochs are over; 0 for never.
         timing: whether launches are timed, or only train (the gate).
         train_accuracy: whether epochs have one (see `Job`).
@@ -123,13 +124,28 @@ class Plan:
         budget = f" or {self.budget_s:g} s" if self.budget_s else ""
         return f"{self.rounds} rounds or more, until intervals are under {self.precision:.1%}{budget}"
 
+    @property
+    def trainings(self) -> range:
+        """The numbers of the rounds that train epochs once all others are timed: -1 for the first seed, -2, ...
+
+        A plan that times nothing has none beside its rounds, which train.
+        """
+        return range(-1, -1 - self.seeds, -1) if self.timing and self.epochs else range(0)
+
+    def times(self, number: int) -> bool:
+        """Whether the launches of a round are timed."""
+        return self.timing and number > 0
+
     def seed_of(self, number: int) -> int:
         """The seed that all launches of a round share."""
+        if self.timing:
+            return self.seed + max(0, -number - 1)
         return self.seed + (number - 1 if number <= self.seeds else 0)
 
     def epochs_of(self, number: int) -> int:
-        """How many epochs the launches of a round train after they were timed."""
-        return self.epochs if number <= self.seeds else 0
+        """How many epochs the launches of a round train."""
+        trains = number < 0 if self.timing else number <= self.seeds
+        return self.epochs if trains else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -215,14 +231,12 @@ def pace_fields(
     """
     if until and epochs == 0:
         raise InputError("--until needs epochs to train, got --epochs 0.")
-    if rounds and seeds and seeds > rounds:
-        raise InputError(f"--seeds {seeds} need as many rounds, one each, got --rounds {rounds}.")
-    seeds = seeds or min(TARGET_SEEDS if until else 1, rounds or TARGET_SEEDS)
+    seeds = seeds or (TARGET_SEEDS if until else 1)
     fields = {"budget_s": preset.budget_s, "steady_s": preset.steady_s}
     fields |= {name: value for name, value in others.items() if value is not None}
     fields["precision"] = precision / 100 if precision else preset.precision
     fields["epochs"] = (TARGET_EPOCHS if until else preset.epochs) if epochs is None else epochs
-    fields |= {"seeds": seeds, "rounds": max(preset.rounds, seeds)}
+    fields |= {"seeds": seeds, "rounds": preset.rounds}
     if rounds:
         fields |= {"rounds": rounds, "most_rounds": rounds, "precision": 0.0, "budget_s": 0.0}
     return fields

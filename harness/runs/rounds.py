@@ -23,6 +23,7 @@ from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.disturbance import Watch
 from harness.runs.done import Done
+from harness.runs.enough import highest_peak, wants_inference
 from harness.runs.launch import Launch
 from harness.runs.launch_rows import LaunchRows, identity
 from harness.runs.pace import Pace
@@ -45,6 +46,7 @@ class Shared:
         weights_file: the initial weights, .npz.
         weights_sha256: of these, as every launch must give it back.
         turns: in how many turns they time their steady training; 0 for none.
+        inference_sizes: that they time inference with; none where it is known already, or not asked for.
         turn_seed: what the starts and batches of their turns follow from.
         starts: that their turns may begin from.
         start_files: these, .npz.
@@ -54,6 +56,7 @@ class Shared:
     weights_file: Path
     weights_sha256: str
     turns: int
+    inference_sizes: tuple[int, ...]
     turn_seed: int
     starts: tuple[Weights, ...]
     start_files: tuple[str, ...]
@@ -106,7 +109,7 @@ class Rounds:
     def _execute(self) -> None:
         self._done.tidy()
         self.folder.forget_summary()
-        rows = self._done.rows()
+        rows = self._done.timed()
         spent_s = float(rows["launch_s"].fillna(0).sum())
         begun = int(rows["plan_round"].max()) if len(rows) else 0
         pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
@@ -115,6 +118,7 @@ class Rounds:
                 write_dataset(self.run.dataset, scratch)
                 self.display.start(len(self.plan.entrants))
                 self._go_on(pace, scratch)
+                self._train(scratch)
         finally:
             # Its summary says that a run is no longer under way (`RunFolder.has_ended`), also after Ctrl-C.
             launches, epochs = (self.folder.read_counted(table) for table in ("launches", "epochs"))
@@ -125,13 +129,25 @@ class Rounds:
         number = 1
         while pace.wants_round(number):
             self.display.round_started(number)
-            labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
-            trained_s = self._round(number, scratch) if self._done.lacks(number, labels) else 0.0
-            pace.round_ended(compare_entrants(self._rows_left(), base=self.base), trained_s=trained_s)
+            self._make_up(number, scratch)
+            pace.round_ended(compare_entrants(self._rows_left(), base=self.base))
             self.display.round_ended(pace)
             number += 1
             if len(self.failures) == len(self.plan.entrants):
                 break
+
+    def _train(self, scratch: Path) -> None:
+        """Train the epochs, once all is timed: nobody who asks for speeds waits for them."""
+        for number in self.plan.trainings:
+            if len(self.failures) < len(self.plan.entrants):
+                self.display.training_started(-number, len(self.plan.trainings))
+                self._make_up(number, scratch)
+
+    def _make_up(self, plan_round: int, scratch: Path) -> None:
+        """Launch a round of the plan, unless the folder has it."""
+        labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
+        if self._done.lacks(plan_round, labels):
+            self._round(plan_round, scratch)
 
     @property
     def base(self) -> str:
@@ -146,13 +162,11 @@ class Rounds:
         return rows[~rows["label"].isin(self.failures).to_numpy(bool)]
 
     def _round_s(self, spent_s: float, launches: int) -> float:
-        """Seconds of a round without its epochs, from the launches that there are; 0 without any."""
-        epochs = self._done.epochs()
-        trained_s = float(epochs["train_s"].sum() + epochs["evaluate_s"].sum())
-        return (spent_s - trained_s) / launches * len(self.plan.entrants) if launches else 0.0
+        """Seconds of a round that is timed, from the launches that there are; 0 without any."""
+        return spent_s / launches * len(self.plan.entrants) if launches else 0.0
 
-    def _round(self, plan_round: int, scratch: Path) -> float:
-        """Launch a round of the plan, whole; return the seconds of it that went into training epochs."""
+    def _round(self, plan_round: int, scratch: Path) -> None:
+        """Launch a round of the plan, whole."""
         network = get_network(self.plan.entrants[0].network)
         seed = self.plan.seed_of(plan_round)
         weights = initial_weights(network, seed=seed, initialiser=self.plan.recipe.initialiser)
@@ -165,7 +179,7 @@ class Rounds:
             for position, entrant in enumerate(self.plan.order(plan_round), start=1)
             if entrant.label not in self.failures
         ]
-        shared = self._share(scratch, weights_file, weights)
+        shared = self._share(scratch, weights_file, weights, places)
         turns = shared.turns
         launches = [self._make_launch(place, shared) for place in places]
         try:
@@ -180,9 +194,11 @@ class Rounds:
             for each in launches:
                 each.close()
         self._done.settle(plan_round)
-        return sum(each.rows.trained_s for each in launches)
 
-    def _share(self, scratch: Path, weights_file: Path, weights: Weights) -> Shared:
+    def _share(self, scratch: Path, weights_file: Path, weights: Weights, places: list[Place]) -> Shared:
+        plan_round = places[0].plan_round
+        times, labels = self.plan.times(plan_round), [place.entrant.label for place in places]
+        wanted = times and wants_inference(self._done.rows(), plan_round, labels)
         starts, files = [weights], [str(weights_file)]
         if self.run.trained is not None:
             trained = scratch / "trained.npz"
@@ -191,14 +207,18 @@ class Rounds:
             starts.append(self.run.trained)
             files.append(str(trained))
         seed, digest = secrets.randbits(63), weights_digest(weights)
-        return Shared(scratch, weights_file, digest, self.plan.turns, seed, tuple(starts), tuple(files))
+        turns, sizes = self.plan.turns if times else 0, self.plan.inference_sizes if wanted else ()
+        return Shared(scratch, weights_file, digest, turns, sizes, seed, tuple(starts), tuple(files))
 
     def _make_launch(self, place: Place, shared: Shared) -> Launch:
         entrant, folder = place.entrant, shared.scratch / f"{place.round}-{place.position}"
-        row = identity(self.run, place) | self._peak(entrant, shared.scratch)
+        row = identity(self.run, place)
+        if shared.inference_sizes:
+            row |= self._peak(entrant, shared.scratch)
+        peak = highest_peak(self._done.rows(), threads=entrant.threads, dtype=entrant.dtype)
         return Launch(
             self._job(place, folder, shared),
-            LaunchRows(row, label=entrant.label, display=self.display),
+            LaunchRows(row, label=entrant.label, display=self.display, peak_gflops=peak),
             interpreter=self.run.interpreters[entrant.installation].path,
             folder=folder,
             timeout_s=self.plan.launch_timeout_s,
@@ -248,7 +268,7 @@ class Rounds:
         Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
         """
         measurable = entrant.device == "cpu" and entrant.dtype in peak.DTYPES
-        if not self.plan.timing or not self.plan.inference_sizes or not measurable:
+        if not measurable:
             return {}
         key = (entrant.threads, entrant.dtype)
         if key not in self._peaks:
@@ -268,12 +288,13 @@ class Rounds:
     def _job(self, place: Place, folder: Path, shared: Shared) -> Job:
         plan = self.plan
         # Workers of another commit know nothing of these.
-        audited = self.run.auditor is not None and place.entrant.variant not in self.run.sources
+        times = plan.times(place.plan_round)
+        audited = times and self.run.auditor is not None and place.entrant.variant not in self.run.sources
         more: dict[str, Any] = {}
         if audited:
             more = {"turn_seed": shared.turn_seed, "starts": shared.start_files, "output": str(folder / "turns")}
         return Job(
-            kind="measure" if plan.timing else "train",
+            kind="measure" if times else "train",
             entrant=place.entrant,
             recipe=plan.recipe.as_dict(),
             seed=plan.seed_of(place.plan_round),
@@ -283,7 +304,7 @@ class Rounds:
             asked=asked_controls(place.entrant, folder, plan.cpus),
             steady_s=plan.steady_s,
             turns=shared.turns,
-            inference_sizes=plan.inference_sizes,
+            inference_sizes=shared.inference_sizes,
             until=plan.until,
             train_accuracy=plan.train_accuracy,
             audit_batches=plan.audit_batches,

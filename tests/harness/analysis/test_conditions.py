@@ -44,6 +44,16 @@ def test_nothing_is_said_of_launches_that_had_their_cpus(row: dict[str, Any]) ->
     assert conditions(launches(row, row)) == []
 
 
+def test_inference_of_some_launches_is_said() -> None:
+    """Not where all have it, and not where none was to."""
+    timed = {"latency_ms_p50": 1.0}
+
+    assert conditions(launches(timed, timed)) == []
+    assert conditions(launches(timed, timed, {})) == [
+        "Inference, latency and the peak are of 2 of 3 launches: once they were known, rounds timed training alone."
+    ]
+
+
 def test_a_quota_that_stopped_launches() -> None:
     """328 of 329 periods, as a quarter of a CPU did once and nothing said so."""
     held = {"cpu_quota": 0.25, "throttled_share": 328 / 329}

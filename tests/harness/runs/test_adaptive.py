@@ -74,13 +74,66 @@ def test_budget_ends_a_run(made_up: Any, run_made_up: Callable[..., Rounds]) -> 
     assert work.ending.startswith("The budget of 130 s ended after 6 round(s); the widest interval is ")
 
 
-def test_epochs_of_the_first_round_are_not_expected_of_others(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
-    """The first round lasts 50 s, 30 s of them epochs: two more of 20 s fit into 95 s."""
+def test_epochs_are_trained_after_all_that_is_timed(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Four rounds of 20 s fit into 95 s, whatever is trained behind them: two seeds, each a round, of all entrants."""
     made_up.spread = 0.05
-    work = run_made_up("numpy", "twin", budget_s=95.0, epochs=3)
+    work = run_made_up("numpy", "twin", budget_s=95.0, epochs=3, seeds=2)
 
-    assert rounds_of(work)["numpy"] == [1, 2, 3]
-    assert set(work.folder.read("epochs")["round"]) == {1}
+    assert rounds_of(work)["numpy"] == [-2, -1, 1, 2, 3, 4]
+    assert [(job.kind, job.epochs, job.seed, job.turns) for job in made_up.jobs if job.kind == "train"] == [
+        ("train", 3, 0, 0), ("train", 3, 0, 0), ("train", 3, 1, 0), ("train", 3, 1, 0),
+    ]  # fmt: skip
+    assert sorted(set(work.folder.read("epochs")["round"])) == [5, 6]
+    summary = work.folder.read("summary")
+    assert list(summary["launches"]) == [4, 4]
+    assert list(summary["test_accuracy"]) == [0.9, 0.9]
+    assert work.ending.startswith("The budget of 95 s ended after 4 round(s)")
+
+
+@pytest.mark.parametrize("cut", [10, 11, 12, 13, 14])
+def test_training_that_is_cut_off_is_done_again(made_up: Any, run_made_up: Callable[..., Rounds], cut: int) -> None:
+    """Interrupted before any of the launches around and in the trainings: what was timed stays, and a training is of
+    all entrants or counts nowhere."""
+    made_up.interrupted = cut
+    with pytest.raises(KeyboardInterrupt):
+        run_made_up("numpy", "twin", rounds=5, most_rounds=5, epochs=1, seeds=2)
+    made_up.interrupted, made_up.jobs = 0, []
+
+    work = run_made_up("numpy", "twin", rounds=5, most_rounds=5, epochs=1, seeds=2)
+
+    assert rounds_of(work) == {"numpy": [-2, -1, 1, 2, 3, 4, 5], "twin": [-2, -1, 1, 2, 3, 4, 5]}
+    assert len(made_up.launched) == 14 - (cut - 1) // 2 * 2
+    assert all(paired_rounds(work.folder.read("launches")).values())
+    epochs = work.folder.read_counted("epochs")
+    assert sorted(zip(epochs["backend"], epochs["seed"])) == [(n, s) for n in ("numpy", "twin") for s in (0, 1)]
+    made_up.jobs = []
+    assert run_made_up("numpy", "twin", rounds=5, most_rounds=5, epochs=1, seeds=2).ending == work.ending
+    assert made_up.launched == []
+
+
+def test_entrant_that_failed_while_timed_is_not_trained(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """It has left the run; the others' trainings are whole without it, also for a run that goes on."""
+    made_up.failing = {"twin eager": 2}
+    run_made_up("numpy", "twin", rounds=3, most_rounds=3, epochs=1)
+    made_up.jobs, made_up.failing = [], {"twin eager": 1}
+
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, epochs=1)
+
+    assert rounds_of(work) == {"numpy": [-1, 1, 2, 3], "twin": [1]}
+    assert sorted(made_up.launched) == ["numpy eager", "twin eager"]
+
+
+def test_entrant_that_fails_in_training_was_timed(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """Its speeds stay in the table; a run that goes on trains again with all."""
+    made_up.failing = {"twin eager": 4}
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, epochs=1)
+    assert list(work.folder.read("summary")["launches"]) == [3, 3]
+    made_up.jobs, made_up.failing = [], {}
+
+    work = run_made_up("numpy", "twin", rounds=3, most_rounds=3, epochs=1)
+
+    assert len(made_up.launched) == 2
+    assert rounds_of(work) == {"numpy": [-1, 1, 2, 3], "twin": [-1, 1, 2, 3]}
 
 
 def test_first_round_is_made_whatever_the_budget(run_made_up: Callable[..., Rounds]) -> None:
@@ -285,10 +338,10 @@ def test_jobs_are_as_the_plan_says(made_up: Any, run_made_up: Callable[..., Roun
     """What is to be timed and trained reaches the worker: sizes, seconds, epochs, target, seed of the round."""
     run_made_up("numpy", rounds=2, most_rounds=2, epochs=4, until=0.95, seed=7, inference_sizes=(1, 8), steady_s=0.3)
 
-    first, second = (job for job in made_up.jobs if job.kind != "peak")
+    first, second, trained = (job for job in made_up.jobs if job.kind != "peak")
     assert (first.kind, first.inference_sizes, first.steady_s) == ("measure", (1, 8), 0.3)
-    assert (first.epochs, first.until, first.seed) == (4, 0.95, 7)
-    assert (second.epochs, second.seed) == (0, 7)
+    assert (first.epochs, first.seed, second.epochs, second.seed) == (0, 7, 0, 7)
+    assert (trained.kind, trained.epochs, trained.until, trained.seed) == ("train", 4, 0.95, 7)
 
 
 def test_untimed_launches_only_train(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:

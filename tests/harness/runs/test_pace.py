@@ -54,20 +54,18 @@ def standing(label: str, width: float | None, count: int) -> Comparison:
     return Comparison(label, pd.DataFrame(), speed, ratio, "" if ratio is None else "slower")
 
 
-def play(pace: Pace, clock: Clock, *widths: float, round_s: float = 10.0, trained_s: float = 0.0) -> int:
+def play(pace: Pace, clock: Clock, *widths: float, round_s: float = 10.0) -> int:
     """Carry out rounds of `round_s` until there are enough, at most ENDS_NEVER; return their number.
 
     Args:
         widths: of every comparison's interval after every round.
-        trained_s: seconds of epochs that the first round has in addition.
     """
     number = 1
     while number <= ENDS_NEVER and pace.wants_round(number):
-        extra = trained_s if number == 1 else 0.0
-        clock.now += round_s + extra
+        clock.now += round_s
         found = [standing("base", None, number)]
         found += [standing(f"other {place}", width, number) for place, width in enumerate(widths)]
-        pace.round_ended(found, trained_s=extra)
+        pace.round_ended(found)
         number += 1
     assert pace.rounds == number - 1
     return pace.rounds
@@ -157,11 +155,6 @@ def test_budget_without_an_interval(make_pace: Callable[..., Pace], clock: Clock
 
     assert play(pace, clock, NO_INTERVAL) == 1
     assert pace.ending == "The budget of 15 s ended after 1 round(s)."
-
-
-def test_epochs_are_not_in_the_guess(make_pace: Callable[..., Pace], clock: Clock) -> None:
-    """The first round trains 90 s beside its 10 s: the rounds after it are guessed to take 10 s."""
-    assert play(make_pace(budget_s=135.0), clock, 0.1, trained_s=90.0) == 4
 
 
 def test_guess_is_the_last_round(make_pace: Callable[..., Pace], clock: Clock) -> None:
@@ -283,26 +276,18 @@ def test_exact_rounds_are_exact() -> None:
     assert (found["precision"], found["budget_s"]) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize(("seeds", "rounds"), [(2, 5), (5, 5), (8, 8)])
-def test_seeds_raise_the_rounds(seeds: int, rounds: int) -> None:
-    """Every seed trains in a round of its own, so that there are at least as many rounds."""
-    found = fields(seeds=seeds)
-
-    assert (found["seeds"], found["rounds"]) == (seeds, rounds)
-
-
-def test_more_seeds_than_rounds_are_refused() -> None:
-    """Seeds that no round would train are a sentence; a target's own number of seeds gives way to the rounds."""
-    with pytest.raises(InputError, match=r"--seeds 5 need as many rounds, one each, got --rounds 2"):
-        fields(rounds=2, seeds=5)
-    assert fields(rounds=2, seeds=2)["seeds"] == 2
-    assert fields(rounds=2, until=98.5)["seeds"] == 2
+@pytest.mark.parametrize("seeds", [2, 5, 8])
+def test_seeds_add_no_rounds(seeds: int) -> None:
+    """Every seed trains in a round of its own, once all that are timed are over."""
+    assert (fields(seeds=seeds)["seeds"], fields(seeds=seeds)["rounds"]) == (seeds, 5)
+    assert (fields(seeds=seeds, rounds=2)["seeds"], fields(seeds=seeds, rounds=2)["rounds"]) == (seeds, 2)
+    assert fields(rounds=2, until=98.5)["seeds"] == 5
 
 
 def test_target_has_seeds_and_epochs_of_its_own() -> None:
     """With a target five seeds train, up to ten epochs each, unless it is said otherwise."""
     assert (fields(until=98.5)["seeds"], fields(until=98.5)["epochs"]) == (5, 10)
-    assert fields("quick", until=98.5)["rounds"] == 5
+    assert fields("quick", until=98.5)["rounds"] == 4
     assert fields(until=98.5, seeds=2, epochs=3) == fields(seeds=2, epochs=3)
 
 

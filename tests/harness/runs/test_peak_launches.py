@@ -1,4 +1,4 @@
-"""When a run measures the peak, and what comes of it: launches are made up."""
+"""When a run measures the peak and inference, and what comes of it: launches are made up."""
 
 from __future__ import annotations
 
@@ -63,6 +63,44 @@ def test_peak_that_says_nothing_is_not_measured(
     assert made_up.peaks == []
     assert len(made_up.launched) == 2
     assert work.folder.read("launches")[["peak_gflops", "peak_share"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("cut", [0, 7, 9])
+def test_inference_that_is_known_is_timed_no_more(made_up: Any, run_made_up: Callable[..., Rounds], cut: int) -> None:
+    """Three rounds time it, and the peak; the rest time training alone, also in a run that goes on."""
+    if cut:
+        made_up.interrupted = cut
+        with pytest.raises(KeyboardInterrupt):
+            run_made_up("numpy", "twin", rounds=6, most_rounds=6)
+        made_up.interrupted = 0
+
+    work = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
+
+    launches = work.folder.read_counted("launches")
+    assert launches.groupby("plan_round")["latency_ms_p50"].count().to_list() == [2, 2, 2, 0, 0, 0]
+    assert launches.groupby("plan_round")["peak_gflops"].count().to_list() == [2, 2, 2, 0, 0, 0]
+    assert {job.turns for job in made_up.jobs if job.kind == "measure"} == {work.plan.turns}
+    summary = work.folder.read("summary")
+    assert list(summary["launches"]) == [6, 6]
+    assert list(summary["latency_ms_p50"]) == [0.1, 0.1]
+    assert summary["peak_share"].notna().all()
+
+
+def test_speed_is_held_against_peaks_of_earlier_rounds(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
+    """A launch of a round that measures none is refused all the same where no processor is so fast."""
+    launch = made_up.launch
+
+    def quick(job: Any, **options: Any) -> dict[str, Any]:
+        if job.kind != "peak" and made_up.launched.count("twin eager") == 4 and job.entrant.backend == "twin":
+            made_up.speeds["twin eager"] = 1e9
+        return launch(job, **options)
+
+    made_up.launch = quick
+    work = run_made_up("numpy", "twin", rounds=6, most_rounds=6)
+
+    good = work.folder.read("launches").query("status == 'ok'")
+    assert good.groupby("backend")["round"].max().to_dict() == {"numpy": 6, "twin": 4}
+    assert "Its speed cannot be" in str(work.failures["twin eager"])
 
 
 def test_failing_peak_is_no_failure(

@@ -37,11 +37,15 @@ def test_run_writes_its_files(finished_run: Path) -> None:
 
 
 def test_launches_have_a_row_each(finished_run: Path) -> None:
-    """Two backends and two rounds are four rows, all good, timed, in the plan's order, with provenance."""
+    """Two backends and two rounds are four rows, all good, timed, in the plan's order, with provenance; then they
+    train."""
     rows = RunFolder(finished_run).read("launches")
     plan = Plan.from_dict(RunFolder(finished_run).read_environment()["plan"])
 
-    assert len(rows) == 4
+    assert list(rows["plan_round"]) == [1, 1, 2, 2, -1, -1]
+    rows, trained = rows.iloc[:4], rows.iloc[4:]
+    assert list(trained["backend"]) == [entrant.backend for entrant in plan.order(-1)]
+    assert trained[["train_images_per_s", "turns", "turn_seed", "peak_gflops"]].isna().all(axis=None)
     assert set(rows["status"]) == {"ok"}
     for number in (1, 2):
         mine = rows[rows["round"] == number].sort_values("position")
@@ -73,7 +77,7 @@ def test_digests_are_equal_across_backends(finished_run: Path) -> None:
 
 def test_harness_share_is_recorded(finished_run: Path) -> None:
     """Every timed launch says which part of a CPU the harness took while it was timed: some number from 0 up."""
-    share = RunFolder(finished_run).read("launches")["harness_cpu_share"]
+    share = RunFolder(finished_run).read("launches").iloc[:4]["harness_cpu_share"]
 
     assert share.notna().all()
     assert (share >= 0).all()
@@ -81,9 +85,10 @@ def test_harness_share_is_recorded(finished_run: Path) -> None:
 
 
 def test_blocks_and_sweep_are_of_every_launch(finished_run: Path) -> None:
-    """Each launch has its warm-up and steady blocks, and a row for each size of the inference sweep."""
+    """Each launch that is timed has its warm-up and steady blocks, and a row for each size of the inference sweep."""
     folder = RunFolder(finished_run)
     launches, blocks, sweep = (folder.read(table) for table in ("launches", "blocks", "inference"))
+    launches = launches[launches["plan_round"] > 0]
 
     for _, launch in launches.iterrows():
         place = [launch["round"], launch["position"]]
@@ -102,16 +107,17 @@ def test_blocks_and_sweep_are_of_every_launch(finished_run: Path) -> None:
 
 
 def test_epochs_are_those_of_the_seeds(finished_run: Path) -> None:
-    """Only the first round trains; equal backends reach the same accuracy, which the launch's row repeats."""
+    """Training follows all that is timed; equal backends reach the same accuracy, which the launch's row repeats."""
     folder = RunFolder(finished_run)
     epochs, launches = folder.read("epochs"), folder.read("launches").set_index(["round", "backend"])
 
-    assert sorted(zip(epochs["round"], epochs["backend"], epochs["epoch"])) == [(1, "numpy", 1), (1, "twin", 1)]
+    assert sorted(zip(epochs["round"], epochs["backend"], epochs["epoch"])) == [(3, "numpy", 1), (3, "twin", 1)]
     assert epochs["test_accuracy"].nunique() == 1
     assert (epochs["train_s"] > 0).all()
-    assert launches.loc[(1, "numpy"), "test_accuracy"] == epochs["test_accuracy"].iloc[0]
-    assert launches.loc[(1, "numpy"), "epochs"] == 1
-    assert pd.isna(launches.loc[(2, "numpy"), "test_accuracy"])
+    assert launches.loc[(3, "numpy"), "test_accuracy"] == epochs["test_accuracy"].iloc[0]
+    assert launches.loc[(3, "numpy"), "epochs"] == 1
+    assert pd.isna(launches.loc[(1, "numpy"), "test_accuracy"])
+    assert set(folder.read("summary")["test_accuracy"]) == set(epochs["test_accuracy"])
 
 
 def test_summary_is_of_the_launches(finished_run: Path) -> None:
@@ -162,11 +168,19 @@ def test_order_of_rounds_is_random_and_repeatable(make_plan: Callable[..., Plan]
 
 
 def test_seeds_and_epochs_of_rounds(make_plan: Callable[..., Plan]) -> None:
-    """The first rounds train a seed each; later rounds only time, from the first seed."""
+    """Rounds that are timed train nothing, and all have the first seed; those that train have a seed each. Where
+    nothing is timed the first rounds train."""
     plan = make_plan("numpy", rounds=4, seeds=2, seed=10, epochs=3)
-
     assert [plan.seed_of(number) for number in (1, 2, 3, 4)] == [10, 11, 10, 10]
     assert [plan.epochs_of(number) for number in (1, 2, 3, 4)] == [3, 3, 0, 0]
+    assert list(plan.trainings) == []
+
+    plan = make_plan("numpy", rounds=4, seeds=2, seed=10, epochs=3, timing=True)
+    assert list(plan.trainings) == [-1, -2]
+    assert [plan.seed_of(number) for number in (1, 2, 4, -1, -2)] == [10, 10, 10, 10, 11]
+    assert [plan.epochs_of(number) for number in (1, 2, 4, -1, -2)] == [0, 0, 0, 3, 3]
+    assert [plan.times(number) for number in (1, 4, -1)] == [True, True, False]
+    assert list(make_plan("numpy", timing=True, epochs=0).trainings) == []
 
 
 def test_resume_does_a_cut_round_again(finished_run: Path, tiny_commands: None, tmp_path: Path) -> None:
@@ -182,13 +196,13 @@ def test_resume_does_a_cut_round_again(finished_run: Path, tiny_commands: None, 
 
     after = folder.read("launches")
     assert code == 0
-    assert len(after) == 5
+    assert len(after) == 7
     pd.testing.assert_frame_equal(
-        after.iloc[:3].drop(columns="counted"), before.drop(index=1).reset_index(drop=True).drop(columns="counted")
+        after.iloc[:5].drop(columns="counted"), before.drop(index=1).reset_index(drop=True).drop(columns="counted")
     )
-    assert list(after["counted"]) == [False, True, True, True, True]
-    again = after.iloc[3:]
-    assert set(again["round"]) == {3}
+    assert list(after["counted"]) == [False, *[True] * 6]
+    again = after.iloc[5:]
+    assert set(again["round"]) == {4}
     assert set(again["plan_round"]) == {1} == {left["round"], lost["round"]}
     assert list(zip(again["position"], again["backend"], again["batches_sha256"])) == [
         tuple(row[["position", "backend", "batches_sha256"]]) for row in (left, lost)
@@ -197,9 +211,9 @@ def test_resume_does_a_cut_round_again(finished_run: Path, tiny_commands: None, 
     assert sorted(zip(epochs["round"], epochs["backend"])) == [(3, "numpy"), (3, "twin")]
     for table in ("blocks", "inference", "latency"):
         rows = folder.read_counted(table)
-        assert set(zip(rows["round"], rows["position"])) == {(2, 1), (2, 2), (3, 1), (3, 2)}
+        assert set(zip(rows["round"], rows["position"])) == {(2, 1), (2, 2), (4, 1), (4, 2)}
         whole = folder.read(table)
-        assert set(zip(whole["round"], whole["position"])) == {(1, 1), (2, 1), (2, 2), (3, 1), (3, 2)}
+        assert set(zip(whole["round"], whole["position"])) == {(1, 1), (2, 1), (2, 2), (4, 1), (4, 2)}
     assert not folder.read("inference").duplicated(["round", "position", "inference_batch_size"]).any()
     assert list(folder.read("summary")["launches"]) == [2, 2]
     assert set(folder.read_environment()["packages"]) == {"numpy", "twin"}

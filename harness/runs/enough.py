@@ -1,0 +1,49 @@
+"""When inference has been timed often enough: later rounds then time training alone.
+
+A sweep of batch sizes and a thousand queries take as long as the steady training of a launch, and their medians are
+known after a few launches. What is decided follows from the rows in the folder alone, so that a run which goes on
+(`--resume`) decides the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from harness.analysis.statistics import mean_of_logs, width
+
+# So many launches of every entrant have it, and further ones until the intervals are narrower; but no more rounds.
+LEAST_LAUNCHES, MOST_ROUNDS = 3, 5
+PRECISION = 0.05
+# Of a launch: median time of a query, and throughput of the sweep's largest batches.
+FIGURES = ("latency_ms_p50", "inference_images_per_s")
+
+
+def wants_inference(rows: pd.DataFrame, plan_round: int, labels: Iterable[str]) -> bool:
+    """Whether the launches of a round should time inference, after all rounds of the plan that come before it.
+
+    Args:
+        rows: launches that count, as `harness.runs.done.Done.rows`.
+        labels: of the entrants that will be launched.
+    """
+    before = rows[((rows["plan_round"] > 0) & (rows["plan_round"] < plan_round)).to_numpy(bool)]
+    before = before[(before["status"] == "ok").to_numpy(bool)]
+    timed = before[before[FIGURES[0]].notna().to_numpy(bool)]
+    if timed["plan_round"].nunique() >= MOST_ROUNDS:
+        return False
+    return not all(_is_known(timed[(timed["label"] == label).to_numpy(bool)]) for label in labels)
+
+
+def _is_known(launches: pd.DataFrame) -> bool:
+    """Whether the inference of one entrant is known well enough from these launches of it."""
+    if len(launches) < LEAST_LAUNCHES:
+        return False
+    return all(width(mean_of_logs(launches[name].dropna().to_numpy(float))) < PRECISION for name in FIGURES)
+
+
+def highest_peak(rows: pd.DataFrame, *, threads: int, dtype: str) -> float | None:
+    """The largest matrix multiplication peak that these launches know, of so many threads; None without one."""
+    alike = rows[((rows["threads"].fillna(0) == threads) & (rows["dtype"] == dtype)).to_numpy(bool)]
+    peaks = alike["peak_gflops"].dropna()
+    return float(peaks.max()) if len(peaks) else None
