@@ -157,7 +157,7 @@ def paired_spread(group: pd.DataFrame, base: pd.DataFrame) -> float | None:
     What launches of the two differ by, the machine's drift taken out: launches that stand next to each other turn by
     turn share that. It holds the spread of both sides, so neither spreads by more.
     """
-    if not are_paired(group, base):
+    if group.empty or base.empty or not are_paired(group, base):
         return None
     ratios = round_ratios(group, base)
     return float(np.log(ratios).std(ddof=1)) if len(ratios) > 1 else None

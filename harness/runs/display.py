@@ -89,14 +89,12 @@ class Display:
             self.progress.update(self._task, completed=0)
 
     def round_ended(self, pace: Pace) -> None:
-        """Show how the entrants stand, and how much is left: a table on a terminal, else a line."""
-        if not pace.compares or not any(each.ratio for each in pace.found):
-            return
+        """Show how the entrants stand, and how much is left: a table on a terminal, renewed in place, or a line."""
         left = _round_summary(pace)
-        if self.console.is_interactive:
+        if self.console.is_interactive and pace.found:
             self._comparisons = _table(pace.found, f"after {pace.rounds} round(s): {left}")
             self._draw()
-        else:
+        elif any(each.ratio for each in pace.found):
             self.note(f"after {pace.rounds} round(s): {'; '.join(map(_ratio_of, pace.found))}; {left}")
 
     def launch_started(self, label: str) -> None:
@@ -152,11 +150,15 @@ class Display:
 
 def _table(found: list[Comparison], title: str) -> Table:
     table = Table(title=Text(title, style="italic"), title_justify="left", box=None, pad_edge=False)
-    for header in ("", "images/s", "ratio", "interval", "width"):
+    for header in ("", "images/s", *(("ratio", "interval", "width") if len(found) > 1 else ("interval",))):
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     for each in found:
         ratio = each.ratio
-        cells = ("base", "", "") if ratio is None else (f"{ratio.estimate:.3f}", _limits(ratio), _width(ratio))
+        cells: tuple[str, ...] = ("base", "", "")
+        if ratio is not None:
+            cells = (f"{ratio.estimate:.3f}", _limits(ratio), _width(ratio))
+        elif len(found) == 1:
+            cells = (f"{each.speed.low:,.0f}..{each.speed.high:,.0f}" if each.speed.low == each.speed.low else "-",)
         table.add_row(Text(each.label), f"{each.speed.estimate:,.0f}", *cells)
     return table
 
@@ -179,4 +181,5 @@ def _round_summary(pace: Pace) -> str:
     minutes, seconds = divmod(round(pace.left_s()), 60)
     wanted = f", {pace.plan.precision:.1%} wanted" if pace.plan.precision else ""
     widest = f"widest interval {pace.widest:.1%}{wanted}; " if pace.widest < float("inf") else ""
-    return f"{widest}at most about {minutes}:{seconds:02d} left"
+    reason = pace.waits_for()
+    return f"{widest}{reason}{'; ' if reason else ''}at most about {minutes}:{seconds:02d} left"

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.comparison import Comparison, paired_spread
 from harness.analysis.statistics import guard, precise_enough, width
 from harness.runs.plan import Plan
 
@@ -97,6 +97,21 @@ class Pace:
             wanted = max(wanted, self._rounds_until_precise())
         left = max(0, wanted - self.rounds) * self._round_s
         return max(0.0, min(left, plan.budget_s - self.spent_s)) if plan.budget_s else left
+
+    def waits_for(self) -> str:
+        """What more rounds would be for: the entrant that is known least, what it spreads by, how many there may be."""
+        apart = [(width(each.ratio), each) for each in self.found if each.ratio]
+        if not apart or not self.plan.precision or self._is_precise():
+            return ""
+        least = max(apart, key=lambda pair: pair[0])[1]
+        base = next(each for each in self.found if each.ratio is None)
+        spread = paired_spread(least.launches, base.launches)
+        wanted = max(self._rounds_until_precise(), self.plan.rounds) - self.rounds
+        if self.plan.budget_s and self._round_s:
+            wanted = min(wanted, int(max(0.0, self.plan.budget_s - self.spent_s) / self._round_s))
+        if spread is None or wanted < 1:
+            return ""
+        return f"{least.label}'s rounds differ by {spread:.1%}: about {wanted} more round(s)"
 
     def _rounds_until_precise(self) -> int:
         """How many rounds there will be in all, if widths go with one over the root of their number."""

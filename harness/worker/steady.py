@@ -20,10 +20,13 @@ from harness.worker.job import Job
 from harness.worker.stopwatch import timed
 from harness.worker.turns import Turns
 
-# Warm-up has ended when the medians of the last five blocks and of the five before them agree this well.
-STEADY_WINDOW = 5
+# Warm-up has ended when the medians of the last five blocks and of the five before them agree this well; three, where
+# blocks are so long that ten of them take longer than all that is timed of a launch.
+STEADY_WINDOW, LONG_WINDOW, LONG_BLOCK_S = 5, 3, 0.1
 STEADY_TOLERANCE = 0.03
-LEAST_BLOCKS, MOST_BLOCKS = 10, 1000
+# Of what is timed all at once, without turns.
+LEAST_BLOCKS = 10
+MOST_BLOCKS = 1000
 # Clocks of processors and graphics cards take a while to rise; blocks may be over in milliseconds.
 LEAST_WARMUP_S = 0.5
 Row = dict[str, Any]
@@ -69,7 +72,7 @@ def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Call
 def _warm_up(job: Job, backend: Any, source: Source) -> tuple[list[float], bool]:
     """Return the seconds of every block, and whether they became steady within the limit."""
     seconds: list[float] = []
-    while len(seconds) < LEAST_BLOCKS or (sum(seconds) < job.warmup_limit_s and len(seconds) < MOST_BLOCKS):
+    while len(seconds) < 2 * _window(seconds) or (sum(seconds) < job.warmup_limit_s and len(seconds) < MOST_BLOCKS):
         block = source.take(WARM_UP, steps_of(job.entrant))
         seconds.append(timed(backend.train_steps, block, synchronize=backend.synchronize))
         if is_steady(seconds) and sum(seconds) >= LEAST_WARMUP_S:
@@ -79,11 +82,16 @@ def _warm_up(job: Job, backend: Any, source: Source) -> tuple[list[float], bool]
 
 def is_steady(seconds: Sequence[float]) -> bool:
     """Whether the last blocks took as long as those before them."""
-    if len(seconds) < 2 * STEADY_WINDOW:
+    window = _window(seconds)
+    if len(seconds) < 2 * window:
         return False
-    last = statistics.median(seconds[-STEADY_WINDOW:])
-    before = statistics.median(seconds[-2 * STEADY_WINDOW : -STEADY_WINDOW])
+    last = statistics.median(seconds[-window:])
+    before = statistics.median(seconds[-2 * window : -window])
     return abs(last / before - 1) <= STEADY_TOLERANCE
+
+
+def _window(seconds: Sequence[float]) -> int:
+    return LONG_WINDOW if seconds and statistics.median(seconds) >= LONG_BLOCK_S else STEADY_WINDOW
 
 
 def drift(seconds: Sequence[float]) -> float:

@@ -177,15 +177,19 @@ def test_run_without_precision_names_none(make_pace: Callable[..., Pace], termin
     assert "wanted" not in text
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_one_entrant_has_no_standings(make_pace: Callable[..., Pace], terminal: bool) -> None:
-    """Where nothing is compared, a round ends without a table and without a line."""
-    console = screen(terminal)
-    with Display(console) as display:
-        launch_twice(display)
-        before = console.file.getvalue()  # type: ignore[attr-defined]
-        display.round_ended(make_pace(BASE))
-        assert console.file.getvalue() == before  # type: ignore[attr-defined]
+def test_one_entrant_has_its_speed_alone(make_pace: Callable[..., Pace]) -> None:
+    """Where nothing is compared, a terminal shows the speed and its interval, which sharpen; a log has its launches."""
+    console, log = screen(True), screen(False)
+    for each in (console, log):
+        with Display(each) as display:
+            launch_twice(display)
+            before = each.file.getvalue()  # type: ignore[attr-defined]
+            display.round_ended(make_pace(BASE))
+            shown = each.file.getvalue()[len(before) :]  # type: ignore[attr-defined]
+
+            assert shown == "" or each is console
+            assert each is log or "12,000..12,700" in shown
+            assert "ratio" not in shown
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.comparison import Comparison, compare_entrants
 from harness.analysis.statistics import LEAST_ROUNDS, Interval
 from harness.errors import InputError
+from harness.results.folder import frame_of
+from harness.results.schema import LAUNCHES
 from harness.runs.pace import Pace
 from harness.runs.plan import MOST_ROUNDS, PRESETS, Plan, default_plan, pace_fields
 from harness.worker.job import INFERENCE_SIZES, Entrant
@@ -223,6 +226,42 @@ def test_something_is_left_while_a_round_is_wanted(make_pace: Callable[..., Pace
 
     assert pace.left_s() >= 10
     assert pace.wants_round(6)
+
+
+def test_what_is_waited_for_is_said(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """The entrant that is known least, what its rounds differ by, and how many more there may be in the budget."""
+    pace = make_pace("numpy", "twin", "hanging", budget_s=100.0)
+    assert pace.waits_for() == ""
+
+    steady, wild = [1.0] * 5, [1.0, 1.1, 0.9, 1.2, 0.8]
+    rows = [
+        {
+            "run": "r",
+            "backend": name,
+            "mode": "eager",
+            "status": "ok",
+            "round": number,
+            "train_images_per_s": 100.0 * speed,
+        }
+        for name, speeds in (("numpy", steady), ("twin", [*steady[:4], 1.001]), ("hanging", wild))
+        for number, speed in enumerate(speeds, start=1)
+    ]
+    for number in range(1, 6):
+        assert pace.wants_round(number)
+        clock.now += 10
+        pace.round_ended(
+            compare_entrants(frame_of([row for row in rows if row["round"] <= number], LAUNCHES), base="numpy")
+        )
+
+    spread = np.log(wild).std(ddof=1)
+    assert pace.waits_for() == f"hanging eager's rounds differ by {spread:.1%}: about 5 more round(s)"
+
+
+def test_nothing_is_waited_for_where_all_is_known(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    pace = make_pace()
+    play(pace, clock, 1e-6)
+
+    assert pace.waits_for() == ""
 
 
 def test_presets_get_longer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,12 @@ def silent(event: str, **values: Any) -> None:
 def never() -> bool:
     """There are no turns to take."""
     return False
+
+
+@pytest.fixture(autouse=True)
+def _windows_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks last a second or so here, and are warmed up as short ones are, but where a test says otherwise."""
+    monkeypatch.setattr(steady, "LONG_BLOCK_S", math.inf)
 
 
 def test_timed_is_from_idle_to_idle(clock: Clock) -> None:
@@ -53,6 +60,28 @@ def test_timed_is_from_idle_to_idle(clock: Clock) -> None:
 )
 def test_steadiness_compares_medians(seconds: list[float], expected: bool) -> None:
     """Steady means that the medians of the last five and of the five before agree within 3 %."""
+    assert is_steady(seconds) is expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ([0.1] * 5, False),
+        ([0.1] * 6, True),
+        ([0.099] * 9, False),
+        ([0.099] * 10, True),
+        ([0.2] * 3 + [0.1] * 3, False),
+        ([9.0, 0.3, 0.3, 0.3, 0.3, 9.0, 0.3], True),
+        ([0.3] * 3 + [0.31] * 3, False),
+        ([0.3] * 3 + [0.308] * 3, True),
+    ],
+)
+def test_windows_of_long_blocks_are_three(
+    monkeypatch: pytest.MonkeyPatch, seconds: list[float], expected: bool
+) -> None:
+    """From a tenth of a second on: ten blocks of a third of a second take longer than what is timed of a launch."""
+    monkeypatch.undo()
+
     assert is_steady(seconds) is expected
 
 

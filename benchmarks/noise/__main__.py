@@ -1,0 +1,63 @@
+"""`python -m benchmarks.noise`: record real blocks of this machine, and judge estimators and stopping rules by them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.noise import judge as judging
+from benchmarks.noise.estimators import ESTIMATORS
+from benchmarks.noise.record import Recording
+from benchmarks.noise.record import record as record_rounds
+from harness.errors import LenetBenchError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+# What `run` makes of the turns of a round.
+OURS = "median of pairs"
+
+
+@app.command()
+def record(
+    out: Annotated[Path, typer.Option(help="The file to write, .csv.gz.")],
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="Names, with commas; one that is there twice has a twin.")
+    ] = "torch,torch,jax,jax,tensorflow,mxnet,paddle",
+    turns: Annotated[int, typer.Option(min=2, help="Of a launch, 0.3 s each.")] = 16,
+    minutes: Annotated[float, typer.Option(help="No round is begun after so many.")] = 30,
+) -> None:
+    """Record rounds of launches that take turns: every turn's blocks, and what was seen of the CPUs."""
+    record_rounds(Recording(backend.split(","), turns, minutes), out)
+
+
+@app.command()
+def judge(
+    recording: Annotated[list[Path], typer.Argument(help="Recordings of the same entrants; their rounds are joined.")],
+    precision: Annotated[float, typer.Option(help="That replayed runs stop at, percent.")] = 2,
+) -> None:
+    """Judge estimators by odd rounds; test by even ones; replay runs that stop as ours do."""
+    rounds = [each for file in recording for each in judging.read(file)]
+    odd, even = judging.halves(rounds)
+    for what, half in (("to choose", odd), ("to test", even)):
+        print(f"{len(half)} rounds {what}: between and within rounds, of all pairs; ratios of twins, whose truth is 0")
+        print(judging.table(half).to_string(), "\n")
+    labels = sorted(rounds[0])
+    twins = [[label.split(judging.TWIN)[0], label] for label in labels if judging.TWIN in label]
+    everybody = [label for label in labels if judging.TWIN not in label]
+    print(f"Replayed: {judging.RUNS} runs of rounds drawn from all {len(rounds)}, until {precision:g} %")
+    for entrants in (*twins, everybody):
+        found = judging.replay(ESTIMATORS[OURS], rounds, entrants, precision=precision / 100)
+        alarms = "" if found.alarms != found.alarms else f", called different {found.alarms:.1%}"
+        print(
+            f"{', '.join(entrants)}: covered {found.covered:.1%}{alarms}, widest interval {found.width:.1%}, "
+            f"{found.rounds:.1f} rounds"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except LenetBenchError as error:
+        sys.exit(f"noise: {error}")
