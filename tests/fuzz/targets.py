@@ -16,6 +16,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ from harness.worker.job import Entrant, Job
 
 # An error that is longer is no sentence.
 MOST_CHARACTERS = 3000
+# CPU seconds of one input.
+MOST_CPU_S = 10
 SIZES = {"a.bin": 10, "b.bin": 7}
 ENTRANT = Entrant(
     backend="numpy", network="lenet5", mode="eager", feed="host", device="cpu", dtype="float32", threads=1,
@@ -64,15 +67,19 @@ def check(name: str, content: bytes) -> None:
     """Give a reader an input.
 
     Raises:
-        AssertionError: its error says nothing, or too much.
+        AssertionError: its error says nothing, or too much; or it took too long.
         Exception: that it raised and should not.
     """
+    start = time.process_time()
     try:
         TARGETS[name].read(content)
     except LenetBenchError as error:
         said = str(error)
         assert said.strip(), "an error without words"
         assert len(said) <= MOST_CHARACTERS, f"an error of {len(said):,} characters"
+    # Not by the clock: a busy machine is no finding.
+    took = time.process_time() - start
+    assert took <= MOST_CPU_S, f"{took:.1f} s of CPU time for one input"
 
 
 @functools.cache
