@@ -161,6 +161,7 @@ SHORT: dict[str, dict[str, Column]] = {
             "peak_rss_bytes",
             "turns",
             "turn_step_us",
+            "disturbed_turns",
             "error",
         ),
         "epochs": ("train_loss", "evaluate_s"),
@@ -182,7 +183,13 @@ def _table_seeds() -> list[bytes]:
     cells = {"string": "x", "boolean": "True", "Int64": "1", "Float64": "0.5"}
     seeds = []
     for number, columns in enumerate(SHORT.values()):
-        known = {"schema_version": str(SCHEMA_VERSION), "status": "ok", "turn_step_us": "1.5", "turns": "1"}
+        known = {
+            "schema_version": str(SCHEMA_VERSION),
+            "status": "ok",
+            "turn_step_us": "1.5",
+            "turns": "1",
+            "disturbed_turns": "1",
+        }
         row = [known.get(column, cells[columns[column].dtype]) for column in columns]
         lines = [",".join(columns), ",".join(row), ",".join(["2" if cell == "1" else cell for cell in row])]
         texts = ["\n".join(lines) + "\n", "\r\n".join(lines[:2]) + "\r\n", lines[0] + "\n"]
