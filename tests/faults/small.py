@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def draw(path: Path) -> None:
 
 def main() -> None:
     """Be the command line."""
+    # Whoever runs these tests under nohup ignores it, and what they start would, too.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with np.load(os.environ[SMALL]) as arrays:
         dataset = Dataset(name="drawn-digits", source="noise", sha256="0" * 64, **arrays)
     preparation.load = lambda name, data_dir, display: dataset  # type: ignore[assignment]

@@ -64,7 +64,7 @@ def write_run(
         entrants: any number; pairs of backend and mode, and as many batch sizes as that takes.
         seed: of the made-up figures.
         blocks: whether there is a blocks.csv too, of about 120 rows a launch.
-        epochs: that the first `seeds` rounds train; 0 for none.
+        epochs: that each of `seeds` trainings has; 0 for none.
         until: test accuracy that ends a training; the made-up ones end between 0.985 and 0.992.
         spread: standard deviation of a launch, as a share of its speed.
         threads: every entrant once with each; `entrants` counts them before that.
@@ -80,6 +80,9 @@ def write_run(
               for at, entrant in enumerate(plan.order(number), start=1)]  # fmt: skip
     for place in places if ended else places[: len(places) - max(1, len(plan.entrants) // 2)]:
         made.launch(*place)
+    for number, plan_round in enumerate(plan.trainings if ended else (), start=rounds + 1):
+        for at, entrant in enumerate(plan.order(plan_round), start=1):
+            made.training(plan_round, number, at, entrant)
     _write_tables(run, made, blocks=blocks, ended=ended)
     return folder
 
@@ -155,13 +158,23 @@ class _MadeUp:
         identity = self._identity(number, position, entrant)
         row = identity | {"status": "ok", "launch_s": 12.0}
         if self.plan.timing:
-            row |= self._timed(entrant, number)
+            row |= self._timed(entrant, number) | {"plan_round": number}
         epochs = self._epochs(identity, row, number, entrant)
         if epochs:
             row |= {"epochs": len(epochs), "test_accuracy": epochs[-1]["test_accuracy"],
                     "until": self.plan.until or None}  # fmt: skip
         self.launches.append(row)
         self.epochs += epochs
+
+    def training(self, plan_round: int, number: int, position: int, entrant: Entrant) -> None:
+        """Add a launch that only trains: these follow all that are timed."""
+        identity = self._identity(number, position, entrant) | {"seed": self.plan.seed_of(plan_round)}
+        epochs = self._epochs(identity, {}, plan_round, entrant)
+        self.epochs += epochs
+        self.launches.append(identity | {
+            "status": "ok", "launch_s": 12.0, "plan_round": plan_round, "epochs": len(epochs),
+            "test_accuracy": epochs[-1]["test_accuracy"], "until": self.plan.until or None,
+        })  # fmt: skip
 
     def _identity(self, number: int, position: int, entrant: Entrant) -> dict[str, Any]:
         fields = {name: getattr(entrant, name) for name in ENTRANT if hasattr(entrant, name)}
@@ -235,7 +248,7 @@ def _blocks(launches: pd.DataFrame) -> pd.DataFrame:
         {"schema_version": SCHEMA_VERSION, "run": row.run, "round": row.round, "position": row.position,
          "backend": row.backend, "mode": row.mode, "variant": row.variant, "phase": phase, "turn": turn,
          "block": block, "steps": row.block_steps, "seconds": row.block_steps * row.step_us_median / 1e6}
-        for row in launches.itertuples()
+        for row in launches[launches["train_images_per_s"].notna()].itertuples()
         for phase, turns, count in (("warmup", 1, 10), ("steady", row.turns, max(1, 110 // row.turns)))
         for turn, block in itertools.product(range(1, turns + 1), range(1, count + 1))
     ]  # fmt: skip

@@ -18,7 +18,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 def cut_off(path: Path, *, rounds: int, keep: Callable[[pd.DataFrame], pd.Series]) -> RunFolder:
     """A run of three entrants of which some launches never ended, as a kill leaves it."""
-    folder = RunFolder(write_run(path, entrants=3, rounds=rounds))
+    folder = RunFolder(write_run(path, entrants=3, rounds=rounds, epochs=0))
     launches = folder.read("launches")
     write_table(folder.path / "launches.csv", launches[keep(launches).to_numpy(bool)])
     folder.forget_summary()
@@ -62,7 +62,7 @@ def test_half_round_that_is_all_there_is_is_shown_and_said(tmp_path: Path, call:
 
 def test_round_without_an_entrant_that_has_left_is_whole(tmp_path: Path) -> None:
     """One that failed leaves the run: the rounds of the others go on, and count."""
-    folder = RunFolder(write_run(tmp_path / "run", entrants=3, rounds=4))
+    folder = RunFolder(write_run(tmp_path / "run", entrants=3, rounds=4, epochs=0))
     launches = folder.read("launches")
     gone = launches["backend"] == launches["backend"].iloc[0]
     launches.loc[gone & (launches["round"] == 2), "status"] = "failed"
@@ -84,7 +84,7 @@ def test_rows_without_a_plan_all_count(tmp_path: Path, content: str | None) -> N
 
 def test_entrants_from_a_later_round_on_are_judged_by_their_own_plan(tmp_path: Path) -> None:
     """`--anew-from-here` has other entrants: those of before it are missing in no round of theirs."""
-    folder = RunFolder(write_run(tmp_path / "run", entrants=3, rounds=4))
+    folder = RunFolder(write_run(tmp_path / "run", entrants=3, rounds=4, epochs=0))
     environment, launches = folder.read_environment(), folder.read("launches")
     plan = environment["plan"]
     later = [each | {"variant": "from round 3"} for each in plan["entrants"]]

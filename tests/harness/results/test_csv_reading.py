@@ -77,7 +77,7 @@ def test_saved_again_by_a_spreadsheet(path: Path, change: Callable[[str], str]) 
 def test_truth_as_spreadsheets_write_it(tmp_path: Path, delimiter: str) -> None:
     """TRUE and FALSE, in capitals: a launch that does not count does not begin to, and what is missing stays so."""
     told = [("True", "False", ""), ("False", "True", "")]
-    path = write_run(tmp_path / "run", entrants=2, rounds=3) / "launches.csv"
+    path = write_run(tmp_path / "run", entrants=2, rounds=3, epochs=0) / "launches.csv"
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):
@@ -97,7 +97,7 @@ def test_truth_as_spreadsheets_write_it(tmp_path: Path, delimiter: str) -> None:
 
 def test_truth_in_another_language_is_refused(tmp_path: Path) -> None:
     """WAHR may be anything: the cell is named."""
-    path = write_run(tmp_path / "run", entrants=2, rounds=2) / "launches.csv"
+    path = write_run(tmp_path / "run", entrants=2, rounds=2, epochs=0) / "launches.csv"
     path.write_text(path.read_text().replace("True", "WAHR"))
     with pytest.raises(InputError, match=r"row 2, column \w+: 'WAHR' is not boolean"):
         read_table(path, LAUNCHES)

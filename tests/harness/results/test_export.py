@@ -85,6 +85,7 @@ def test_plain_pandas_reads_the_csv(run: Path) -> None:
     ours = RunFolder(run).read("launches")
 
     # Ours are the very bits that were written; with its defaults, pandas 2 may be off by the last of them.
-    assert list(plain["train_images_per_s"]) == pytest.approx(list(ours["train_images_per_s"]), rel=1e-15)
-    speeds = plain.groupby(["backend", "mode"])["train_images_per_s"].median()
-    assert (speeds > 0).all()
+    speeds = [list(rows["train_images_per_s"].dropna()) for rows in (plain, ours)]
+    assert speeds[0] == pytest.approx(speeds[1], rel=1e-15)
+    medians = plain.groupby(["backend", "mode"])["train_images_per_s"].median()
+    assert (medians > 0).all()

@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.results.folder import RunFolder
+from tests.harness.synthetic_run import write_run
 
 OLD = Path(__file__).parents[1] / "old_results" / "version-3"
 
@@ -43,11 +44,6 @@ def edited(tmp_path: Path) -> Callable[..., RunFolder]:
         ("launches", "train_images_per_s", "0", "0.0 is no speed"),
         ("launches", "train_images_per_s", "inf", "inf is no speed"),
         ("launches", "batch_size", "0", "0 must be 1 or more"),
-        ("launches", "disturbed_turns", "3 3", "'3 3' are no numbers of its turns"),
-        ("launches", "disturbed_turns", "7 3", "'7 3' are no numbers of its turns"),
-        ("launches", "disturbed_turns", "0", "'0' are no numbers of its turns"),
-        ("launches", "disturbed_turns", "100000", "'100000' are no numbers of its turns"),
-        ("launches", "disturbed_turns", "some", "'some' are no numbers of its turns"),
         ("launches", "turn_step_us", "fast", "'fast' is not a positive number for each"),
         ("launches", "turn_step_us", "801.2 nan", "'801.2 nan' is not a positive number for each"),
         ("launches", "turn_step_us", "801.2 -1", "'801.2 -1' is not a positive number for each"),
@@ -67,6 +63,16 @@ def test_cell_that_cannot_be(edited: Callable[..., RunFolder], table: str, colum
 
     with pytest.raises(InputError, match=rf"run/{table}\.csv, row 3, column {column}: {why}"):
         folder.read(table)
+
+
+@pytest.mark.parametrize("cell", ["3 3", "7 3", "0", "100000", "some"])
+def test_numbers_of_turns_that_cannot_be(tmp_path: Path, cell: str) -> None:
+    """Each once, in their order, and none that was not taken."""
+    path = write_run(tmp_path / "run", entrants=2, rounds=2) / "launches.csv"
+    pd.read_csv(path, dtype="string").assign(disturbed_turns=cell).to_csv(path, index=False)
+
+    with pytest.raises(InputError, match=rf"row 2, column disturbed_turns: '{cell}' are no numbers of its turns"):
+        RunFolder(path.parent).read("launches")
 
 
 @pytest.mark.parametrize("table", ["launches", "epochs", "inference", "summary"])

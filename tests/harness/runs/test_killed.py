@@ -66,8 +66,9 @@ def identities(folder: RunFolder) -> pd.DataFrame:
     """All cells of the launches that count which a kill must not change, in the plan's order."""
     rows = folder.read_counted("launches").sort_values(["plan_round", "position"], ignore_index=True)
     texts = [name for name in rows if str(rows[name].dtype) in ("string", "boolean")]
+    measured = ("run", "started_utc", "turn_step_us", "disturbed_turns", "cpus_found", "steady", "peak_source")
     kept = [*texts, "plan_round", "position", "seed", "threads", "batch_size", "epochs"]
-    return rows[[name for name in kept if name not in ("run", "started_utc", "turn_step_us", "steady", "peak_source")]]
+    return rows[[name for name in kept if name not in measured]]
 
 
 def test_killed_run_ends_as_one_that_was_not_disturbed(start: Start, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_second_process_is_refused_and_harms_nothing(start: Start, call: Call, t
     assert f"is being written by another lenet-bench (process {process.pid}, since " in second[2]
     assert "has results already" in third[2]
     rows = folder.read("launches")
-    assert len(rows) == 4
+    assert len(rows) == 6  # two rounds that are timed, and the training
     assert rows["counted"].all()
 
 

@@ -88,7 +88,7 @@ def test_json_has_no_nan_and_no_infinity(summary: pd.DataFrame) -> None:
     assert rows[1]["break_even_images"] == "inf"
     assert rows[1]["test_accuracy"] is None
     assert rows[2]["train_images_per_s"] == summary["train_images_per_s"].iloc[2]
-    assert [set(row) for row in rows] == [set(SUMMARY)] * 6
+    assert [set(row) for row in rows] == [{*SUMMARY, "conditions"}] * 6
 
 
 HOSTILE = "a|b <script>alert(1)</script> `c` _d_ [e](http://f)\nnew"
@@ -158,7 +158,7 @@ def test_what_disturbed_the_timing_is_in_every_format(summary: pd.DataFrame) -> 
     """Below a table, in a caption, beside every row of JSON; CSV has columns alone, and `compare` says it elsewhere."""
     said = ["BUSY MACHINE: other programs used 1.5 of 2 CPUs."]
 
-    assert as_markdown(summary, said).endswith("**BUSY MACHINE: other programs used 1.5 of 2 CPUs.**\n")
+    assert as_markdown(summary, said).endswith("**BUSY MACHINE\\: other programs used 1.5 of 2 CPUs.**\n")
     assert "BUSY MACHINE: other programs" in as_latex(summary, said)
     assert [row["conditions"] for row in json.loads(as_json(summary, said))] == [said] * 6
     assert as_csv(summary, said) == as_csv(summary)
