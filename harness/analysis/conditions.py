@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from harness.analysis.disturbed import MOST_DISTURBED, numbers_of
@@ -61,6 +63,12 @@ def _disturbed(launches: pd.DataFrame) -> pd.Series:
     return launches["disturbed_turns"].map(lambda cell: len(numbers_of(cell))).astype(int)
 
 
+def _median(launches: pd.DataFrame, name: str) -> float:
+    """The median of what is known of a column; NaN where nothing is, of which pandas 2 would warn."""
+    known = launches[name].dropna()
+    return float(known.median()) if len(known) else math.nan
+
+
 def _machine_cpus(launches: pd.DataFrame) -> pd.Series:
     """CPUs of each launch's machine, as its text says; missing where it does not."""
     return launches["machine"].str.extract(r"\b(\d+) CPUs", expand=False).astype("Float64")
@@ -70,17 +78,17 @@ def _busy(launches: pd.DataFrame) -> str:
     held = launches[is_busy(launches)]
     if held.empty:
         return ""
-    load, cpus, steal = held["other_load"].median(), _machine_cpus(held).max(), held["steal_share"].median()
+    load, cpus, steal = _median(held, "other_load"), _machine_cpus(held).max(), _median(held, "steal_share")
     of = f" of {cpus:.0f}" if pd.notna(cpus) else ""
     who = f"other programs used {load:.1f}{of} CPUs" if pd.notna(load) else "other programs used the CPUs"
     more = []
-    waited, disturbed = held["cpu_wait_share"].median(), held[held["disturbed_turns"].notna()]
+    waited, disturbed = _median(held, "cpu_wait_share"), held[held["disturbed_turns"].notna()]
     if pd.notna(waited):
         more.append(f"a CPU was waited for {waited:.0%} of the time")
     if pd.notna(steal) and steal > BUSY_SHARE:
         more.append(f"the hypervisor gave {steal:.0%} of it to others")
     if len(disturbed):
-        turns = f"{_disturbed(disturbed).median():.0f} of {disturbed['turns'].median():.0f}"
+        turns = f"{_disturbed(disturbed).median():.0f} of {_median(disturbed, 'turns'):.0f}"
         more.append(f"{turns} turns were disturbed")
     what = f" Medians: {', '.join(more)}." if more else ""
     return (
@@ -95,7 +103,7 @@ def _left_out(launches: pd.DataFrame) -> str:
         return ""
     return (
         f"DISTURBED TURNS: other programs had the CPUs in {_disturbed(held).median():.0f} of "
-        f"{held['turns'].median():.0f} turns of {len(held)} of {len(launches)} launches (medians). These turns are "
+        f"{_median(held, 'turns'):.0f} turns of {len(held)} of {len(launches)} launches (medians). These turns are "
         "left out, and others were taken in their place."
     )
 
