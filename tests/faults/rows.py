@@ -12,11 +12,12 @@ from harness.results.folder import TABLES, RunFolder
 
 Row = dict[str, str]
 OF_LAUNCHES = ("epochs", "inference", "latency", "blocks")
-# Cells that do not depend on time, place or chance; all others are measured, drawn, or say where and when.
+# Cells that do not depend on time, place or chance; all others are measured, drawn, or say where and when. Turns that
+# something else disturbed are taken again, so their number depends on it.
 ENTRANT = ("backend", "mode", "feed", "device", "dtype", "threads", "batch_size", "network", "environment", "variant")
 FIXED = (
     *ENTRANT, "status", "seed", "framework_version", "recipe", "data_set", "data_sha256", "verified",
-    "weights_sha256", "batches_sha256", "turns", "block_steps",
+    "weights_sha256", "batches_sha256", "block_steps",
 )  # fmt: skip
 FIXED_EPOCHS = (*ENTRANT, "seed", "epoch", "train_loss", "test_accuracy", "weights_sha256")
 # What resuming may write anew in a row that is there.
