@@ -40,7 +40,9 @@ def judge(
     """Judge estimators by odd rounds; test by even ones; replay runs that stop as ours do."""
     rounds = [each for file in recording for each in judging.read(file)]
     odd, even = judging.halves(rounds)
-    for what, half in (("to choose", odd), ("to test", even)):
+    # A standard deviation of two rounds, or of one, is none.
+    halves = [("to choose", odd), ("to test", even)] if len(even) >= judging.LEAST_TO_JUDGE else []
+    for what, half in [*halves, ("in all", rounds)]:
         print(f"{len(half)} rounds {what}: between and within rounds, of all pairs; ratios of twins, whose truth is 0")
         print(judging.table(half).to_string(), "\n")
     labels = sorted(rounds[0])

@@ -20,6 +20,8 @@ from harness.analysis.statistics import Interval, mean_of_logs, precise_enough
 Round = dict[str, list[NDArray[np.float64]]]
 Array = NDArray[np.float64]
 TWIN = " twin"
+# Rounds that an estimator is judged by, at the least.
+LEAST_TO_JUDGE = 3
 # Of replays: runs of rounds that are drawn from those recorded.
 RUNS, LEAST_ROUNDS, MOST_ROUNDS = 400, 4, 12
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.disturbed import kept, numbers_of
+from harness.analysis.labels import find
 from harness.analysis.simultaneous import intervals_together
 from harness.analysis.statistics import (
     LEVEL,
@@ -22,7 +23,6 @@ from harness.analysis.statistics import (
     unpaired_ratio,
     verdict,
 )
-from harness.errors import InputError, unknown
 from harness.results.counted import succeeded
 from harness.results.schema import ENTRANT
 from harness.worker import job
@@ -106,30 +106,16 @@ def _paired_logs(groups: Sequence[pd.DataFrame], place: int) -> dict[tuple[int, 
     return found
 
 
+def keys_of(rows: pd.DataFrame, columns: Sequence[str] = KEY) -> list[tuple[str, ...]]:
+    """What makes each row's entrant, or these columns, as text, so that a missing value equals another."""
+    return list(rows[list(columns)].astype("string").fillna("").itertuples(index=False, name=None))
+
+
 def label_of(group: pd.DataFrame, *, with_run: bool = False) -> str:
     """The label of the entrant that these rows are of; where there are several runs, with the run that it is in."""
     first = group.iloc[0]
     label = job.label_of({name: first[name] for name in KEY})
     return f"{label} in {first['run']}" if with_run else label
-
-
-def find(base: str, labels: list[str], *, option: str = "--base") -> int:
-    """Place of the entrant that `base` names: its whole label, or as much of it as one entrant alone begins with.
-
-    Args:
-        option: that it was given with, for the message.
-
-    Raises:
-        InputError: none, or more than one.
-    """
-    exact = [number for number, label in enumerate(labels) if label == base]
-    begun = [number for number, label in enumerate(labels) if label.split()[: len(base.split())] == base.split()]
-    found = exact or begun
-    if len(found) > 1:
-        raise InputError(f"{option} {base!r} could be any of {len(found)} entrants: {', '.join(labels)}.")
-    if not found:
-        raise unknown(option.removeprefix("--"), base, labels)
-    return found[0]
 
 
 def ratio_of(group: pd.DataFrame, base: pd.DataFrame, *, level: float = LEVEL) -> Interval:

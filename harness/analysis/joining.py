@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.comparison import KEY, find, label_of
+from harness.analysis.comparison import KEY, keys_of, label_of
+from harness.analysis.labels import find
 from harness.errors import InputError
 from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
@@ -54,8 +55,9 @@ class Runs:
 
     def of(self, launches: pd.DataFrame) -> Runs:
         """The part that belongs to some of the launches that were timed, and to their entrants' trainings."""
-        entrants = set(_entrants(launches))
-        trained = self.trained[np.array([each in entrants for each in _entrants(self.trained)], dtype=bool)]
+        alike = list(dict.fromkeys(["run", *KEY, *MUST_AGREE]))
+        entrants = set(keys_of(launches, alike))
+        trained = self.trained[np.array([each in entrants for each in keys_of(self.trained, alike)], dtype=bool)]
         places = {*_places(launches), *_places(trained)}
         epochs, inference = (
             table[[place in places for place in _places(table)]] for table in (self.epochs, self.inference)
@@ -72,12 +74,6 @@ class Runs:
 
 def _places(rows: pd.DataFrame) -> list[tuple[object, ...]]:
     return list(zip(rows["run"], rows["round"], rows["position"]))
-
-
-def _entrants(launches: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Each row's run, entrant, and whatever else must be equal for rows to be compared, as text."""
-    columns = list(dict.fromkeys(["run", *KEY, *MUST_AGREE]))
-    return list(launches[columns].astype("string").fillna("").itertuples(index=False, name=None))
 
 
 def load_runs(folders: list[Path]) -> Runs:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.comparison import KEY, SPEED, Comparison, are_paired, compare_entrants, paired_spread
+from harness.analysis.comparison import (
+    KEY,
+    SPEED,
+    Comparison,
+    are_paired,
+    compare_entrants,
+    keys_of,
+    paired_spread,
+)
 from harness.analysis.statistics import mean_of_logs
 from harness.analysis.target import LAUNCH, time_to_target
 from harness.results.counted import succeeded
@@ -16,6 +24,8 @@ from harness.results.folder import frame_of
 from harness.results.schema import EPOCHS, SCHEMA_VERSION, SUMMARY
 from harness.worker.job import label_of
 
+# What makes an entrant of a run.
+OF_RUN = ["run", *KEY]
 STARTS = ("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s")
 MEDIANS = (
     "inference_images_per_s", "latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "train_gflops",
@@ -36,7 +46,7 @@ def summarise(launches: pd.DataFrame, epochs: pd.DataFrame | None = None, *, bas
     trained = _by_entrant(succeeded(launches))
     rows = []
     for each in found:
-        mine = trained[_entrant(each.launches)[0]]
+        mine = trained[keys_of(each.launches, OF_RUN)[0]]
         rows.append(_row(each, found) | _accuracy(mine) | time_to_target(mine, epochs))
     start = min(rows, key=lambda row: row.get("start_up_s", np.inf), default={})
     return frame_of([row | {"break_even_images": break_even_images(row, start)} for row in rows], SUMMARY)
@@ -99,15 +109,10 @@ def _figures(compared: Comparison) -> dict[str, Any]:
     return row
 
 
-def _entrant(launches: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Each row's run and entrant, as text, so that a missing value equals another."""
-    return list(launches[["run", *KEY]].astype("string").fillna("").itertuples(index=False, name=None))
-
-
 def _by_entrant(launches: pd.DataFrame) -> dict[tuple[str, ...], pd.DataFrame]:
     """The launches of every entrant of a run that trained epochs, or were timed; in rounds of their own, or in one."""
     launches = launches.reset_index(drop=True)
-    return dict(iter(launches.groupby(pd.Series(_entrant(launches), dtype=object), sort=False)))
+    return dict(iter(launches.groupby(pd.Series(keys_of(launches, OF_RUN), dtype=object), sort=False)))
 
 
 def _accuracy(launches: pd.DataFrame) -> dict[str, Any]:

@@ -168,7 +168,9 @@ def settings(report: Report) -> Table:
         "first launch": started.min() if len(started) else None,
         "last launch": started.max() if len(started) else None,
     }
-    rows |= {"rounds": report.rounds, "launches": len(report.launches)}
+    rows |= {"rounds": report.rounds, "launches": len(report.launches) - report.trainings}
+    if report.trainings:
+        rows["trainings after these"] = report.trainings
     if report.uncounted:
         rows["launches that do not count"] = f"{report.uncounted}, of rounds that were cut off"
     if report.halved:

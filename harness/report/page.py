@@ -116,7 +116,9 @@ def _facets(report: Report) -> list[dict[str, Any]]:
 def _subtitle(report: Report) -> str:
     first = report.launches.iloc[0]
     parts = [str(first[name]) for name in ("network", "data_set", "device", "dtype")]
-    parts.append(f"{len(report.entrants)} entrant(s), {report.rounds} round(s), {len(report.launches)} launch(es)")
+    launches = len(report.launches) - report.trainings
+    parts.append(f"{len(report.entrants)} entrant(s), {report.rounds} round(s), {launches} launch(es)")
+    parts += [f"{report.trainings} training(s)"] if report.trainings else []
     return f"{', '.join(parts)}. {first['machine']}."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.comparison import KEY, SPEED, label_of
+from harness.analysis.comparison import KEY, SPEED, keys_of, label_of
 from harness.analysis.joining import check_comparable
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep, summarise
@@ -79,13 +79,22 @@ class Report:
 
     @property
     def rounds(self) -> int:
-        """Rounds that have a launch."""
-        return int(self.launches["round"].nunique())
+        """Rounds that have a launch, but for those that only train after all that is timed."""
+        return int(self.launches["round"][~self._trains].nunique())
+
+    @property
+    def trainings(self) -> int:
+        """Launches that only trained after all that is timed."""
+        return int(self._trains.sum())
+
+    @property
+    def _trains(self) -> pd.Series:
+        return (self.launches["plan_round"] < 0).fillna(False).astype(bool)
 
     def numbers_of(self, rows: pd.DataFrame) -> list[int]:
         """Of rows that have an entrant's key, the entrants' numbers."""
-        known = dict(zip(_keys(self.launches), self.launches["entrant"]))
-        return [int(known[key]) for key in _keys(rows)]
+        known = dict(zip(keys_of(self.launches), self.launches["entrant"]))
+        return [int(known[key]) for key in keys_of(rows)]
 
 
 def read_report(path: Path, *, base: str = "") -> Report:
@@ -111,7 +120,7 @@ def read_report(path: Path, *, base: str = "") -> Report:
     base = base or _own_base(plan, timed)
     summary = summarise(good, tables["epochs"], base=base)
     numbers = _numbers(launches, summary)
-    launches = launches.assign(entrant=[numbers[key] for key in _keys(launches)])
+    launches = launches.assign(entrant=[numbers[key] for key in keys_of(launches)])
     timed = launches.loc[timed.index]
     epochs, latency = (_of(tables[name], launches.loc[good.index]) for name in ("epochs", "latency"))
     epochs = epochs.sort_values([*LAUNCH, "epoch"])
@@ -161,13 +170,8 @@ def _own_base(plan: Plan | None, timed: pd.DataFrame) -> str:
     return plan.base if plan.base in labels else ""
 
 
-def _keys(rows: pd.DataFrame) -> list[tuple[str, ...]]:
-    """What makes each row's entrant, as text, so that a missing value equals another."""
-    return list(rows[KEY].astype("string").fillna("").itertuples(index=False, name=None))
-
-
 def _numbers(launches: pd.DataFrame, summary: pd.DataFrame) -> dict[tuple[str, ...], int]:
-    order = dict.fromkeys([*_keys(summary), *_keys(launches)])
+    order = dict.fromkeys([*keys_of(summary), *keys_of(launches)])
     return {key: number for number, key in enumerate(order)}
 
 
@@ -179,7 +183,7 @@ def _of(rows: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
 def _entrants(launches: pd.DataFrame) -> list[Entrant]:
     firsts = launches.drop_duplicates("entrant").sort_values("entrant")
     labels = [visible(label_of(firsts.iloc[[place]])) for place in range(len(firsts))]
-    fields = [dict(zip(KEY, map(visible, key))) for key in _keys(firsts)]
+    fields = [dict(zip(KEY, map(visible, key))) for key in keys_of(firsts)]
     twice = {label for label in labels if labels.count(label) > 1}
     for place, label in enumerate(labels):
         if label in twice:

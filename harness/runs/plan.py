@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from harness.analysis.labels import find
 from harness.errors import InputError
 from harness.results.plain_values import checked
 from harness.spec.recipe import Recipe
@@ -204,11 +205,7 @@ def default_plan(entrants: Sequence[Entrant], *, recipe: Recipe = LENET5, base: 
     """
     recipe = replace(recipe, batch_size=entrants[0].batch_size)
     labels = [entrant.label for entrant in entrants]
-    if base:
-        # Pandas comes with it.
-        from harness.analysis.comparison import find
-
-        base = labels[find(base, labels)]
+    base = labels[find(base, labels)] if base else ""
     return Plan(entrants=tuple(entrants), recipe=recipe, base=base, **fields)
 
 

@@ -134,13 +134,12 @@ class WorkerProcess:
 
     def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""
-        before, start = self._cpu_time(), time.monotonic()
-        around = look(self._process.pid, sorted(self._cpus))
+        before = look(self._cpu_time(), sorted(self._cpus))
         self._say(TURN)
         said = self._wait_for("turn ended", listen)
-        self.seen.append(around.until(look(self._process.pid, sorted(self._cpus))))
-        seconds = time.monotonic() - start
-        self.shares.append(before.shares(self._cpu_time(), seconds))
+        after = look(self._cpu_time(), sorted(self._cpus))
+        self.seen.append(before.until(after))
+        self.shares.append(before.worker.shares(after.worker, after.clock - before.clock))
         return said
 
     def result(self, listen: Listener) -> Message:

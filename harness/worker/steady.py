@@ -49,24 +49,34 @@ def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Call
         turns.take(job.steady_s, least_blocks=LEAST_BLOCKS)
     count = steps_of(job.entrant)
     seconds = [second for turn in turns.seconds for second in turn]
-    step_us = np.array(seconds) / count * 1e6
+    return (
+        {
+            "block_steps": count,
+            "warmup_steps": len(warmup) * count,
+            "warmup_s": sum(warmup),
+            "steady": steady,
+            "steady_steps": len(seconds) * count,
+            "turns": len(turns.seconds),
+            "turn_step_us": " ".join(f"{statistics.median(turn) / count * 1e6:.3f}" for turn in turns.seconds),
+            "return_steps": turns.return_steps if job.turns else None,
+            "left_share": statistics.median(turns.left),
+            "blocks": {"warmup": [warmup], "return": turns.returns, "steady": turns.seconds},
+        }
+        | speed(seconds, steps=count, batch_size=job.entrant.batch_size)
+        | combine(turns.counted)
+    )
+
+
+def speed(seconds: Sequence[float], *, steps: int, batch_size: int) -> Row:
+    """Columns of launches.csv that are made of timed blocks of so many steps each."""
+    step_us = np.array(seconds) / steps * 1e6
     median = float(np.median(step_us))
     return {
-        "block_steps": count,
-        "warmup_steps": len(warmup) * count,
-        "warmup_s": sum(warmup),
-        "steady": steady,
-        "steady_steps": len(seconds) * count,
         "steady_drift": drift(seconds),
-        "turns": len(turns.seconds),
-        "turn_step_us": " ".join(f"{statistics.median(turn) / count * 1e6:.3f}" for turn in turns.seconds),
-        "train_images_per_s": job.entrant.batch_size / median * 1e6,
+        "train_images_per_s": batch_size / median * 1e6,
         "step_us_median": median,
         "step_us_p95": float(np.percentile(step_us, 95)),
-        "return_steps": turns.return_steps if job.turns else None,
-        "left_share": statistics.median(turns.left),
-        "blocks": {"warmup": [warmup], "return": turns.returns, "steady": turns.seconds},
-    } | combine(turns.counted)
+    }
 
 
 def _warm_up(job: Job, backend: Any, source: Source) -> tuple[list[float], bool]:
@@ -100,7 +110,7 @@ def drift(seconds: Sequence[float]) -> float:
     return statistics.median(seconds[half:]) / statistics.median(seconds[:half]) - 1
 
 
-def cold_start(row: Row, *, images: int, batch_size: int) -> Row:
+def cold_start(row: Row, *, images: float, batch_size: int) -> Row:
     """What starting costs, and how long the first epoch takes from the import of the framework on, in seconds.
 
     Start-up is import, build, and whatever the first step and the warm-up took beyond their steps at the steady

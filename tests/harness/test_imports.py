@@ -25,6 +25,15 @@ class Guard(importlib.abc.MetaPathFinder):
             sys.exit(99)
 sys.meta_path.insert(0, Guard())
 """
+# The command line with one word.
+CALL = """
+sys.argv = ["lenet-bench", "{}"]
+from harness.commands.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
 
 
 def loaded_by(code: str, environment: dict[str, str]) -> set[str]:
@@ -54,29 +63,13 @@ def test_commands_import_no_framework(session_environment: dict[str, str]) -> No
 
 def test_help_is_quick(session_environment: dict[str, str]) -> None:
     """The list of commands imports none of them: pandas alone takes as long as all the rest."""
-    code = """
-sys.argv = ["lenet-bench", "--help"]
-from harness.commands.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-"""
     slow = {"numpy", "pandas", "scipy", "plotly", "jinja2", "requests", "pyarrow"}
-    assert loaded_by(code, session_environment) & slow == set()
+    assert loaded_by(CALL.format("--help"), session_environment) & slow == set()
 
 
 def test_list_command_imports_no_framework(session_environment: dict[str, str]) -> None:
     """`list` tells of versions and modes of every backend and does not try to import one of the frameworks."""
-    code = """
-sys.argv = ["lenet-bench", "list"]
-from harness.commands.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-"""
-    assert loaded_by(code, session_environment) & FRAMEWORKS == set()
+    assert loaded_by(CALL.format("list"), session_environment) & FRAMEWORKS == set()
 
 
 def test_facts_import_no_framework(session_environment: dict[str, str]) -> None:

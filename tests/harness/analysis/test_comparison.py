@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from harness.analysis.comparison import Comparison, are_paired, compare_entrants, find, label_of, paired_spread
+from harness.analysis.comparison import Comparison, are_paired, compare_entrants, label_of, paired_spread
+from harness.analysis.labels import find
 from harness.analysis.simultaneous import critical
 from harness.analysis.statistics import unpaired_ratio
 from harness.errors import InputError

@@ -224,7 +224,7 @@ def test_stopping_at_a_narrow_interval_would_cost_more(monkeypatch: pytest.Monke
 
 
 def together(machine: Machine, ratios: Sequence[float], *, base_chosen: bool, level: float | None = None) -> float:
-    """Share of 600 runs in which every interval shown has the true ratio in it."""
+    """Share of 600 runs in which every interval shown has the true ratio in it; one seed's, so right to 3 %."""
     hits = []
     for run in launches_of(machine, ratios=ratios, trials=600, rounds=ROUNDS, seed=11):
         found = measured(run, base_chosen=base_chosen, level=level)
@@ -248,15 +248,24 @@ def test_five_entrants_are_covered_together(
 ) -> None:
     """All intervals of a table of five hold together in 95 % of runs, whichever entrant is the base.
 
-    Found: 95.4 to 95.6 % with a base named beforehand. With the fastest as the base, where the family is all ten pairs,
-    96.0 to 98.1 %.
+    Found: 94.9 to 96.0 % where they spread alike, whichever is the base (3,000 runs each); 96.2 to 98.0 % where not.
     """
     assert together(Machine(between), ratios, base_chosen=base_chosen) > 0.93 - three_errors(0.93, 600)
 
 
+@pytest.mark.parametrize("base_chosen", [False, True], ids=["base named", "fastest is the base"])
+@pytest.mark.parametrize("between", [0.5, 1.0, (0.5, 1.0, 3.0)], ids=["little spread", "even spread", "uneven spread"])
+def test_three_entrants_are_covered_together(between: float | tuple[float, ...], base_chosen: bool) -> None:
+    """So do those of a table of three, which have less to tell of each other.
+
+    Found: 93.2 to 95.3 % where they spread alike (3,000 runs each), 97.3 to 97.5 % where not.
+    """
+    assert together(Machine(between), (1.0,) * 3, base_chosen=base_chosen) > 0.93 - three_errors(0.93, 600)
+
+
 @five_entrants
 def test_five_entrants_at_the_level_of_one_are_not(ratios: Sequence[float], base_chosen: bool) -> None:
-    """Intervals of 95 % each hold together in 69 to 82 % of runs: they must be wider."""
+    """Intervals of 95 % each hold together in 70 to 82 % of runs: they must be wider."""
     assert together(Machine(1), ratios, base_chosen=base_chosen, level=LEVEL) < 0.87
 
 
@@ -278,7 +287,7 @@ def test_slowdowns_are_found(truth: float, rounds: int, least: float) -> None:
 
 
 def test_a_slowdown_is_found_among_five() -> None:
-    """The price of the correction is small: one of five that is 3 % slower is found in 98.9 % of runs of 12 rounds."""
+    """The price of the correction is small: one of five that is 3 % slower is found in 99.8 % of runs of 12 rounds."""
     ratios = [1.0, 1.0, 1.0, 1.0, 0.97]
     runs = launches_of(TWO_PERCENT, ratios=ratios, trials=500, rounds=12, seed=23)
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from harness.results.folder import RunFolder
 from harness.runs import clean_figures
-from harness.runs.disturbance import Look, Seen, Watch, look
+from harness.runs.cpu_time import CpuTime, cpu_time
+from harness.runs.disturbance import TICKS, Look, Seen, Watch, look
 from harness.worker.host import CpuTimes
 from tests.harness.busy import on_one_cpu, spinner
 
+TICKS_S = TICKS / os.sysconf("SC_CLK_TCK")
 QUIET = Seen(waited=0.01, stolen=0.0, others=0.05)
 BEFORE = Look(
-    clock=100.0, at_work=10.0, waiting=2.0, ours=CpuTimes(50.0, 1.0, 100.0), all=CpuTimes(90.0, 2.0, 200.0),
+    clock=100.0, worker=CpuTime(10.0, 0.0, 2.0), ours=CpuTimes(50.0, 1.0, 100.0), all=CpuTimes(90.0, 2.0, 200.0),
     siblings=CpuTimes(20.0, 0.0, 100.0),
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ BEFORE = Look(
 def later(*, ran: float, waited: float, ours: float, all_: float, steal: float = 0.0, beside: float = 0.0) -> Look:
     """Two seconds after BEFORE: seconds that were run and waited, and for which CPUs were busy."""
     return Look(
-        clock=102.0, at_work=10.0 + ran + waited, waiting=2.0 + waited,
+        clock=102.0, worker=CpuTime(10.0 + ran + waited, 0.0, 2.0 + waited),
         ours=CpuTimes(50.0 + ours, 1.0 + steal, 102.0), all=CpuTimes(90.0 + all_, 2.0 + steal, 204.0),
         siblings=CpuTimes(20.0 + beside, 0.0, 102.0),
     )  # fmt: skip
@@ -39,7 +39,7 @@ def test_what_others_had_is_reckoned_by_hand() -> None:
     seen = BEFORE.until(later(ran=1.2, waited=0.8, ours=2.0, all_=3.0, steal=0.02, beside=0.5))
 
     assert seen is not None
-    assert seen.waited == pytest.approx(0.4)
+    assert seen.waited == pytest.approx(0.4 - TICKS_S / 2)
     assert seen.others == pytest.approx(0.9)
     assert seen.stolen == pytest.approx(0.01)
     assert seen.siblings == pytest.approx(0.25)
@@ -58,7 +58,7 @@ def test_what_the_system_does_not_say_is_not_known() -> None:
     """No schedstat, or no /proc/stat: nothing is seen, and nothing guessed."""
     after = later(ran=1.0, waited=0.0, ours=1.0, all_=1.0)
 
-    assert BEFORE.until(replace(after, at_work=None)) is None
+    assert BEFORE.until(replace(after, worker=CpuTime(None, 0.0))) is None
     assert replace(BEFORE, ours=None).until(after) is None
     assert BEFORE.until(replace(after, all=None)) is None
 
@@ -143,9 +143,9 @@ def test_a_real_program_on_the_same_cpu_is_seen() -> None:
     """Two processes that never sleep, on one CPU: each waits for about half of the time, or more on a busy machine."""
     cpu = max(os.sched_getaffinity(0))
     with spinner(cpu) as mine, spinner(cpu):
-        before = look(mine, [cpu])
+        before = look(cpu_time(mine), [cpu])
         time.sleep(1)
-        seen = before.until(look(mine, [cpu]))
+        seen = before.until(look(cpu_time(mine), [cpu]))
 
     assert seen is not None
     assert seen.waited > 0.2
@@ -177,14 +177,27 @@ def test_a_run_beside_a_busy_program_says_so(
     assert row["cpus_found"] == str(cpu)
 
 
-def test_leaving_out_does_not_look_at_times() -> None:
-    """Turns that are left out by chance alone leave a median where it was: the rule knows nothing of times."""
-    noise = np.random.default_rng(1)
-    off = []
-    for _ in range(300):
-        times = np.exp(noise.normal(0, 0.05, 40))
-        disturbed = frozenset((noise.permutation(40)[:13] + 1).tolist())
-        result = {"block_steps": 1, "blocks": {"steady": [[each] for each in times]}, "step_us_median": None}
-        found = clean_figures.of(result, disturbed, [QUIET], batch_size=1)
-        off.append(np.log(found["step_us_median"] / 1e6))
-    assert abs(statistics.fmean(off)) < 0.002
+def over(seconds: float, *, ran: float, waited: float, ours: float, all_: float) -> Seen:
+    """What was seen of a turn that took so long, by shares of that time."""
+    after = later(ran=ran * seconds, waited=waited * seconds, ours=ours * seconds, all_=all_ * seconds)
+    seen = BEFORE.until(replace(after, clock=BEFORE.clock + seconds))
+    assert seen is not None
+    return seen
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 2.0, 20.0])
+def test_the_rule_does_not_look_at_times(seconds: float) -> None:
+    """Turns in which the CPUs were shared alike are judged alike, however long they took."""
+    quiet = over(seconds, ran=0.98, waited=0.2, ours=1.0, all_=1.1)
+    beside = over(seconds, ran=0.98, waited=0.0, ours=1.0, all_=1.4)
+    shared = over(seconds, ran=0.5, waited=0.5, ours=1.0, all_=1.0)
+
+    assert [each.is_disturbed(2) for each in (quiet, beside, shared)] == [False, True, True]
+
+
+def test_ticks_are_no_disturbance() -> None:
+    """Threads wait for each other for 20 ms of 120, and /proc/stat, which counts in tens, is ahead of them by 15."""
+    seen = over(0.12, ran=0.99, waited=0.02 / 0.12, ours=0.99 + 0.015 / 0.12, all_=0.99 + 0.015 / 0.12)
+
+    assert not seen.is_disturbed(2)
+    assert seen.waited == 0.0

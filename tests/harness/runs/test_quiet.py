@@ -130,6 +130,9 @@ def test_a_real_program_is_seen_with_its_name() -> None:
         load = watch(0.5)
 
     assert load.shares[cpu] > 0.5
+    used = sum(share for name, share in load.programs.items() if name.startswith("python"))
+    assert used > 0.02
+    assert not any("/" in name for name in load.programs)
 
 
 def test_who_waits_for_a_cpu_is_counted() -> None:
@@ -139,6 +142,3 @@ def test_who_waits_for_a_cpu_is_counted() -> None:
         load = watch(0.5)
 
     assert load.queues[cpu] > 2
-    used = sum(share for name, share in load.programs.items() if name.startswith("python"))
-    assert used > 0.02
-    assert not any("/" in name for name in load.programs)
