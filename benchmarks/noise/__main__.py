@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.noise import duets as pairs
 from benchmarks.noise import judge as judging
 from benchmarks.noise.estimators import ESTIMATORS
 from benchmarks.noise.record import Recording
@@ -30,6 +31,31 @@ def record(
 ) -> None:
     """Record rounds of launches that take turns: every turn's blocks, and what was seen of the CPUs."""
     record_rounds(Recording(backend.split(","), turns, minutes), out)
+
+
+@app.command()
+def duets(
+    out: Annotated[Path, typer.Option(help="The file to write, .csv.gz.")],
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="Names, with commas; each is held against the first.")
+    ] = "torch,torch,tensorflow,jax",
+    repeats: Annotated[int, typer.Option(min=2, help="In a round: turns alone of each, duets of each pair.")] = 16,
+    minutes: Annotated[float, typer.Option(help="No round is begun after so many.")] = 10,
+) -> None:
+    """Hold turns that follow each other against duets, at once on two CPUs: sharper? biased?"""
+    pairs.record(pairs.Duets(backend.split(","), repeats, minutes), out)
+    judge_duets(out)
+
+
+@app.command("judge-duets")
+def judge_duets(recording: Annotated[Path, typer.Argument(help="What `duets` wrote.")]) -> None:
+    """Say what a recording of duets came to."""
+    for each in pairs.judge(recording):
+        within, between, slower = (f"{a:.1f} / {b:.1f} %" for a, b in (each.within, each.between, each.slower))
+        print(
+            f"{each.entrant}: alone / duet within rounds {within}, between rounds {between}; duets change the ratio "
+            f"by {each.bias:+.2f} ± {each.bias_error:.2f} %; slower beside each other {slower}"
+        )
 
 
 @app.command()

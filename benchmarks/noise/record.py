@@ -51,7 +51,7 @@ def record(what: Recording, out: Path) -> None:
     Raises:
         WorkerFailed: a launch failed.
     """
-    entrants = _entrants(what.backends)
+    entrants = entrants_of(what.backends)
     pythons = {entrant.backend: find(entrant.backend).path for entrant in entrants}
     rows: list[Row] = []
     end, number = time.monotonic() + 60 * what.minutes, 0
@@ -65,7 +65,8 @@ def record(what: Recording, out: Path) -> None:
             pd.DataFrame(rows).to_csv(out, index=False)
 
 
-def _entrants(backends: Sequence[str]) -> list[Entrant]:
+def entrants_of(backends: Sequence[str]) -> list[Entrant]:
+    """Default modes; a name that is there again is a twin."""
     made = {
         each.backend: each
         for each in make_entrants(list(dict.fromkeys(backends)), network="lenet5", device="cpu", dtype="float32")

@@ -10,7 +10,7 @@ from harness.commands.options import Backends, Pythons, Threads, parse_pythons
 from harness.doctor.checks import Finding
 from harness.doctor.examine import effective_threads, show
 from harness.doctor.examine import examine as examine_machine
-from harness.runs import interpreters, live_runs
+from harness.runs import interpreters, live_runs, quiet
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import parse_backends
@@ -51,7 +51,8 @@ def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> li
     with Display() as display, scratch_folder() as scratch:
         display.start(1 + len(backends), "examining the machine")
         others = [each.sentence for each in live_runs.others() or []]
-        findings = examine_machine(threads=threads, others=others)
+        cpus = quiet.choose_cpus(quiet.watch(), threads)
+        findings = examine_machine(threads=threads, cpus=cpus, others=others)
         display.advance()
 
         def describe(name: str) -> dict[str, str]:

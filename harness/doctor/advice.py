@@ -126,6 +126,11 @@ ADVICE = {
         "memory. Use a host of your own, or more rounds.",
         "Backends that move more data vary more.",
     ),
+    "a program beside": Advice(
+        "Let nothing else run while you time.",
+        "A program on another CPU takes cache and memory from the one that is timed, and more from some frameworks "
+        "than from others. So launches take turns, and are never timed two at once (docs/noise.md).",
+    ),
     "core speed first": Advice(
         "See core speed first: memory cannot look steadier than the core that reads it.",
         "",

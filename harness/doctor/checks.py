@@ -16,6 +16,8 @@ from harness.worker import energy, host
 STEAL = (0.01, 0.05)
 OTHER_LOAD = (0.1, 0.5)
 SPREAD = (0.01, 0.05)
+# How much slower it may be beside another program.
+BESIDE = (0.01, 0.05)
 # Most a backend's worker needs is 0.7 GiB (README, peak MiB); the harness and the data set come on top.
 # Less is worse, so these are negative.
 MEMORY = (-(2 << 30), -(1 << 30))
@@ -257,6 +259,15 @@ def memory_speed(patient: Patient) -> Finding:
     )
 
 
+def beside(patient: Patient) -> Finding:
+    """What a program on another CPU takes from the one that is timed, measured."""
+    core, memory = patient.steadiness.core_beside, patient.steadiness.memory_beside
+    if core is None or memory is None:
+        return finding("a program beside", "there is no other CPU", "unknown")
+    found = f"slows the core by {max(0.0, core):.1%}, memory by {max(0.0, memory):.1%}"
+    return _limited("a program beside", found, _state(max(core, memory), BESIDE))
+
+
 def energy_meters(patient: Patient) -> Finding:
     """Whether the energy columns will be filled."""
     meters = energy.meters(patient.root, device=patient.device)
@@ -277,7 +288,7 @@ def perf(patient: Patient) -> Finding:
 # In the order in which they are shown.
 CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     usable_cpus, pinning, cpu_limit, other_runs, governor, boost, siblings, virtual, steal, load, memory, memory_limit,
-    swap, huge_pages, clocksource, clock, core_speed, memory_speed, energy_meters, perf,
+    swap, huge_pages, clocksource, clock, core_speed, memory_speed, beside, energy_meters, perf,
 )  # fmt: skip
 
 

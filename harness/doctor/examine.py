@@ -28,42 +28,40 @@ STYLES = {"good": "green", "warn": "yellow", "bad": "red", "unknown": "dim"}
 def examine(
     *,
     threads: int,
+    cpus: Sequence[int] = (),
     root: Path = host.ROOT,
     device: str = "cpu",
     others: Sequence[str] = (),
     seconds: float = 1.0,
     pause: Callable[[float], None] = time.sleep,
-    measure: Callable[[int], yardsticks.Steadiness] = yardsticks.measure,
+    measure: Callable[..., yardsticks.Steadiness] = yardsticks.measure,
 ) -> list[Finding]:
-    """Look at everything; takes about `seconds` and the 3 s of the yardsticks. Raises nothing.
+    """Look at everything; takes about `seconds` and the 4 s of the yardsticks. Raises nothing.
 
     Args:
         threads: that a launch is to have; 0 where the framework chooses.
+        cpus: that a run which began now would choose; none for the last ones.
         root: of the file system that /proc and /sys are read from.
         device: `cpu` or `gpu`, whose energy counter is looked for.
         others: runs that are under way on this machine, a sentence each; the command knows them.
         seconds: how long others' use of the CPUs is watched.
         pause: lets that time pass without using a CPU.
-        measure: the yardsticks, on the CPU that is given.
+        measure: the yardsticks, on the CPU that is given, `beside` another where there is one.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    try:
-        # Of no threads in particular, a launch may use all CPUs.
-        cpus = controls.choose_cpus(threads) if threads else allowed
-    except InputError:
-        cpus = allowed
+    cpus = sorted(cpus) or _usual(threads, allowed)
     counters = Counters(cpus, root)
     counters.start()
     pause(seconds)
     meanwhile = counters.stop(1)
     at_work = Counters(cpus, root)
     at_work.start()
-    steadiness = measure(cpus[-1])
+    steadiness = measure(cpus[-1], beside=next((each for each in allowed if each != cpus[-1]), None))
     patient = checks.Patient(
         root=root,
         threads=threads,
         allowed=allowed,
-        cpus=cpus,
+        cpus=list(cpus),
         device=device,
         steal_share=meanwhile["steal_share"],
         other_load=meanwhile["other_load"],
@@ -72,6 +70,14 @@ def examine(
         others=tuple(others),
     )
     return [check(patient) for check in checks.CHECKS]
+
+
+def _usual(threads: int, allowed: list[int]) -> list[int]:
+    """The CPUs that a launch has where nothing is known of them; of no threads in particular, it may use all."""
+    try:
+        return controls.choose_cpus(threads) if threads else allowed
+    except InputError:
+        return allowed
 
 
 def effective_threads(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +23,19 @@ WINDOW_S = 0.1
 # Larger than the private caches of processors so far (1 to 3 MiB), smaller than what the cores of a server share.
 ARRAY_BYTES = 8 << 20
 CLOCK_READINGS = 10_000
+# Windows with a neighbour, and as many without.
+PAIRS = 3
+# Ends by itself, too, should whoever started it be killed.
+NEIGHBOUR = f"""
+import os, sys, time
+import numpy as np
+with __import__("contextlib").suppress(OSError):
+    os.sched_setaffinity(0, {{int(sys.argv[1])}})
+array, end = np.zeros({ARRAY_BYTES // 4}, np.float32), time.monotonic() + 60
+print(flush=True)
+while time.monotonic() < end:
+    np.add(array, 1, out=array)
+"""
 
 
 @dataclass(frozen=True)
@@ -30,17 +46,25 @@ class Steadiness:
         clock_ns: median difference of two readings of `time.perf_counter` in a row, nanoseconds.
         core: standard deviation by mean of the speed of a loop of integers, over windows of 0.1 s.
         memory: the same of a pass over 8 MiB.
+        core_beside: how much slower the loop is while another program keeps another CPU busy, as a share; None where
+            there is no other CPU.
+        memory_beside: the same of the pass.
     """
 
     clock_ns: float
     core: float
     memory: float
+    core_beside: float | None = None
+    memory_beside: float | None = None
 
 
-def measure(cpu: int, *, seconds: float = 3.0) -> Steadiness:
+def measure(cpu: int, *, seconds: float = 3.0, beside: int | None = None) -> Steadiness:
     """Measure for about that many seconds, on that CPU where it may be chosen, one thread.
 
     The two pieces take turns, window by window, so that both meet the same neighbours.
+
+    Args:
+        beside: another CPU, which is kept busy for a second more, in every other window.
     """
     array = np.zeros(ARRAY_BYTES // 4, np.float32)
     with _pinned(cpu):
@@ -49,8 +73,36 @@ def measure(cpu: int, *, seconds: float = 3.0) -> Steadiness:
         _speed(_integers), _speed(lambda: _stream(array))
         turns = range(max(2, round(seconds / WINDOW_S / 2) - 1))
         speeds = [(_speed(_integers), _speed(lambda: _stream(array))) for _ in turns]
+        slower = _slower_beside(beside, array) if beside is not None else (None, None)
     core, memory = zip(*speeds, strict=True)
-    return Steadiness(clock_ns, spread(core), spread(memory))
+    return Steadiness(clock_ns, spread(core), spread(memory), *slower)
+
+
+def _slower_beside(cpu: int, array: np.ndarray) -> tuple[float, float]:
+    """How much slower loop and pass are beside a program on that CPU: medians of windows with it and without."""
+    with _neighbour(cpu) as neighbour:
+        found: list[tuple[float, float]] = []
+        for _ in range(PAIRS):
+            neighbour.send_signal(signal.SIGSTOP)
+            alone = (_speed(_integers), _speed(lambda: _stream(array)))
+            neighbour.send_signal(signal.SIGCONT)
+            with_it = (_speed(_integers), _speed(lambda: _stream(array)))
+            found.append((alone[0] / with_it[0] - 1, alone[1] / with_it[1] - 1))
+    core, memory = zip(*found, strict=True)
+    return statistics.median(core), statistics.median(memory)
+
+
+@contextlib.contextmanager
+def _neighbour(cpu: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that streams through an array of its own on that CPU, until it is no longer wanted."""
+    process = subprocess.Popen([sys.executable, "-P", "-c", NEIGHBOUR, str(cpu)], stdout=subprocess.PIPE)
+    with process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
 
 
 def clock_step_ns() -> float:

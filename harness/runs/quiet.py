@@ -138,6 +138,12 @@ def quietest(load: Load, allowed: Sequence[int], *, taken: Sequence[int] = ()) -
     return sorted(allowed, key=place)
 
 
+def choose_cpus(load: Load, threads: int) -> list[int]:
+    """The CPUs for launches of so many threads: the quietest that no other run of lenet-bench is pinned to."""
+    taken = [cpu for each in live_runs.others() or [] for cpu in each.cpus]
+    return quietest(load, sorted(os.sched_getaffinity(0)), taken=taken)[:threads]
+
+
 def settle(plan: Plan, display: Display, *, choose: bool = True, look: Callable[[], Load] | None = None) -> Plan:
     """Look at the machine, say what is wrong with it at once, and choose the CPUs of a new run's plan.
 
@@ -149,9 +155,7 @@ def settle(plan: Plan, display: Display, *, choose: bool = True, look: Callable[
         return plan
     load, usual = (look or watch)(), _pinned(plan)
     if choose and usual:
-        taken = [cpu for each in live_runs.others() or [] for cpu in each.cpus]
-        ranked = quietest(load, sorted(os.sched_getaffinity(0)), taken=taken)
-        plan = replace(plan, cpus=tuple(ranked[: max(each.threads for each in plan.entrants)]))
+        plan = replace(plan, cpus=tuple(choose_cpus(load, max(each.threads for each in plan.entrants))))
     for sentence in sentences(load, _pinned(plan), usual):
         display.note(sentence, "bold red")
     return plan

@@ -128,6 +128,11 @@ class WorkerProcess:
         self._end()
         self._ending.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it lives."""
+        return self._process.pid
+
     def ready(self, listen: Listener) -> None:
         """Wait until it is warm and wants its first turn."""
         self._wait_for("ready", listen)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks.noise import judge
+from benchmarks.noise import duets, judge
 from benchmarks.noise.estimators import ESTIMATORS
 from harness.files import ROOT
 
+DUETS = Path(ROOT, "benchmarks", "noise", "recorded", "2026-11-28-duets.csv.gz")
 RECORDED = Path(ROOT, "benchmarks", "noise", "recorded", "2026-11-28-quiet.csv.gz")
 
 
@@ -65,3 +67,33 @@ def test_recording_is_whole_and_says_what_the_page_says() -> None:
     ours = [judge.judge(ESTIMATORS["median of pairs"], half) for half in (odd, even)]
     assert [f"{each.between:.1f}" for each in ours] == ["2.7", "2.9"]
     assert [f"{each.within:.1f}" for each in ours] == ["1.2", "1.3"]
+
+
+def test_duets_are_held_against_turns(tmp_path: Path) -> None:
+    """Made up: beside each other the first is 10 % slower, the second 21 %, and both spread twice as much."""
+    random = np.random.default_rng(0)
+    rows = [
+        {"round": round_, "repeat": repeat, "kind": kind, "with": "b" if kind == duets.DUET else "", "entrant": entrant,
+         "cpu": 1, "step_us": us * beside ** (kind == duets.DUET) * np.exp(spread * random.standard_normal())}
+        for round_ in range(30) for repeat in range(40)
+        for kind, spread in ((duets.ALONE, 0.02), (duets.DUET, 0.04))
+        for entrant, us, beside in (("a", 1000, 1.1), ("b", 2000, 1.21))
+    ]  # fmt: skip
+    file = tmp_path / "made-up.csv"
+    pd.DataFrame(rows).to_csv(file, index=False)
+
+    (found,) = duets.judge(file)
+
+    assert found.entrant == "b"
+    assert found.within == pytest.approx((2 * 2**0.5, 4 * 2**0.5), rel=0.1)
+    assert found.slower == pytest.approx((10, 21), abs=0.5)
+    assert found.bias == pytest.approx(100 * np.log(1.1), abs=4 * found.bias_error)
+
+
+def test_recorded_duets_say_what_the_page_says() -> None:
+    text = (ROOT / "docs" / "noise.md").read_text()
+    for each in duets.judge(DUETS):
+        figures = (*each.within, *each.between)
+        slower = " and ".join(f"{value:.0f}" for value in each.slower)
+        cells = " | ".join(f"{value:.1f}" for value in figures)
+        assert f"| {each.entrant} | {cells} | {each.bias:+.1f} ± {each.bias_error:.1f} | {slower} |" in text

@@ -37,7 +37,7 @@ PERFECT = {
         (f"{CPUS}/cpu{cpu}/topology/thread_siblings_list", f"{cpu}\n"),
     )
 }
-STEADY = Steadiness(clock_ns=50.0, core=0.004, memory=0.006)
+STEADY = Steadiness(clock_ns=50.0, core=0.004, memory=0.006, core_beside=0.001, memory_beside=-0.002)
 HYPERVISOR = {"proc/cpuinfo": "processor : 0\nflags : fpu hypervisor\n"}
 # Ticks of 10 ms: user, idle, steal.
 Ticks = tuple[int, int, int]
@@ -85,7 +85,7 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examine:
             if "proc/stat" not in (files or {}):
                 (tmp_path / "proc/stat").write_text(stat(after))  # type: ignore[arg-type]
 
-        defaults = {"threads": 1, "seconds": 1.0, "pause": pause, "measure": lambda cpu: steady}
+        defaults = {"threads": 1, "seconds": 1.0, "pause": pause, "measure": lambda cpu, beside: steady}
         found = examining.examine(root=tmp_path, **(defaults | options))
         return {each.check: each for each in found}
 
@@ -102,7 +102,7 @@ def test_perfect_machine(examine: Examine) -> None:
         "CPUs", "pinning", "cgroup CPU limit", "other runs", "governor", "turbo/boost", "SMT siblings",
         "virtual machine", "steal",
         "load", "memory available", "cgroup memory limit", "swap", "huge pages", "clocksource", "clock",
-        "core speed", "memory speed", "energy", "perf",
+        "core speed", "memory speed", "a program beside", "energy", "perf",
     ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_quota_that_is_met_while_one_thread_is_busy(examine: Examine, tmp_path: 
         f"{group}/cpu.max": "100000 100000\n", f"{group}/cpu.stat": "nr_periods 10\nnr_throttled 0\n"
     }  # fmt: skip
 
-    def busy(cpu: int) -> Steadiness:
+    def busy(cpu: int, beside: int | None) -> Steadiness:
         (tmp_path / group / "cpu.stat").write_text("nr_periods 30\nnr_throttled 5\n")
         return STEADY
 
@@ -122,6 +122,34 @@ def test_quota_that_is_met_while_one_thread_is_busy(examine: Examine, tmp_path: 
     assert found.state == "bad"
     assert found.found == "1 CPU for 1 thread, met in 25% of its periods by one busy thread"
     assert "Raise the quota" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("core", "memory", "state"),
+    [(0.002, 0.009, "good"), (0.002, 0.04, "warn"), (0.3, 0.01, "bad"), (None, None, "unknown")],
+)
+def test_program_beside(examine: Examine, core: float | None, memory: float | None, state: str) -> None:
+    """Whichever of both is slowed more decides; where there is one CPU alone, nobody can tell."""
+    steady = Steadiness(50.0, 0.004, 0.006, core_beside=core, memory_beside=memory)
+
+    found = examine(steady=steady)["a program beside"]
+
+    assert found.state == state
+    assert bool(found.advice) == (state in ("warn", "bad"))
+
+
+def test_cpus_that_a_run_would_choose(examine: Examine) -> None:
+    """Yardsticks stand on these, beside another one."""
+    asked = []
+
+    def measure(cpu: int, beside: int | None) -> Steadiness:
+        asked.append((cpu, beside))
+        return STEADY
+
+    examine(cpus=[0], measure=measure)
+    examine(measure=measure)
+
+    assert asked == [(0, 1), (2, 0)]
 
 
 def test_other_runs_are_named(examine: Examine) -> None:
@@ -323,16 +351,8 @@ def test_energy_for_root_only_says_how_to_change_that(examine: Examine, monkeypa
 def test_machine_that_tells_nothing(tmp_path: Path) -> None:
     """Without any file there are findings and no exception."""
     found = examining.examine(
-        threads=1, root=tmp_path, seconds=0.0, pause=lambda seconds: None, measure=lambda cpu: STEADY
+        threads=1, root=tmp_path, seconds=0.0, pause=lambda seconds: None, measure=lambda cpu, beside: STEADY
     )
 
     assert {each.state for each in found} <= {"good", "warn", "bad", "unknown"}
     assert next(each for each in found if each.check == "load").state == "unknown"
-
-
-def test_yardsticks_stand_where_a_launch_would(examine: Examine) -> None:
-    """The CPU that is measured is one of those that launches are pinned to."""
-    asked: list[int] = []
-    examine(measure=lambda cpu: asked.append(cpu) or STEADY)
-
-    assert asked == [2]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import psutil
 import pytest
 
 from harness.doctor import yardsticks
@@ -101,6 +102,28 @@ def test_real_machine() -> None:
     assert found.clock_ns > 0
     assert found.core >= 0
     assert found.memory >= 0
+    assert (found.core_beside, found.memory_beside) == (None, None)
+
+
+def test_neighbour_is_busy_while_it_is_wanted_and_gone_afterwards() -> None:
+    cpu = max(os.sched_getaffinity(0))
+    with yardsticks._neighbour(cpu) as neighbour:
+        before = psutil.Process(neighbour.pid).cpu_times().user
+        while psutil.Process(neighbour.pid).cpu_times().user < before + 0.05:
+            time.sleep(0.01)
+        assert os.sched_getaffinity(neighbour.pid) == {cpu}
+
+    assert neighbour.returncode is not None
+
+
+def test_slower_beside_is_the_median_of_pairs_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the speed of the loop beside another is 100 % slower; one window that something else spoilt is nothing."""
+    speeds = iter([10.0, 8.0, 5.0, 6.4, 10.0, 8.0, 5.0, 6.4, 10.0, 8.0, 0.1, 0.1])
+    monkeypatch.setattr(yardsticks, "_speed", lambda work: next(speeds))
+
+    found = yardsticks._slower_beside(max(os.sched_getaffinity(0)), np.zeros(1, np.float32))
+
+    assert found == pytest.approx((1.0, 0.25))
 
 
 def test_pinned_while_measured_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
