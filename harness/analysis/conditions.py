@@ -31,7 +31,7 @@ def conditions(launches: pd.DataFrame) -> list[str]:
     Args:
         launches: timed rows of launches.csv. What an older lenet-bench did not note down is not known.
     """
-    more = (_left_out(launches), _inference(launches))
+    more = (_left_out(launches), _other_cpus(launches), _inference(launches))
     return [*spoiling(launches), *(sentence for sentence in more if sentence)]
 
 
@@ -130,6 +130,17 @@ def _others(launches: pd.DataFrame) -> str:
         f"NOT ALONE: another lenet-bench was at work on this machine beside {count} of {len(launches)} launches. What "
         "the two took from each other is in these speeds."
     )
+
+
+def _other_cpus(launches: pd.DataFrame) -> str:
+    """What one machine has of two kinds of CPUs, or beside one that interrupts keep to, is no framework's doing."""
+    pinned = launches[launches["cpus_found"].notna() & (launches["environment"] == "controlled")]
+    kinds = pinned.groupby(["machine_sha256", "threads"], dropna=False)["cpus_found"]
+    found = [sorted(cpus.unique()) for _, cpus in kinds if cpus.nunique() > 1]
+    if not found:
+        return ""
+    names = " and ".join(f"on CPU {cpus.replace(' ', ', ')}" for cpus in found[0])
+    return f"OTHER CPUS: some launches ran {names}. CPUs of one machine may differ in speed: compare within one run."
 
 
 def _inference(launches: pd.DataFrame) -> str:

@@ -114,10 +114,10 @@ class Display:
         elif message["event"] == "progress" and self.console.is_interactive:
             self._describe(f"epoch {message['epoch']}: {message['done']:.0%}")
 
-    def epoch(self, label: str, row: dict[str, Any]) -> None:
+    def epoch(self, label: str, row: dict[str, Any], *, seed: int) -> None:
         """Print the line of an epoch that has ended."""
         self.note(
-            f"  {label}: epoch {row['epoch']}  loss {row['train_loss']:.4f}  "
+            f"  {label}: seed {seed}, epoch {row['epoch']}  loss {row['train_loss']:.4f}  "
             f"test accuracy {row['test_accuracy']:.2%}  {row['train_s']:.1f} s"
         )
 

@@ -90,7 +90,7 @@ class LaunchRows:
         if message["event"] == "epoch":
             epoch = {key: value for key, value in message.items() if key != "event"}
             self._epochs.append(epoch)
-            self._display.epoch(self._label, epoch)
+            self._display.epoch(self._label, epoch, seed=self.row["seed"])
         elif name == "steady":
             self._steady = (time.process_time(), time.monotonic())
         elif name == STEADY_ENDED and self._steady:

@@ -115,3 +115,17 @@ def test_disturbed_turns_that_were_taken_again() -> None:
     ]
     assert spoiling(launches({"turns": 30, "disturbed_turns": "3 7 8"})) == []
     assert len(spoiling(launches({"turns": 40, "disturbed_turns": " ".join(map(str, range(1, 15)))}))) == 1
+
+
+def test_launches_on_other_cpus() -> None:
+    """Within one machine, threads and control; two machines are another matter, which joining tells."""
+    on = {"environment": "controlled", "machine_sha256": "a"}
+    alike = [
+        on | {"cpus_found": "1"},
+        on | {"cpus_found": "0 1", "threads": 2},
+        on | {"cpus_found": "0", "machine_sha256": "b"},
+    ]
+
+    assert conditions(launches(*alike, {"environment": "native", "cpus_found": "0"})) == []
+    (said,) = conditions(launches(*alike, on | {"cpus_found": "0"}))
+    assert "some launches ran on CPU 0 and on CPU 1" in said

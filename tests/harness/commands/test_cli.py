@@ -351,8 +351,9 @@ def test_doctor_examines_and_asks_a_backend(call: Call, monkeypatch: pytest.Monk
     """`doctor -b twin` shows what was found on the machine, and the threads that a real worker says it has."""
     asked = []
 
-    def examine(*, threads: int, others: list[str]) -> list[Finding]:
+    def examine(*, threads: int, cpus: list[int], others: list[str]) -> list[Finding]:
         asked.append(threads)
+        assert len(cpus) == threads
         assert others == []
         return [Finding("weather", "sunny [today]", "good")]
 

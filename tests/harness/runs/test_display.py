@@ -215,11 +215,11 @@ def test_line_of_a_launch_says_what_was_wrong_or_left_out() -> None:
         display.launch_started("numpy eager")
         display.launch_finished(LAUNCH | {"steady": False, "inference_images_per_s": None}, None)
         display.launch_finished({"test_accuracy": 0.9}, None)
-        display.epoch("numpy eager", {"epoch": 2, "train_loss": 0.25, "test_accuracy": 0.9875, "train_s": 1.25})
+        display.epoch("numpy eager", {"epoch": 2, "train_loss": 0.25, "test_accuracy": 0.9875, "train_s": 1.25}, seed=3)
 
     assert written(console).splitlines() == [
         "numpy eager: 12,346 images/s training, first step 0.12 s, UNSTEADY",
-        "  numpy eager: epoch 2  loss 0.2500  test accuracy 98.75%  1.2 s",
+        "  numpy eager: seed 3, epoch 2  loss 0.2500  test accuracy 98.75%  1.2 s",
     ]
 
 
