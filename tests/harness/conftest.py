@@ -24,9 +24,11 @@ from threadpoolctl import threadpool_limits
 
 from harness.commands import run as run_command
 from harness.commands.cli import command_line
-from harness.data import drawn_digits
+from harness.data import download, drawn_digits
 from harness.data.sources import Dataset, load_dataset
+from harness.results.folder import RunFolder
 from harness.runs import interpreters, launch, plausible, preparation, quiet, rounds
+from harness.runs import plan as plans
 from harness.runs.pace import Pace
 from harness.runs.plan import Plan, default_plan
 from harness.runs.scratch import write_dataset
@@ -36,6 +38,7 @@ from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
 from harness.worker.controls import THREAD_VARIABLES
 from harness.worker.job import Entrant, Job
+from tests.faults import small
 from tests.harness.made_up_launches import MadeUpLaunches
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +134,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LENET_BENCH_MIRRORS", "http://127.0.0.1:9/a http://127.0.0.1:9/b")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download, "_BACK_OFF", 0.01)
     return tmp_path / "cache"
 
 
@@ -180,6 +184,22 @@ def mutant_class(mutants: Path) -> Callable[[str], Any]:
     return lambda name: importlib.import_module(f"backends.{name}.backend").Backend
 
 
+@pytest.fixture(scope="session")
+def small_environment(session_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of `tests.faults.small`: the command line over a few images, in few turns."""
+    path = tmp_path_factory.mktemp("small") / "small.npz"
+    small.draw(path)
+    return session_environment | {small.SMALL: str(path)}
+
+
+@pytest.fixture
+def start_small_cli(
+    start_cli: Callable[..., subprocess.Popen[str]], small_environment: dict[str, str]
+) -> Callable[..., subprocess.Popen[str]]:
+    """As `start_cli`, over a few images: for runs whose figures are nothing to the test."""
+    return functools.partial(start_cli, module="tests.faults.small", **{small.SMALL: small_environment[small.SMALL]})
+
+
 @pytest.fixture
 def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Return a function that starts `python -m harness ...` in a group of its own, in an empty folder."""
@@ -189,13 +209,13 @@ def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[C
     ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in ignored}
 
-    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, module: str = "harness", **variables: str) -> subprocess.Popen[str]:
         if arguments[:1] == ("run",) and not {"--verified", "--resume"} & set(arguments):
             # Mutants would not pass, and what is tested is mostly something else.
             arguments = (*arguments, "--unverified")
         arguments = tuple(each for each in arguments if each != "--verified")
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -218,13 +238,19 @@ def start_cli(session_environment: dict[str, str], tmp_path: Path) -> Iterator[C
 @pytest.fixture
 def cli(start_cli: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
     """Return a function that runs the command line and returns exit code, standard output and standard error."""
+    return functools.partial(ended, start_cli)
 
-    def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
-        process = start_cli(*arguments, **variables)
-        out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
 
-    return run
+@pytest.fixture
+def small_cli(start_small_cli: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str, str]]:
+    """As `cli`, over a few images."""
+    return functools.partial(ended, start_small_cli)
+
+
+def ended(start: Callable[..., subprocess.Popen[str]], *arguments: str, **variables: str) -> tuple[int, str, str]:
+    process = start(*arguments, **variables)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
 
 
 def make_entrant(backend: str = "numpy", **changes: Any) -> Entrant:
@@ -235,28 +261,28 @@ def make_entrant(backend: str = "numpy", **changes: Any) -> Entrant:
     return Entrant(backend=backend, **(options | changes))
 
 
-@pytest.fixture(name="make_entrant")
+@pytest.fixture(scope="session", name="make_entrant")
 def make_entrant_fixture() -> Callable[..., Entrant]:
     """Return a function that makes an entrant of one thread on lenet5; keywords override the defaults."""
     return make_entrant
 
 
-@pytest.fixture
+def plan_of(*backends: str | Entrant, **changes: Any) -> Plan:
+    entrants = tuple(make_entrant(each) if isinstance(each, str) else each for each in backends)
+    options = {
+        "recipe": LENET5, "data_set": "drawn-digits", "data_dir": None, "rounds": 2, "seeds": 2, "seed": 0,
+        "epochs": 1, "timing": False, "inference_sizes": (1, 8), "steady_s": 0.1,
+    } | changes  # fmt: skip
+    return Plan(entrants=entrants, **({"most_rounds": options["rounds"]} | options))
+
+
+@pytest.fixture(scope="session")
 def make_plan() -> Callable[..., Plan]:
     """Return a function that makes a plan of some backends, which trains one epoch and times nothing.
 
     It has as many rounds as `rounds` says, unless `most_rounds` is given.
     """
-
-    def make(*backends: str | Entrant, **changes: Any) -> Plan:
-        entrants = tuple(make_entrant(each) if isinstance(each, str) else each for each in backends)
-        options = {
-            "recipe": LENET5, "data_set": "drawn-digits", "data_dir": None, "rounds": 2, "seeds": 2, "seed": 0,
-            "epochs": 1, "timing": False, "inference_sizes": (1, 8), "steady_s": 0.1,
-        } | changes  # fmt: skip
-        return Plan(entrants=entrants, **({"most_rounds": options["rounds"]} | options))
-
-    return make
+    return plan_of
 
 
 @pytest.fixture
@@ -309,28 +335,41 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture(scope="session")
-def finished_run(session_environment: dict[str, str], session_cache: Path, tiny_dataset: Dataset) -> Path:
-    """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch.
+def run_once(session_environment: dict[str, str], session_cache: Path, tiny_dataset: Dataset) -> Callable[..., Path]:
+    """Return a function that carries out a plan on tiny data, as a run of this name, and returns its folder.
 
-    Made once for all of pytest-xdist's processes; whoever wants it otherwise copies it.
+    That is done once for all of pytest-xdist's processes; whoever wants it otherwise copies it. A launch that is timed
+    has few turns, unless it is said how many.
     """
     results = session_cache.parent / "results"
-    results.mkdir(exist_ok=True)
-    with FileLock(results / "lock"), pytest.MonkeyPatch.context() as patch:
-        if (results / "first" / "summary.csv").exists():
-            return results / "first"
-        for name, value in session_environment.items():
-            if name.startswith("LENET_BENCH_"):
-                patch.setenv(name, value)
-        patch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
-        patch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
-        entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
-        plan = default_plan(
-            entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
-            inference_sizes=(1, 8), steady_s=0.1,
-        )  # fmt: skip
-        assert run_command.new_run(plan, results=results, name="first", pythons={}) == 0
-    return results / "first"
+
+    def run(name: str, plan: Plan, *, turns: int = 4) -> Path:
+        results.mkdir(exist_ok=True)
+        with FileLock(results / f"{name}.lock"), pytest.MonkeyPatch.context() as patch:
+            if not (results / name / "summary.csv").exists():
+                for variable, value in session_environment.items():
+                    if variable.startswith("LENET_BENCH_"):
+                        patch.setenv(variable, value)
+                patch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
+                patch.setattr(rounds, "Job", functools.partial(Job, warmup_limit_s=0.3))
+                patch.setattr(plans, "LEAST_TURNS", turns)
+                run_command.new_run(plan, results=results, name=name, pythons={})
+        return results / name
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished_run(run_once: Callable[..., Path]) -> Path:
+    """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch."""
+    entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
+    plan = default_plan(
+        entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
+        inference_sizes=(1, 8), steady_s=0.1,
+    )  # fmt: skip
+    folder = run_once("first", plan, turns=plans.LEAST_TURNS)
+    assert set(RunFolder(folder).read("launches")["status"]) == {"ok"}
+    return folder
 
 
 @pytest.fixture

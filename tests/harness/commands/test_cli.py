@@ -367,13 +367,13 @@ def test_doctor_examines_and_asks_a_backend(call: Call, monkeypatch: pytest.Monk
     assert re.search(r"twin threads 1 on CPUs \d+ \(\d+\.\d+\S*\) good", out), out
 
 
-def test_interrupted_run_keeps_its_rows(start_cli: Callable[..., Any], drawn_cache: Path, tmp_path: Path) -> None:
+def test_interrupted_run_keeps_its_rows(start_small_cli: Callable[..., Any], tmp_path: Path) -> None:
     """Ctrl-C in a later round: the rows of the rounds before are kept, the exit code is 130, no process is left."""
     arguments = (
         "run -b numpy,twin --data-set drawn-digits --epochs 0 --rounds 500 --steady-s 0.1 --batch-size 8 "
         "--inference-sizes none --name cut"
     )
-    process = start_cli(*arguments.split())
+    process = start_small_cli(*arguments.split())
     harness = psutil.Process(process.pid)
     launches = tmp_path / "results" / "cut" / "launches.csv"
     workers: list[psutil.Process] = []

@@ -17,6 +17,7 @@ import pytest
 
 from harness.commands import cli, failures
 from harness.commands import gate as gate_command
+from harness.commands.signals import ENDING
 from harness.errors import Regression, WorkerFailed
 from harness.gate.report import write_junit
 from harness.gate.verdicts import PASSED, Verdict
@@ -27,10 +28,10 @@ RUN = ["run", "-b", "numpy", "--data-set", "drawn-digits", "--epochs", "0", "--r
 RUN += ["--batch-size", "8", "--inference-sizes", "none", "--name", "cut"]
 
 
-def shell(command: str, environment: dict[str, str], folder: Path) -> tuple[int, str, str]:
+def shell(command: str, environment: dict[str, str], folder: Path, *, module: str = "harness") -> tuple[int, str, str]:
     """Run a line of bash in which $M is the command line."""
     done = subprocess.run(
-        ["bash", "-c", command], env=environment | {"M": f"{sys.executable} -m harness"}, cwd=folder,
+        ["bash", "-c", command], env=environment | {"M": f"{sys.executable} -m {module}"}, cwd=folder,
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
@@ -60,12 +61,12 @@ def test_broken_streams_end_as_they_should(
     assert "Exception ignored" not in err
 
 
-def test_run_outlasts_its_readers(session_environment: dict[str, str], drawn_cache: Path, tmp_path: Path) -> None:
+def test_run_outlasts_its_readers(small_environment: dict[str, str], tmp_path: Path) -> None:
     """With standard output and error piped to what ends at once, the run is carried out, and its files are written."""
     arguments = [each if each != "500" else "2" for each in RUN]
     command = f"$M {' '.join(arguments)} --unverified 2>&1 | true; exit ${{PIPESTATUS[0]}}"
 
-    code, _, _ = shell(command, session_environment, tmp_path)
+    code, _, _ = shell(command, small_environment, tmp_path, module="tests.faults.small")
 
     assert code == 0
     folder = RunFolder(tmp_path / "results" / "cut")
@@ -74,11 +75,11 @@ def test_run_outlasts_its_readers(session_environment: dict[str, str], drawn_cac
 
 
 @pytest.fixture
-def under_way(start_cli: Callable[..., Any], drawn_cache: Path, tmp_path: Path) -> Callable[[], Any]:
+def under_way(start_small_cli: Callable[..., Any], tmp_path: Path) -> Callable[[], Any]:
     """Return a function that starts a long run, and waits for its first rows and for a worker."""
 
     def start() -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-        process = start_cli(*RUN)
+        process = start_small_cli(*RUN)
         launches = tmp_path / "results" / "cut" / "launches.csv"
         workers: list[psutil.Process] = []
         while process.poll() is None and not (launches.exists() and workers):
@@ -89,13 +90,16 @@ def under_way(start_cli: Callable[..., Any], drawn_cache: Path, tmp_path: Path) 
     return start
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"])
-def test_signals_end_a_run_politely(under_way: Callable[[], Any], tmp_path: Path, name: str) -> None:
-    """Also twice in a row: 130, rows and summary are there, no process is left, no traceback is shown."""
+def test_signals_end_a_run_politely(under_way: Callable[[], Any], tmp_path: Path) -> None:
+    """Also twice in a row: 130, rows and summary are there, no process is left, no traceback is shown.
+
+    The others interrupt alike (the next test); a run with SIGINT is in test_cli.py, one with SIGHUP in test_faults.py,
+    and one with each in `nox -s faults`.
+    """
     process, workers = under_way()
 
-    process.send_signal(getattr(signal, name))
-    process.send_signal(getattr(signal, name))
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=120)
 
     assert process.returncode == 130, err
@@ -107,9 +111,41 @@ def test_signals_end_a_run_politely(under_way: Callable[[], Any], tmp_path: Path
     assert [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE] == []
 
 
+INTERRUPTED = """
+import os, signal, time
+from harness.commands import signals
+for number in signals.ENDING:
+    # Each in a process that has had none before.
+    child = os.fork()
+    if child:
+        print(number.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        continue
+    signal.signal(number, signal.SIG_DFL)
+    signals.end_politely()
+    try:
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        signals.taken()
+        os.kill(os.getpid(), number)
+        os._exit(signals.INTERRUPTED)
+"""
+
+
+def test_every_ending_signal_is_an_interruption(session_environment: dict[str, str]) -> None:
+    """Once: the second in a row does nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, env=session_environment, timeout=120
+    )
+
+    assert done.stdout.splitlines() == [f"{number.name} 130" for number in ENDING], done.stderr
+    assert {"SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"} <= {number.name for number in ENDING}
+
+
 SWALLOWED = """
 import os, signal, time
 from harness.commands import signals
+signals.AGAIN_S = 0.2
 class Swallows:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -121,19 +157,20 @@ try:
 except KeyboardInterrupt:
     signals.taken()
     print("taken")
-    time.sleep(1.5)
+    time.sleep(0.5)
     print("in peace")
 """
 SLOW_TO_END = """
 import os, signal, time
 from harness.commands import signals
+signals.AGAIN_S = 0.2
 signals.end_politely()
 try:
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
     finally:
-        time.sleep(2.5)
+        time.sleep(0.7)
         print("ended")
 except KeyboardInterrupt:
     print("taken")
@@ -143,10 +180,10 @@ except KeyboardInterrupt:
 INSISTED = """
 import os, signal, threading, time
 from harness.commands import signals
-signals.PEACE_S = 0.5
+signals.PEACE_S, signals.AGAIN_S = 0.2, 0.1
 signals.end_politely()
 def insist():
-    time.sleep(1.5)
+    time.sleep(0.6)
     os.kill(os.getpid(), signal.SIGTERM)
 try:
     try:

@@ -47,17 +47,17 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(cli: Cli, home: Path) -> Cli:
+def call(small_cli: Cli, home: Path) -> Cli:
     """Return a function that runs the command line as zaphod."""
     variables = {
         "HOME": str(home), "LOGNAME": "zaphod", "USER": "zaphod", "PYTHONPATH": f"{home / 'site'}:{ROOT}",
         EXTRA: str(home / "backends"), "TORCH_BEEBLEBROX": "1", "OMP_PROC_BIND": "true",
     }  # fmt: skip
-    return lambda *arguments: cli(*arguments, **variables)
+    return lambda *arguments: small_cli(*arguments, **variables)
 
 
 @pytest.fixture
-def run(call: Cli, home: Path, drawn_cache: Path) -> Path:
+def run(call: Cli, home: Path) -> Path:
     """The folder of his run, of a backend that works and one that does not."""
     options = (
         f"run -b twin,broken --data-set drawn-digits --data-dir {home / 'data'} --rounds 1 --epochs 0 --steady-s 0.1 "

@@ -25,7 +25,7 @@ with announced("the run ~/results/first", choose_cpus(1)):
 
 
 def test_a_second_run_is_told_of_the_first(
-    cli: Callable[..., tuple[int, str, str]], tmp_path: Path, drawn_cache: Path, session_environment: dict[str, str]
+    small_cli: Callable[..., tuple[int, str, str]], tmp_path: Path, session_environment: dict[str, str]
 ) -> None:
     """It names the process, the folder and the CPU that both have; its rows count it, its table says so."""
     live = {"LENET_BENCH_LIVE_RUNS": str(tmp_path / "live")}
@@ -40,7 +40,7 @@ def test_a_second_run_is_told_of_the_first(
     ) as other:  # fmt: skip
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        code, out, err = cli(*options.split(), **live)
+        code, out, err = small_cli(*options.split(), **live)
         other.communicate("")
 
     assert code == 0
@@ -52,11 +52,11 @@ def test_a_second_run_is_told_of_the_first(
 
 
 def test_a_verification_is_seen_too(
-    start_cli: Callable[..., subprocess.Popen[str]], tmp_path: Path, drawn_cache: Path, monkeypatch: pytest.MonkeyPatch
+    start_small_cli: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes as much of the machine as a run: whoever is timed beside it has a neighbour."""
     monkeypatch.setenv(live_runs.FOLDER_VARIABLE, str(tmp_path / "live"))
-    process = start_cli("verify", "-b", "twin", LENET_BENCH_LIVE_RUNS=str(tmp_path / "live"))
+    process = start_small_cli("verify", "-b", "twin", LENET_BENCH_LIVE_RUNS=str(tmp_path / "live"))
 
     found: list[live_runs.LiveRun] = []
     while not found and process.poll() is None:

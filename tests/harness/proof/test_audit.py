@@ -27,60 +27,101 @@ from harness.spec.start import initial_weights
 from harness.worker.batches import prepare
 from harness.worker.job import Entrant, Job
 
+# So brief that every turn has one block: all launches of a round then have the same steps, which are done over once.
+OPTIONS = {"rounds": 1, "epochs": 0, "timing": True, "inference_sizes": (), "steady_s": 0.05, "verified": True}
+# Mode of the cheating backend -> what is said of its launch.
+CHEATS = {
+    "no-step": "the loss of step",
+    "remembered": "the loss of step",
+    "half-batch": "the loss of step 1 of",
+    "no-update": "the loss of step|moved otherwise",
+    "float16": "the loss of step|moved otherwise",
+    "queued": "the loss of step 1 of",
+}
 
-@pytest.fixture
-def run_audited(
-    tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
+
+@pytest.fixture(scope="module")
+def take_turns(
+    run_once: Callable[..., Path], make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant]
 ) -> Callable[..., pd.DataFrame]:
-    """Return a function that times one round of the cheating backend beside an honest one, with the audit."""
+    """Return a function that times one round with the audit, in which modes of the cheating backend, each with a feed,
+    take turns with NumPy: its launches by mode and feed."""
 
-    def run(mode: str, *, alone: bool = False, **changes: Any) -> pd.DataFrame:
-        cheat = make_entrant("cheating", mode=mode, batch_size=8, feed=changes.pop("feed", "host"))
-        others = [] if alone else [make_entrant("numpy", batch_size=8)]
-        options = {"rounds": 1, "epochs": 0, "timing": True, "inference_sizes": (), "steady_s": 0.2, "verified": True}
-        plan = make_plan(cheat, *others, **(options | changes))
-        run_command.new_run(plan, results=tmp_path, name="run", pythons={})
-        return RunFolder(tmp_path / "run").read("launches").set_index("backend")
+    def run(name: str, modes: list[tuple[str, str]], **changes: Any) -> pd.DataFrame:
+        cheats = [make_entrant("cheating", mode=mode, feed=feed, batch_size=8) for mode, feed in modes]
+        plan = make_plan(*cheats, make_entrant("numpy", batch_size=8), **(OPTIONS | changes))
+        return RunFolder(run_once(name, plan)).read("launches").set_index(["mode", "feed"])
 
     return run
 
 
-@pytest.mark.parametrize("feed", ["host", "device"])
-@pytest.mark.parametrize("alone", [False, True], ids=["in turns", "alone"])
-def test_honest_launches_pass(run_audited: Callable[..., pd.DataFrame], alone: bool, feed: str) -> None:
-    """In turns and alone, with inference, from either feed; the rows say what was audited."""
-    rows = run_audited("honest", alone=alone, feed=feed, inference_sizes=(1, 64))
-
-    assert set(rows["status"]) == {"ok"}
-    assert (rows["audited_turns"] == 1).all()
-    assert (rows["audit_share"] < 0.5).all()
-    assert rows["turn_seed"].nunique() == 1
+@pytest.fixture(scope="module")
+def audited(take_turns: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    """Of all that cheat in training."""
+    return take_turns("audited", [(mode, "host") for mode in CHEATS])
 
 
-def test_unverified_runs_are_not_audited(run_audited: Callable[..., pd.DataFrame]) -> None:
+@pytest.fixture(scope="module")
+def audited_inference(take_turns: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    """Of one that cheats in inference, beside honest ones of either feed."""
+    modes = [("honest", "host"), ("honest", "device"), ("early-logits", "host")]
+    return take_turns("audited-inference", modes, inference_sizes=(1,))
+
+
+@pytest.fixture
+def run_alone(
+    tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
+) -> Callable[..., pd.Series]:
+    """Return a function that times one launch of the cheating backend, with the audit."""
+
+    def run(mode: str, **changes: Any) -> pd.Series:
+        plan = make_plan(make_entrant("cheating", mode=mode, batch_size=8), **(OPTIONS | changes))
+        run_command.new_run(plan, results=tmp_path, name="run", pythons={})
+        return RunFolder(tmp_path / "run").read("launches").iloc[0]
+
+    return run
+
+
+@pytest.mark.parametrize("place", [("honest", "host"), ("honest", "device"), ("eager", "host")], ids=" ".join)
+def test_honest_launches_pass(audited_inference: pd.DataFrame, place: tuple[str, str]) -> None:
+    """With inference, from either feed, in turns with a cheat; the rows say what was audited."""
+    row = audited_inference.loc[place]
+
+    assert row["status"] == "ok"
+    assert row["audited_turns"] == 1
+    assert row["audit_share"] < 0.5
+    assert audited_inference["turn_seed"].nunique() == 1
+
+
+def test_honest_launch_that_is_alone_passes(run_alone: Callable[..., pd.Series]) -> None:
+    """It takes turns, too, with nobody."""
+    row = run_alone("honest", inference_sizes=(1, 64))
+
+    assert row["status"] == "ok"
+    assert row["audited_turns"] == 1
+
+
+def test_unverified_runs_are_not_audited(run_alone: Callable[..., pd.Series]) -> None:
     """Nothing is claimed of them."""
-    rows = run_audited("half-batch", verified=False)
+    row = run_alone("half-batch", verified=False)
 
-    assert set(rows["status"]) == {"ok"}
-    assert rows["audited_turns"].isna().all()
+    assert row["status"] == "ok"
+    assert pd.isna(row["audited_turns"])
 
 
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [
-        ("no-step", "the loss of step"),
-        ("remembered", "the loss of step"),
-        ("half-batch", "the loss of step 1 of"),
-        ("no-update", "the loss of step|moved otherwise"),
-        ("float16", "the loss of step|moved otherwise"),
-        ("queued", "the loss of step 1 of"),
-        ("early-logits", "other logits than the reference has"),
-    ],
-)
-def test_cheats_are_found(run_audited: Callable[..., pd.DataFrame], mode: str, words: str) -> None:
-    """Each fails its launch with a sentence and has no speed."""
-    cheat = run_audited(mode, alone=True, inference_sizes=(8,) if "logits" in mode else ()).loc["cheating"]
+@pytest.mark.parametrize("mode", CHEATS)
+def test_cheats_are_found(audited: pd.DataFrame, mode: str) -> None:
+    """Each fails its launch with a sentence and has no speed; the honest one beside them does not."""
+    assert_found(audited.loc[(mode, "host")], CHEATS[mode])
+    assert audited.loc[("eager", "host"), "status"] == "ok"
 
+
+def test_logits_that_come_early_are_found(audited_inference: pd.DataFrame) -> None:
+    """So does one whose training is right and whose inference is not."""
+    assert_found(audited_inference.loc[("early-logits", "host")], "other logits than the reference has")
+
+
+def assert_found(cheat: pd.Series, words: str) -> None:
     assert cheat["status"] == "failed"
     assert re.search(words, cheat["error"]), cheat["error"]
     assert pd.isna(cheat["train_images_per_s"])

@@ -15,6 +15,7 @@ from harness.runs import clean_figures
 from harness.runs.cpu_time import CpuTime, cpu_time
 from harness.runs.disturbance import TICKS, Look, Seen, Watch, look
 from harness.worker.host import CpuTimes
+from tests.faults.small import TURNS
 from tests.harness.busy import on_one_cpu, spinner
 
 TICKS_S = TICKS / os.sysconf("SC_CLK_TCK")
@@ -152,16 +153,14 @@ def test_a_real_program_on_the_same_cpu_is_seen() -> None:
     assert seen.is_disturbed(os.cpu_count() or 1)
 
 
-def test_a_run_beside_a_busy_program_says_so(
-    cli: Callable[..., tuple[int, str, str]], tmp_path: Path, drawn_cache: Path
-) -> None:
+def test_a_run_beside_a_busy_program_says_so(small_cli: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     """At its start, in its rows, below its table, with `--strict` by its exit code; more turns than usual are taken."""
     with on_one_cpu() as cpu, spinner(cpu):
         options = (
-            "run -b numpy --data-set drawn-digits --rounds 1 --epochs 0 --steady-s 0.3 --inference-sizes none "
-            "--name busy --strict"
+            "run -b numpy --data-set drawn-digits --rounds 1 --epochs 0 --steady-s 0.5 --batch-size 8 "
+            "--inference-sizes none --name busy --strict"
         )
-        code, out, err = cli(*options.split(), LENET_BENCH_LIVE_RUNS=str(tmp_path / "live"))
+        code, out, err = small_cli(*options.split(), LENET_BENCH_LIVE_RUNS=str(tmp_path / "live"))
 
     assert code == 3
     told, shown = " ".join(err.split()), " ".join(out.split())
@@ -171,7 +170,7 @@ def test_a_run_beside_a_busy_program_says_so(
     assert "BUSY MACHINE: other programs used" in shown
     assert "1 of 1 launches were timed: do not compare them; lenet-bench doctor." in shown
     row = RunFolder(tmp_path / "results" / "busy").read("launches").iloc[0]
-    assert row["turns"] > 8
+    assert row["turns"] > TURNS
     assert len(row["disturbed_turns"].split()) > row["turns"] / 3
     assert row["cpu_wait_share"] > 0.05
     assert row["cpus_found"] == str(cpu)
