@@ -92,7 +92,9 @@ def drips(pieces: list[bytes], *, every: float = 0.05, then_s: float = 3) -> Cal
                 handler.wfile.write(piece)
                 handler.wfile.flush()
                 time.sleep(every)
-            time.sleep(then_s)
+            # Until the other side has gone, or so long.
+            handler.connection.settimeout(then_s)
+            handler.connection.recv(1)
         except OSError:
             pass  # the other side has gone
 

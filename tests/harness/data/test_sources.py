@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import lzma
@@ -55,6 +56,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "small"
 
 
+# Drawing any number of digits begins with all the hands that write them, which takes most of a second.
+FEW_TRAIN, FEW_TEST = functools.cache(drawn_digits.draw_train), functools.cache(drawn_digits.draw_test)
+
+
 @pytest.fixture
 def few_drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make the drawn digits a small set, and return a list to which each drawing adds a word."""
@@ -64,12 +69,11 @@ def few_drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         drawn.append(kind)
         return how(count)
 
-    train, test = drawn_digits.draw_train, drawn_digits.draw_test
-    arrays = [array for half in (train(30), test(20)) for array in (half.images, half.labels)]
+    arrays = [array for half in (FEW_TRAIN(30), FEW_TEST(20)) for array in (half.images, half.labels)]
     digests = tuple(drawn_digits.content_digest(array) for array in arrays)
     monkeypatch.setattr(drawn_digits, "CONTENT_SHA256", digests)
-    monkeypatch.setattr(drawn_digits, "draw_train", partial(draw, "train", train, 30))
-    monkeypatch.setattr(drawn_digits, "draw_test", partial(draw, "test", test, 20))
+    monkeypatch.setattr(drawn_digits, "draw_train", partial(draw, "train", FEW_TRAIN, 30))
+    monkeypatch.setattr(drawn_digits, "draw_test", partial(draw, "test", FEW_TEST, 20))
     return drawn
 
 
