@@ -64,7 +64,8 @@ def read_table(
     missing = [name for name in columns if name not in raw.columns]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
-    return pd.DataFrame({name: _typed(raw[name], column, path, delimiter) for name, column in columns.items()})
+    quoted = b"'" in content
+    return pd.DataFrame({name: _typed(raw[name], column, path, delimiter, quoted) for name, column in columns.items()})
 
 
 def read_header(path: Path, content: bytes) -> tuple[list[str], str]:
@@ -111,9 +112,10 @@ def _check_rows_whole(path: Path, content: bytes, delimiter: str) -> None:
                 )
 
 
-def _typed(values: pd.Series, column: Column, path: Path, delimiter: str) -> pd.Series:
+def _typed(values: pd.Series, column: Column, path: Path, delimiter: str, quoted: bool) -> pd.Series:
+    """The cells of a column as what they are; `quoted` is whether any of the file's may be (`harness.visible`)."""
     if column.dtype == "string":
-        return values.map(unquoted, na_action="ignore").astype("string")
+        return (values.map(unquoted, na_action="ignore") if quoted else values).astype("string")
     # A column has few different cells, or they are worth their time one by one.
     codes, cells = pd.factorize(values)
     read: dict[str, Callable[[str], bool | int | float | None]] = {

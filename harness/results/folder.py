@@ -185,17 +185,23 @@ class RunFolder:
         Raises:
             InputError: as `read_table`, or rows that cannot have been measured (see `check_rows`).
         """
-        path = self.path / f"{table}.csv"
-        if not path.exists():
+        path, state = self.path / f"{table}.csv", self.state(table)
+        if state is None:
             return frame_of([], TABLES[table])
-        found = path.stat()
-        # A file that is written anew is another file (`write_text_atomically`); people's editors write over it.
-        state = (found.st_ino, found.st_size, found.st_mtime_ns)
         if self._read.get(table, ((), None))[0] != state:
             frame = read_table(path, TABLES[table])
             check_rows(frame, table, TABLES[table], path)
             self._read[table] = (state, frame)
         return self._read[table][1].copy()
+
+    def state(self, table: str) -> tuple[int, int, int] | None:
+        """What is another where a table's file is another, or says something else; None while there is no file."""
+        try:
+            found = (self.path / f"{table}.csv").stat()
+        except OSError:
+            return None
+        # A file that is written anew is another file (`write_text_atomically`); people's editors write over it.
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def has_ended(self, timed: int) -> bool:
         """Whether nothing more is being written: summary.csv, which a run writes last, is there and up to date.
@@ -269,6 +275,12 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
     """The rows as CSV, the header before them where it is wanted; no cell is a formula (see `harness.visible`)."""
-    texts = [name for name in frame.columns if frame[name].dtype == "string"]
-    safe = frame.assign(**{str(name): frame[name].map(quoted, na_action="ignore") for name in texts})
-    return safe.to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    safe = {}
+    for name in frame.columns:
+        if frame[name].dtype == "string":
+            cells = frame[name].tolist()
+            written = [quoted(cell) if isinstance(cell, str) else cell for cell in cells]
+            # Hardly any text needs it, and most of a table's columns are text.
+            if any(one is not other for one, other in zip(written, cells)):
+                safe[str(name)] = pd.Series(written, index=frame.index, dtype="string")
+    return frame.assign(**safe).to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")

@@ -49,7 +49,10 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
     if table == "launches":
         _refuse(frame, "status", ~frame["status"].isin(STATUSES), path, f"is none of {', '.join(STATUSES)}")
     for name, column in columns.items():
-        values = frame[name]
+        if column.dtype not in ("Int64", "Float64"):
+            continue
+        # A missing one is neither below nor above anything.
+        values = frame[name].to_numpy(float, na_value=np.nan)
         if column.unit == "images/s":
             _refuse(frame, name, (values <= 0) | np.isinf(values), path, "is no speed")
         elif name == "percentile":
@@ -60,9 +63,9 @@ def check_rows(frame: pd.DataFrame, table: str, columns: dict[str, Column], path
             _refuse(frame, name, values == 0, path, "must be 1 or more, or below 0 for a training")
         elif name in ("batch_size", "round", "position", "epoch"):
             _refuse(frame, name, values < 1, path, "must be 1 or more")
-        elif column.dtype != "string" and column.unit in AMOUNTS:
-            endless = np.isinf(values) if table != "summary" else values.isna()
-            _refuse(frame, name, (values < 0) | (endless & values.notna()), path, "can be no amount")
+        elif column.unit in AMOUNTS:
+            endless = np.isinf(values) if table != "summary" else False
+            _refuse(frame, name, (values < 0) | endless, path, "can be no amount")
     if table == "launches":
         _refuse(frame, "turn_step_us", _not_times(frame), path, "is not a positive number for each of its turns")
         _refuse(frame, "disturbed_turns", _not_turns(frame), path, "are no numbers of its turns, once each, or none")
@@ -105,7 +108,7 @@ def _not_turns(frame: pd.DataFrame) -> pd.Series:
 
 
 def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> None:
-    places = bad.fillna(False).to_numpy(bool)
+    places = bad if isinstance(bad, np.ndarray) else bad.fillna(False).to_numpy(bool)
     if places.any():
         row = int(places.argmax())
         value = frame[name].iloc[row]

@@ -25,15 +25,21 @@ class Done:
     def __init__(self, folder: RunFolder, plan: Plan) -> None:
         self._folder = folder
         self._labels = frozenset(entrant.label for entrant in plan.entrants)
+        # Which file it was made of, and what `rows` has made of it: it is asked for a dozen times a round.
+        self._known: tuple[object, pd.DataFrame] | None = None
 
     def rows(self) -> pd.DataFrame:
         """Launches that count, of the plan's entrants (a run may have earlier ones, see `harness.runs.resume`).
 
         Returns:
-            rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`.
+            rows of launches.csv with `label`, the entrant's, and `plan_round`, which older rows have as `round`; not to
+            be changed.
         """
-        rows = with_labels(counting(self._folder.read("launches")))
-        return rows[rows["label"].isin(self._labels).to_numpy(bool)]
+        state = self._folder.state("launches")
+        if self._known is None or self._known[0] != state:
+            rows = with_labels(counting(self._folder.read("launches")))
+            self._known = state, rows[rows["label"].isin(self._labels).to_numpy(bool)]
+        return self._known[1]
 
     def timed(self) -> pd.DataFrame:
         """The launches of `rows` that are of rounds which are timed, where the plan times any."""
