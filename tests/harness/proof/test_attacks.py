@@ -57,7 +57,7 @@ CHEATS = {
 def problem(tiny_dataset: Dataset) -> Iterator[Problem]:
     """lenet5 and its recipe, with a quarter of the images, so that posing it takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(posing, "BATCH", 16)
+        patch.setattr(posing, "BATCH", 8)
         yield pose(LENET, LENET5, tiny_dataset, initial_weights(LENET, seed=0))
 
 

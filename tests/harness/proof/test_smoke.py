@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.data.sources import Dataset
-from harness.proof import kept, posing, proving
+from harness.proof import kept, posing, proving, starts
 from harness.proof.outcome import LAUNCH, Outcome, Subject
 from harness.proof.problem import Problem
 from harness.runs import preparation
@@ -23,6 +23,7 @@ def verify(mutants: Path, tiny_dataset: Dataset, make_entrant: Any, monkeypatch:
     """Return a function that verifies modes of the mistyped backend on small batches."""
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     monkeypatch.setattr(posing, "BATCH", 8)
+    monkeypatch.setattr(starts, "STEPS", 20)
 
     def run(*modes: str) -> list[Outcome]:
         subjects = [Subject(make_entrant("mistyped", mode=mode), LENET5) for mode in modes]

@@ -73,15 +73,26 @@ CHANGES: dict[str, tuple[Callable[[PATCHED, Any], None], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `cut_run` is kept once one test has made it."""
+    return tmp_path_factory.mktemp("once") / "cut"
+
+
 @pytest.fixture
-def cut_run(call: Call, made_up: Any, tmp_path: Path) -> RunFolder:
+def cut_run(call: Call, made_up: Any, tmp_path: Path, made_once: Path) -> RunFolder:
     """A run of numpy and its twin that is to have six rounds, interrupted in its fourth."""
+    folder = tmp_path / "results" / "cut"
+    if made_once.exists():
+        shutil.copytree(made_once, folder)
+        return RunFolder(folder)
     made_up.interrupted = 8
     code, _, _ = call("run", "-b", "numpy,twin", "--epochs", "1", "--rounds", "6", "--name", "cut", "--base", "twin")
     assert code == 130
     made_up.interrupted = 0
     made_up.jobs = []
-    return RunFolder(tmp_path / "results" / "cut")
+    shutil.copytree(folder, made_once)
+    return RunFolder(folder)
 
 
 @pytest.mark.parametrize("what", CHANGES)
