@@ -10,6 +10,8 @@ import pandas as pd
 from harness.results.schema import ENTRANT
 from harness.worker.job import label_of
 
+_PLACE = ("plan_round", "round", "label", "status")
+
 
 def counting(launches: pd.DataFrame) -> pd.DataFrame:
     """Rows of launches.csv that figures may be made of, and failures told from."""
@@ -44,17 +46,20 @@ def cut_rounds(launches: pd.DataFrame, entrants: frozenset[str]) -> list[int]:
         launches: of one plan's entrants, that count; as `with_labels`.
         entrants: the labels of all of the plan's.
     """
+    # Round -> label -> whether that launch failed.
+    rounds: dict[tuple[int, int], dict[str, bool]] = {}
+    for plan_round, number, label, status in zip(*(launches[name] for name in _PLACE)):
+        of_round = rounds.setdefault((int(plan_round), int(number)), {})
+        of_round[label] = of_round.get(label, False) or status == "failed"
     gone: set[str] = set()
     cut = []
     # Trainings, whose numbers are below zero, come after all that is timed.
-    for plan_round in sorted(set(launches["plan_round"].astype(int)), key=lambda each: (each < 0, abs(each))):
-        of_plan = launches[launches["plan_round"] == plan_round]
-        for number, rows in of_plan.groupby("round", sort=True):
-            failed = set(rows["label"][rows["status"] == "failed"])
-            if entrants - gone - failed <= set(rows["label"]):
-                gone |= failed
-            else:
-                cut.append(int(str(number)))
+    for place in sorted(rounds, key=lambda each: (each[0] < 0, abs(each[0]), each[1])):
+        failed = {label for label, has_failed in rounds[place].items() if has_failed}
+        if entrants - gone - failed <= set(rounds[place]):
+            gone |= failed
+        else:
+            cut.append(place[1])
     return cut
 
 
