@@ -19,6 +19,7 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).parent
 # nox puts no folder of ours on the path.
 sys.path.insert(0, str(ROOT))
+from tools import asked  # noqa: E402
 from tools.environments import (  # noqa: E402
     ENVIRONMENTS,
     asked_versions,
@@ -65,22 +66,46 @@ def harness(session: nox.Session, *arguments: str) -> None:
         raise SystemExit(failure.return_code) from None
 
 
-def install_all(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
-    """Install those of the backends that can be had here, and return them; says which are left out and why."""
+def to_be_had(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
+    """Those of the backends that can be had here; says which are left out and why."""
     for problem in filter(None, map(obstacle, backends)):
         session.warn(f"LEFT OUT: {problem}")
-    found = [backend for backend in backends if not obstacle(backend)]
-    # One unpacks while the other downloads; the map of interpreters is written by one alone.
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda backend: backend_environment(session, backend), found))
-    for backend in found:
-        backend_python(session, backend)
+    return [backend for backend in backends if not obstacle(backend)]
+
+
+def install_all(session: nox.Session, backends: tuple[str, ...]) -> list[str]:
+    """Install those of the backends that can be had here, and return them."""
+    found = to_be_had(session, backends)
+    install_versions(session, {backend: [""] for backend in found})
     return found
 
 
+def install_versions(session: nox.Session, versions: dict[str, list[str]]) -> None:
+    """Install each backend in each of its versions; "" is the pinned one."""
+    wanted = [(backend, version) for backend in versions for version in versions[backend]]
+    # One unpacks while the other downloads; the map of interpreters is written by one alone.
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: backend_environment(session, *each), wanted))
+    for each in wanted:
+        backend_python(session, *each)
+
+
+def chosen_backends(session: nox.Session, frameworks: tuple[str, ...]) -> list[str]:
+    """Install the backends that -b names after --, or else these, in the versions that --versions names.
+
+    Returns what is to stand before the options after --: the option for the backends, where they have none.
+    """
+    named = asked.backends(session.posargs, frameworks)
+    found = named or to_be_had(session, frameworks)
+    # What nox cannot install the command knows (LENET_BENCH_BACKENDS), or refuses in words of its own.
+    ours = [name for name in found if name in BACKENDS]
+    install_versions(session, asked_versions(session, ours))
+    return [] if named else ["--backend", ",".join(found)]
+
+
 def harness_on(session: nox.Session, backends: tuple[str, ...], *command: str) -> None:
-    """Install these backends, and run a command of the tool on all of them."""
-    harness(session, *command, "--backend", ",".join(install_all(session, backends)), *session.posargs)
+    """Install these backends, or those that are named after --, and run a command of the tool on all of them."""
+    harness(session, *command, *chosen_backends(session, backends), *session.posargs)
 
 
 def bench_session(backend: str) -> None:
@@ -88,9 +113,7 @@ def bench_session(backend: str) -> None:
 
     @nox.session(name=f"bench-{backend}", venv_backend="none", default=False)
     def bench_one(session: nox.Session) -> None:
-        versions = asked_versions(session.posargs)
-        for version in versions or [""]:
-            backend_python(session, backend, version)
+        install_versions(session, asked_versions(session, [backend]))
         harness(session, "run", "--backend", backend, *session.posargs)
 
     @nox.session(name=f"verify-{backend}", venv_backend="none", default=False)
@@ -140,7 +163,7 @@ for each in BACKENDS:
 
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Install all five frameworks, run them round by round, compare them; options after --."""
+    """Install the five frameworks, or those of -b and --versions after --; run them round by round, and compare."""
     harness_on(session, FRAMEWORKS, "run")
 
 
@@ -210,9 +233,7 @@ def gate_alarms(session: nox.Session) -> None:
 
 def benchmark(session: nox.Session, name: str) -> None:
     """Run a script of benchmarks/ on all five frameworks, or on those that are named after --."""
-    backends = install_all(session, FRAMEWORKS)
-    named = any(option in ("-b", "--backend") for option in session.posargs)
-    choice = [] if named else ["--backend", ",".join(backends)]
+    choice = chosen_backends(session, FRAMEWORKS)
     session.run(str(harness_python(session)), "-m", f"benchmarks.{name}", *choice, *session.posargs)
 
 

@@ -9,13 +9,15 @@ import ctypes
 import hashlib
 import itertools
 import os
-import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+
+from tools import asked
 
 ROOT = Path(__file__).parents[1]
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
@@ -53,7 +55,7 @@ def find_python(session: nox.Session) -> str:
     raise AssertionError  # session.error does not return
 
 
-def environment(session: nox.Session, name: str, *asked: str) -> Path:
+def environment(session: nox.Session, name: str, *wanted: str) -> Path:
     """Return the Python of the environment `name`, made anew where its pins have changed."""
     folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
@@ -65,16 +67,16 @@ def environment(session: nox.Session, name: str, *asked: str) -> Path:
     session.run(find_python(session), "-m", "venv", str(folder), silent=True)
     constraints = ROOT / "requirements" / f"{name}.txt"
     pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *asked, *pinned)
+    install(session, python, *wanted, *pinned)
     stamp.write_text(pins_digest(name))
     return python
 
 
 def pins_digest(name: str) -> str:
     """Digest of all files that decide what an environment holds."""
-    asked = [ROOT / "pyproject.toml"] if name in OF_HARNESS else []
-    asked += [ROOT / "requirements" / f"{name.partition('==')[0]}.in", ROOT / "requirements" / f"{name}.txt"]
-    files = [path for path in asked if path.exists()]
+    sources = [ROOT / "pyproject.toml"] if name in OF_HARNESS else []
+    sources += [ROOT / "requirements" / f"{name.partition('==')[0]}.in", ROOT / "requirements" / f"{name}.txt"]
+    files = [path for path in sources if path.exists()]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -119,10 +121,10 @@ def backend_environment(
     if problem:
         session.error(problem)
     name = f"{backend}-gpu" if backend in GPU_WHEELS and (gpu or wants_gpu(session.posargs)) else backend
-    asked = requirements(session, name, version)
+    wanted = requirements(name, version)
     if version:
         name = f"{name}=={version}"
-    return name, environment(session, name, *asked)
+    return name, environment(session, name, *wanted)
 
 
 def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu: bool = False) -> Path:
@@ -136,13 +138,11 @@ def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu
     return python
 
 
-def requirements(session: nox.Session, name: str, version: str) -> list[str]:
+def requirements(name: str, version: str) -> list[str]:
     """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
     file = ROOT / "requirements" / f"{name}.in"
     if not version:
         return ["-r", str(file)]
-    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):
-        session.error(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     options = [word for line in lines if line.startswith("--") for word in line.split()]
     framework, *others = [line for line in lines if not line.startswith("--")]
@@ -151,11 +151,17 @@ def requirements(session: nox.Session, name: str, version: str) -> list[str]:
     return [*options, f"{framework.partition('==')[0]}=={version}", *names]
 
 
-def asked_versions(options: list[str]) -> list[str]:
-    """The versions in `--framework-version 2.12.1,2.13.0`, given after --, of the session's one backend."""
-    given = [after for option, after in itertools.pairwise(options) if option == "--framework-version"]
-    given += [option.partition("=")[2] for option in options if option.startswith("--framework-version=")]
-    return [version.strip() for text in given for version in text.rpartition("=")[2].split(",")]
+def asked_versions(session: nox.Session, backends: Sequence[str]) -> dict[str, list[str]]:
+    """Backend -> versions that are to be installed: those of `--versions` after --, or its pinned one alone, ""."""
+    try:
+        found = asked.versions(session.posargs, backends) if backends else {}
+    except ValueError as error:
+        session.error(str(error))
+    # What the backend's own environment has need not be installed once more.
+    return {
+        name: list(dict.fromkeys("" if each == asked.pinned(name) else each for each in found.get(name, [""])))
+        for name in backends
+    }
 
 
 def wants_gpu(options: list[str]) -> bool:

@@ -163,8 +163,8 @@ Timeout = Annotated[
 Versions = Annotated[
     list[str] | None,
     typer.Option(
-        "--framework-version", metavar="V,V",
-        help="Versions, each an entrant: 2.12.1,2.13.0, or jax=0.10.1,0.10.2. [default: what is installed]",
+        "--versions", "--framework-version", metavar="V,V",
+        help="Versions of a framework, each an entrant: torch=2.12.1,2.13.0. [default: what is installed]",
     ),
 ]  # fmt: skip
 Strict = Annotated[
