@@ -55,7 +55,7 @@ COMPILED = {
 
 
 def harness(session: nox.Session, *arguments: str) -> None:
-    """Run the command line tool; exit codes other than 1 (README) become nox's own, which knows only 0 and 1."""
+    """Run the command line tool; exit codes other than 1 become nox's own, which knows only 0 and 1."""
     command = [str(harness_python(session)), "-m", "harness", *arguments]
     try:
         # After Ctrl-C the tool ends its worker and writes its tables: let it.

@@ -32,16 +32,16 @@ CODE = re.compile(r"(^```.*?^```|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
 LONG = 20
 COMMANDS_INTRO = """# Commands
 
-Made from the command line itself; `lenet-bench COMMAND --help` says the same. `lenet-bench` is in nox's environment of
-the harness: `.nox/3.11/harness/bin/lenet-bench`.
-
-Exit codes: 0 good; 1 a verification or the gate failed; 2 bad input or nothing to compare; 3 the harness or a worker
-failed; 130 interrupted.
+After reading this page you know every option of every command. `lenet-bench COMMAND --help` says the same: the page is
+made from the command line itself. The commands that are asked for most, and the exit codes, are in [Commands at a
+glance](at-a-glance.md).
 """
 PUBLISHED_INTRO = f"""# Published figures beside ours
 
-The five source documents describe LeNets. Of three trainings they say enough to repeat them, and of two they print
-figures. `lenet-bench reproduce RECIPE` trains them, with the same initialiser, optimizer, loss and batches in every
+After reading this page you can say how close five frameworks come to the accuracies and losses that tutorials print.
+
+The five source documents describe LeNets. They say enough of three trainings to repeat these, and they print figures of
+two. `lenet-bench reproduce RECIPE` trains them, with the same initialiser, optimizer, loss and batches in every
 framework. This page is made at build time from `harness/spec/published.py` and
 [results/documents.csv]({REPOSITORY}/results/documents.csv) (float32, one thread).
 

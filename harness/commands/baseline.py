@@ -112,21 +112,23 @@ def update(
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs to train.")] = 5,
     seeds: Annotated[
-        int, typer.Option(parser=whole(2), metavar="N", help="Trainings of each backend, each its own seed.")
+        int, typer.Option(parser=whole(2), metavar="N", help="Trainings of each backend, each from another seed.")
     ] = 10,
     seed: Seed = 0,
     threads: Threads = 1,
     file: BaselineFile = BASELINE_FILE,
-    yes: Annotated[bool, typer.Option("--yes", help="Write without asking, in CI say.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking, in CI for instance.")] = False,
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
 ) -> None:
     """Train, or take a run's trainings; show what would change; ask; write the baseline.
 
-    Rows of the same backend, network, data set, recipe, batch size, precision and epoch are replaced, all others kept.
-    Each row says who wrote it, when, and on which machine and versions it was measured. Measure anew only for a reason
-    that changes what accuracy is right: recipe, data, network. A new framework version is none.
+    Rows of the same backend, network, data set, recipe, batch size, precision and epoch are replaced. All others stay.
+    Each row says who wrote it, when, and on which machine and versions it was measured.
+
+    Measure anew only where another accuracy has become right: a new recipe, new data, a new network. A new version of a
+    framework is no reason: the gate is there to notice it.
 
     Examples:
 

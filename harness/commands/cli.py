@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def command_line() -> int:
-    """Run the command line; return the exit code, as the README has them: 1 is a bad result, and nothing else is."""
+    """Run the command line; return the exit code (docs/at-a-glance.md): 1 is a bad result, and nothing else is."""
     try:
         if sys.argv[1:2] == ["gate"]:
             # Of this command alone: it needs what reads tables.

@@ -24,19 +24,20 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
     base: Base = "",
     entrant: Annotated[
-        list[str] | None, typer.Option("--entrant", metavar="NAME", help="Only these: 'torch eager'; repeat it.")
+        list[str] | None,
+        typer.Option("--entrant", metavar="NAME", help="Only this entrant, 'torch eager' for instance; repeat it."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "table",
     apart: Annotated[
-        bool, typer.Option("--apart", help="Where rows cannot be compared, a table for each set of those that can.")
+        bool, typer.Option("--apart", help="Where rows cannot be compared, print several tables.")
     ] = False,
     strict: Strict = False,
 ) -> None:
     """Join runs into one table, fastest first; refuse what cannot be compared, with the reason.
 
-    Entrants of one run are paired, turn by turn. Between runs nothing is paired: those intervals are wider, and the
-    verdicts marked, because the machine may have changed in between. Rows of another machine, network, data set,
-    recipe, device, precision, environment or controls are refused, or set apart with --apart.
+    Entrants of one run took turns, so their ratios are made of neighbouring turns. Between runs the machine may have
+    changed: those intervals are wider, and those verdicts have a mark (*). Rows of another machine, network, data set,
+    recipe, device, precision, environment or controls are refused. --apart gives each set a table of its own.
 
     Examples:
 

@@ -32,7 +32,7 @@ def doctor(
 ) -> None:
     """Examine this machine before a run: what would blur the timing, what to change, what that would do.
 
-    Also starts every installed backend once and asks how many threads it really has.
+    It also starts every installed backend once, and asks how many threads the backend really has.
 
     Examples:
 

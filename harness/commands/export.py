@@ -14,12 +14,12 @@ from harness.results.folder import RunFolder
 
 def export(
     run: Annotated[Path, typer.Argument(help="A folder under results/.", metavar="RUN")],
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to. [default: the run's folder]")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for them. [default: the run's]")] = None,
 ) -> None:
     """Write a run's tables as Parquet, beside the CSV files or elsewhere.
 
-    Columns have their dtypes, and their unit and meaning as metadata. Rows of an older lenet-bench are brought up to
-    this version's columns.
+    Each column keeps its type. Its unit and meaning stand in its metadata. Rows of an older lenet-bench get the
+    columns of this version.
 
     Examples:
 

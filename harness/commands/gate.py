@@ -37,7 +37,9 @@ from harness.visible import visible
 BASELINE_FILE = Path("results/baselines/accuracy.csv")
 EPOCHS, SEEDS = 2, 2
 percent = positive("percentage", below=100)
-BaselineFile = Annotated[Path, typer.Option("--baseline", metavar="FILE", help="What accuracies are held against.")]
+BaselineFile = Annotated[
+    Path, typer.Option("--baseline", metavar="FILE", help="The accuracies that new ones are held against.")
+]
 
 
 def gate(
@@ -46,39 +48,41 @@ def gate(
     recipe: RecipeName = "",
     data_set: DataSet = "",
     data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of the brief training.")] = EPOCHS,
+    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of each training.")] = EPOCHS,
     seeds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each its own seed.")
+        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each from another seed.")
     ] = SEEDS,
     seed: Seed = 1000,
     threads: Threads = 1,
     baseline: BaselineFile = BASELINE_FILE,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Also verify what has no certificate for this code and version yet.")
+        bool, typer.Option("--verify", help="Also run `verify`, where this code and version have not passed it yet.")
     ] = False,
-    speed: Annotated[bool, typer.Option("--speed", help="Also time this code and --against's, in turns.")] = False,
-    against: Annotated[
-        str, typer.Option(metavar="REF", help="Commit, tag or branch of this repository that --speed is against.")
-    ] = "",
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Also time this code against that of --against, in turns.")
+    ] = False,
+    against: Annotated[str, typer.Option(metavar="REF", help="Commit, tag or branch that --speed compares with.")] = "",
     margin: Annotated[
-        float, typer.Option(parser=percent, metavar="PERCENT", help="So much slower is still as fast.")
+        float, typer.Option(parser=percent, metavar="PERCENT", help="Slower by less than this passes.")
     ] = 5.0,
     rounds: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="N", help="Of --speed. [default: as many as --margin needs]")
+        int | None,
+        typer.Option(parser=whole(1), metavar="N", help="Rounds of --speed. [default: as many as --margin needs]"),
     ] = None,
     budget: Annotated[
-        float, typer.Option(parser=seconds, metavar="S", help="Begin no round of --speed later, for each backend.")
+        float,
+        typer.Option(parser=seconds, metavar="S", help="Begin no round of --speed later than this, for each backend."),
     ] = BUDGET_S,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="`cannot tell` fails (exit code 1), not only warns; speeds that something disturbed are none (3).",
+            help="Fail where the gate cannot tell (exit code 1), or where something disturbed the speeds (3).",
         ),
     ] = False,
     summary: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Append the verdicts as Markdown, to $GITHUB_STEP_SUMMARY say."),
+        typer.Option(metavar="FILE", help="Append the verdicts as Markdown: $GITHUB_STEP_SUMMARY, for instance."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
     results_dir: Results = Path("results"),
@@ -87,16 +91,20 @@ def gate(
 ) -> None:
     """Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.
 
-    Accuracy: the mean of the seeds has a one-sided prediction bound from the baseline's seeds, and each single seed a
-    floor; an honest backend, its seeds normally distributed, falls below either in one gate of a thousand at most.
-    --verify: as `lenet-bench verify`, for what has not passed yet. --speed: the present code and a commit are timed in
-    the same rounds, in turns, on this machine; the ratio's interval must lie above 1 - margin. Where it holds the
-    limit, the gate cannot tell, says how many rounds more would, and passes with a warning. Each verdict names the data
-    set, which is the recipe's own unless --data-set says otherwise: nothing stands in for it.
+    Accuracy: each backend is trained from a few seeds. It fails where their mean, or a single seed, is lower than the
+    seeds of the baseline make likely. An honest backend fails in one gate of a thousand at most.
+
+    Speed (--speed --against REF): this code and the commit are timed in the same rounds, in turns, on this machine.
+    The ratio of their speeds has an interval. Above 1 - margin it passes; below, it fails. In between the gate
+    cannot tell: it says how many more rounds are needed, and passes with a warning.
+
+    Proof (--verify): as `lenet-bench verify`.
+
+    Each verdict names its data set: the recipe's own, unless --data-set names another. No other data stands in for it.
 
     Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed, or,
-    with --strict, something disturbed the speeds.
-    --summary appends, as steps of GitHub's do; --junit replaces. Both are also written where the gate fails.
+    with --strict, something disturbed the speeds. --summary appends to its file, --junit replaces it. Both are also
+    written where the gate fails.
 
     Examples:
 

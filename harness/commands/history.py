@@ -28,19 +28,21 @@ def history(
         typer.Argument(help="Folders of runs, or runs. [default: results]", metavar="[RESULTS]...", show_default=False),
     ] = None,
     backend: Annotated[
-        list[str] | None, typer.Option("--backend", "-b", help="Only these: names with commas, or all five.")
+        list[str] | None, typer.Option("--backend", "-b", help="Only these backends: names with commas, or all.")
     ] = None,
     machine: Annotated[
-        str, typer.Option(help="Part of its name, or how its digest begins. [default: this one, or the only one]")
+        str, typer.Option(help="Part of the machine's name, or the beginning of its digest. [default: this one]")
     ] = "",
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or markdown.")] = "table",
 ) -> None:
     """Show how each entrant moved over the runs of one machine, and what changed beside it.
 
-    An entrant is followed over all its versions. Each run is compared with the one before. Runs are not paired and the
-    machine drifts from hour to hour, so the same comparison is made once more against the entrants that both runs have
-    with the same packages. What the records differ in is listed; that it is the cause is not claimed. A folder that
-    cannot be read is named and left out.
+    An entrant is a backend with its mode, threads and so on. It is followed over all versions of its framework, and
+    each run is compared with the one before.
+
+    The machine itself becomes faster and slower from hour to hour. So a second ratio compares with the entrants that
+    both runs have unchanged: what the machine did to all cancels. Versions and settings that differ are listed beside a
+    difference; they need not be its cause. A folder that cannot be read is named and left out.
 
     Examples:
 

@@ -24,9 +24,16 @@ from harness.worker import catalogue
 
 
 def data(
-    get: Annotated[str | None, typer.Option("--get", metavar="NAME", help="Find or download, verify, cache.")] = None,
+    get: Annotated[
+        str | None,
+        typer.Option(
+            "--get", metavar="NAME", help="Find or download this data set, check it, and keep it in the cache."
+        ),
+    ] = None,
     data_dir: DataDir = None,
-    contact_sheet: Annotated[Path | None, typer.Option(help="Write a PNG of 100 drawn digits here.")] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(help="Write a picture of 100 drawn digits to this file.")
+    ] = None,
 ) -> None:
     """Show which data sets are here; get one; draw the embedded digits' contact sheet.
 
@@ -58,7 +65,7 @@ def data(
 
 def list_(
     network: Annotated[str | None, typer.Option("--network", help="Print this network's layer table.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The map of interpreters, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print which Python runs which backend, as JSON.")] = False,
 ) -> None:
     """Show backends with versions and modes, networks and data sets.
 

@@ -111,13 +111,13 @@ def run_name(value: str) -> str:
 
 
 Backends = Annotated[
-    list[str], typer.Option("--backend", "-b", help="A backend; repeat it, separate by commas, or say all.")
+    list[str], typer.Option("--backend", "-b", help="Backends: names with commas, or all (the five frameworks).")
 ]
 NetworkName = Annotated[
-    str, typer.Option("--network", help="Layer table; see `lenet-bench list`. [default: the recipe's, or lenet5]")
+    str, typer.Option("--network", help="A network of `lenet-bench list`. [default: the recipe's, or lenet5]")
 ]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="What trains it; see `lenet-bench list`. [default: the network's own]")
+    str, typer.Option("--recipe", help="How it is trained: a recipe of `lenet-bench list`. [default: the network's]")
 ]
 DataSet = Annotated[
     str,
@@ -125,52 +125,58 @@ DataSet = Annotated[
 ]
 DataDir = Annotated[
     str | None,
-    typer.Option("--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/ and so on."),
+    typer.Option(
+        "--data-dir", envvar="LENET_BENCH_DATA", help="Folder that holds mnist/, fashion-mnist/ or cifar-10/."
+    ),
 ]
 Mode = Annotated[
     str | None,
-    typer.Option("--mode", help="Of each backend: a,b or torch:a,jax:b or all. [default: each backend's first]"),
+    typer.Option("--mode", help="How backends execute: torch:eager,jax:jit, or all. [default: each one's first]"),
 ]
 Feed = Annotated[
     str,
-    typer.Option("--feed", help="host: hand over each batch; device: keep the data set there; or both: host,device."),
+    typer.Option("--feed", help="host hands over each batch, device keeps the data set there; host,device is both."),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu or gpu.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="float32, float64 or bfloat16 (mixed).")]
-Tf32 = Annotated[
-    bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32; its rows have dtype tf32.")
-]
+Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu or gpu.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="Precision: float32, float64 or bfloat16 (mixed).")]
+Tf32 = Annotated[bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32. Rows then say tf32.")]
 Threads = Annotated[
-    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Threads, and CPUs to be pinned to.")
+    int, typer.Option("--threads", parser=whole(1), metavar="N", help="Number of threads, and of CPUs to run on.")
 ]
 ThreadsSweep = Annotated[
-    Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Threads, and CPUs to be pinned to.")
+    Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Number of threads, and of CPUs to run on.")
 ]
 BatchSizeSweep = Annotated[
     Sizes | None,
-    typer.Option("--batch-size", parser=several, metavar="N,N", help="Images a training step. [default: the recipe's]"),
+    typer.Option(
+        "--batch-size", parser=several, metavar="N,N", help="Images in a training step. [default: the recipe's]"
+    ),
 ]
 Environment = Annotated[
-    str, typer.Option("--environment", help="controlled, or native: your variables and CPUs as they are.")
+    str, typer.Option("--environment", help="controlled, or native: leave your variables and CPUs as they are.")
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", parser=whole(0, MOST_SEED), metavar="N", help="Of weights and order of images.")
+    int,
+    typer.Option(
+        "--seed", parser=whole(0, MOST_SEED), metavar="N", help="Decides initial weights and the order of images."
+    ),
 ]
-Results = Annotated[Path, typer.Option("--results-dir", help="Where runs go.")]
+Results = Annotated[Path, typer.Option("--results-dir", help="Folder that runs are written into.")]
 Timeout = Annotated[
-    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Seconds after which a launch is killed.")
+    float, typer.Option("--launch-timeout", parser=seconds, metavar="S", help="Kill a launch after so many seconds.")
 ]
 Versions = Annotated[
     list[str] | None,
     typer.Option(
         "--versions", "--framework-version", metavar="V,V",
-        help="Versions of a framework, each an entrant: torch=2.12.1,2.13.0. [default: what is installed]",
+        help="Compare versions of a framework: torch=2.12.1,2.13.0. [default: what is installed]",
     ),
 ]  # fmt: skip
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit code 3 where something disturbed the timing, as the tables say.")
+Strict = Annotated[bool, typer.Option("--strict", help="End with exit code 3 where something disturbed the timing.")]
+Base = Annotated[
+    str,
+    typer.Option("--base", help="What all others are compared with: torch, or 'torch eager'. [default: the fastest]"),
 ]
-Base = Annotated[str, typer.Option("--base", help="Entrant that all others are compared with. [default: the fastest]")]
 Pythons = Annotated[
-    list[str] | None, typer.Option("--python", help="BACKEND=INTERPRETER, in place of the one that nox made.")
+    list[str] | None, typer.Option("--python", help="Use this Python for a backend: torch=/path/to/python; repeat it.")
 ]

@@ -19,26 +19,30 @@ HEAD = 4096
 def report(
     run: Annotated[Path, typer.Argument(help="A folder under results/.", metavar="RUN")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"Where to. [default: RUN/{NAME}]")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=f"File to write. [default: RUN/{NAME}]")
     ] = None,
     base: Annotated[
-        str, typer.Option("--base", help="Entrant that all others are compared with. [default: the run's]")
+        str,
+        typer.Option("--base", help="What all others are compared with: torch, for instance. [default: the run's]"),
     ] = "",
     figures: Annotated[
         Path | None, typer.Option("--figures", metavar="DIR", help="Also write each figure as a file here.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="Of those files: svg, png, pdf; several with commas.")] = "svg",
+    form: Annotated[str, typer.Option("--format", help="Kind of these files: svg, png or pdf, or several.")] = "svg",
     share: Annotated[
-        bool, typer.Option("--share", help="For strangers: no paths, no packages, no words of errors.")
+        bool, typer.Option("--share", help="Write a page for strangers: no paths, no packages, no words of errors.")
     ] = False,
 ) -> None:
     """Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.
 
-    The file needs no network and sends nothing. It can be sorted and filtered, and printed. Of a run that has not
-    ended it shows the launches that have, and says so; making it takes a CPU from what is being timed. --figures needs
-    Chromium or Chrome and the extra `figures`; the files are named as the figures, throughput.svg say, and replace
-    those of the same name. No page names the host, the login or the home folder; --share also leaves out paths, lists
-    of packages and the words of errors, and is written beside the other page.
+    The page needs no network and sends nothing. It sorts, filters and prints. Where a run has not ended, it shows the
+    launches that have, and says so.
+
+    --figures also writes each figure as a file, throughput.svg for instance, and replaces files of the same name. It
+    needs Chromium or Chrome, and the extra `figures`.
+
+    No page names the host, the login or the home folder. --share also leaves out paths, lists of packages and the words
+    of errors, and writes a page of its own.
 
     Examples:
 

@@ -46,12 +46,15 @@ def reproduce(
     recipe: Annotated[str, typer.Argument(help=f"{', '.join(FIGURES)}: a document's recipe.")],
     backend: Backends = None,  # type: ignore[assignment]
     mode: Mode = None,
-    epochs: Annotated[int | None, typer.Option(parser=whole(1), metavar="N", help="Fewer than the document's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(parser=whole(1), metavar="N", help="Train fewer epochs than the document.")
+    ] = None,
     data_dir: DataDir = None,
     threads: Threads = 1,
     seed: Seed = 0,
     write: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Add the rows to this table, results/documents.csv say.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the rows to this table: results/documents.csv, for instance."),
     ] = None,
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 7200,
@@ -59,7 +62,8 @@ def reproduce(
 ) -> None:
     """Train what a source document trained, and print published beside measured, epoch by epoch.
 
-    In the document's own framework, or in any other: the same initialiser, optimizer, loss and batches for all.
+    It trains in the document's own framework, or in those of --backend. All have the same initialiser, optimizer, loss
+    and batches.
 
     Examples:
 

@@ -67,7 +67,7 @@ BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_d
 def run(
     context: typer.Context,
     backend: Backends = None,  # type: ignore[assignment]
-    preset: Annotated[str, typer.Option(help="quick, standard or thorough: rounds, precision, budget.")] = "standard",
+    preset: Annotated[str, typer.Option(help="quick, standard or thorough: how long to go on.")] = "standard",
     network: NetworkName = "",
     recipe: RecipeName = "",
     data_set: DataSet = "",
@@ -85,7 +85,7 @@ def run(
         typer.Option(
             parser=positive("percentage", below=100),
             metavar="PERCENT",
-            help="Add rounds until every comparison's interval is narrower. [default: the preset's, 2]",
+            help="Add rounds until every interval is narrower. [default: the preset's, 2]",
         ),
     ] = None,
     budget: Annotated[
@@ -96,7 +96,9 @@ def run(
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(parser=whole(1), metavar="N", help="Exactly so many rounds, whatever precision and budget."),
+        typer.Option(
+            parser=whole(1), metavar="N", help="Do exactly so many rounds, whatever --precision and --budget say."
+        ),
     ] = None,
     base: Base = "",
     epochs: Annotated[
@@ -104,13 +106,13 @@ def run(
         typer.Option(
             parser=whole(0),
             metavar="N",
-            help="Epochs to train for the accuracy, once all is timed; 0 for none. [default: the preset's, 5]",
+            help="Train so many epochs for the accuracy, after timing; 0 for none. [default: the preset's, 5]",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            parser=whole(1), metavar="N", help="Trainings of epochs, each from its own seed. [default: 1; --until: 5]"
+            parser=whole(1), metavar="N", help="Train so often, each time from another seed. [default: 1; --until: 5]"
         ),
     ] = None,
     seed: Seed = 0,
@@ -119,7 +121,7 @@ def run(
         typer.Option(
             parser=positive("percentage", below=100),
             metavar="PERCENT",
-            help="Train until this test accuracy, --epochs (10) at most; report the time to it.",
+            help="Train until this test accuracy, for --epochs (10) at most, and say how long it took.",
         ),
     ] = None,
     inference_sizes: Annotated[
@@ -133,28 +135,30 @@ def run(
     environment: Environment = "controlled",
     results_dir: Results = Path("results"),
     name: Annotated[str | None, typer.Option(help="Name of the run's folder. [default: the time]")] = None,
-    resume: Annotated[Path | None, typer.Option(help="A run's folder to go on with, by its own plan.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, by its own plan.")] = None,
     anew_from_here: Annotated[
         bool,
-        typer.Option("--anew-from-here", help="With --resume, after a change: go on with entrants of their own."),
+        typer.Option("--anew-from-here", help="With --resume, after an upgrade: go on, and keep old and new apart."),
     ] = False,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
     audit_batches: Annotated[
-        bool, typer.Option("--audit-batches", help="Read back all batches of an epoch from the device, not four.")
+        bool, typer.Option("--audit-batches", help="Read all batches of an epoch back from the device, not four.")
     ] = False,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Do not verify first; rows say so. For backends under work.")
+        bool,
+        typer.Option("--unverified", help="Time without a proof; rows say so. For a backend that you are writing."),
     ] = False,
     strict: Strict = False,
 ) -> None:
     """Time and train backends; write a run under results/; print its tables.
 
-    An entrant is timed only after it has passed `verify` on this machine, in exactly this version, mode, precision and
-    device; where it has not yet, that comes first. Every round launches each entrant once and lets them take turns of
-    a fraction of a second. Rounds are added until the interval of every comparison is narrower than --precision, or
-    --budget ends. Entrants are the product of backends, versions, modes, feeds, threads and batch sizes; a table says
-    how speed grows with the last two.
+    An entrant is a backend with everything that can change its speed: version, mode, feed, threads, batch size. Options
+    with several values make an entrant of each combination.
+
+    Each entrant must have passed `verify` on this machine; where it has not yet, that comes first. A round launches
+    every entrant once, and they take turns of a fraction of a second. Rounds are added until every interval is
+    narrower than --precision, or --budget ends.
 
     Examples:
 
@@ -165,7 +169,7 @@ def run(
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
-    - `lenet-bench run -b jax --framework-version 0.10.1,0.10.2`
+    - `lenet-bench run -b torch,jax --versions torch=2.12.1,2.13.0`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch --anew-from-here`

@@ -38,10 +38,10 @@ LEAST_ROUNDS = 5
 
 
 def selftest(
-    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that is entered twice.")] = "torch",
+    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that meets itself.")] = "torch",
     duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Duels for each slowdown.")] = 20,
     slowdowns: Annotated[
-        str, typer.Option(metavar="P,P", help="Percent by which the twin is made slower; 0 for an honest twin.")
+        str, typer.Option(metavar="P,P", help="Make the twin slower by these percents; 0 is an honest twin.")
     ] = "0,3,10",
     budget: Annotated[float, typer.Option(parser=seconds, metavar="S", help="Seconds for a duel.")] = 120,
     threads: Threads = 1,
@@ -52,8 +52,8 @@ def selftest(
 ) -> None:
     """Test the method on this machine: twins must not be called different, slowed twins must be found.
 
-    A duel is a run of two entrants that are the same backend. Exit code 1 where more than one in ten twins is
-    called different, or fewer than nine in ten of the slowed ones are found.
+    A twin is the same backend a second time. A duel is a run of a backend and its twin. The exit code is 1 where more
+    than one honest twin in ten is called different, or more than one slowed twin in ten is missed.
 
     Examples:
 

@@ -40,38 +40,48 @@ from harness.tables import layout
 def verify(
     backend: Backends,
     network: Annotated[
-        str, typer.Option("--network", help="Layer tables: names with commas, or all; see `lenet-bench list`.")
+        str, typer.Option("--network", help="Networks of `lenet-bench list`: names with commas, or all.")
     ] = "lenet5",
     optimizer: Annotated[
-        str, typer.Option(help=f"{', '.join(OPTIMIZERS)}, all, or recipe: each network's own.")
+        str, typer.Option(help=f"recipe (each network's own), {', '.join(OPTIMIZERS)}, or all.")
     ] = "recipe",
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
     feed: Feed = "host",
     batch_size: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="N", help="As it will be timed. [default: the recipe's]")
+        int | None,
+        typer.Option(
+            parser=whole(1), metavar="N", help="Images in a step, as it will be timed. [default: the recipe's]"
+        ),
     ] = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     tf32: Tf32 = False,
     threads: Threads = 1,
     seed: Seed = 0,
-    details: Annotated[bool, typer.Option("--details", help="Print every quantity, not only what is wrong.")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Print every quantity, not only those that are wrong.")
+    ] = False,
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
 ) -> None:
     """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
 
-    Compares the output of every layer, logits, loss, every gradient, the losses of 100 steps (the first with a smaller
-    batch, the learning rate changing twice), and the weights after 1, 10 and 100 of them. Two trials start from trained
-    weights: one on large gradients and wrong labels, one of a block as it will be timed (--feed, --batch-size,
-    --threads). Each tolerance is measured: 16 times the largest error of the reference itself in the backend's
-    precision over 8 orders of summation (trials: 32 times, 2 orders). Also times k and 2k steps and looks for work that
-    is left after `synchronize`: a stopwatch that stops too early would flatter the backend. Where something is wrong,
-    says where it begins and what it looks like. bfloat16 counts only where the same mode has passed in float32, which
-    is verified first unless it has. The certificate is verification.csv in a folder of its own under results/.
+    Values: the output of every layer, logits, loss, every gradient, the losses of 100 steps, and the weights after
+    1, 10 and 100 of them. The first step has a smaller batch, and the learning rate changes twice.
+
+    Trials: two short trainings start from trained weights. One has large gradients and wrong labels. One trains a
+    block as it will be timed (--feed, --batch-size, --threads).
+
+    Time: k and 2k steps are timed, and work that is left after `synchronize` is looked for. A backend that says too
+    early that it is done would look fast.
+
+    How far a value may be off is measured: 16 times the largest error that the reference itself has in the backend's
+    precision, over 8 orders of summation (trials: 32 times, 2 orders). bfloat16 counts only where the same mode has
+    passed in float32; float32 comes first where it has not. Where something is wrong, the output says where it begins
+    and what it looks like. The outcome is verification.csv in a folder of its own under results/.
 
     Examples:
 

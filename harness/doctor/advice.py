@@ -67,7 +67,7 @@ ADVICE = {
     "virtual machine": Advice(
         "For differences of a few per cent use a machine, or a dedicated host, of your own; here, one thread and "
         "more rounds.",
-        "Neighbours share cache and memory, unseen; two threads were bimodal on such a machine (README, Controls).",
+        "Neighbours share cache and memory, unseen; two threads were bimodal on such a machine (docs/launches.md).",
     ),
     "steal": Advice(
         "Come back when the host is quieter, or take a kind of machine whose CPUs are not shared.",
@@ -147,7 +147,7 @@ ADVICE = {
     ),
     "threads": Advice(
         "This installation does not obey; if other launches of it do, look at {backend}'s own settings.",
-        "Its launches fail: a control that does not take is an error, not a note (README, Controls).",
+        "Its launches fail: a control that does not take is an error, not a note (docs/launches.md).",
     ),
     "no answer": Advice(
         "See what is installed, and with which interpreter:\n    lenet-bench list",

@@ -158,7 +158,7 @@ def _moved_together(timed: pd.DataFrame, entrant: pd.Series, speed: pd.Series) -
 
 
 def _settings(timed: pd.DataFrame, virtual: bool | None) -> str:
-    """Settings under which launches were found to differ (README, Controls)."""
+    """Settings under which launches were found to differ (docs/launches.md)."""
     if "environment" in timed and (timed["environment"] == "native").any():
         return (
             "nothing was controlled (--environment native): threads, CPUs and the allocator are as each launch finds "

@@ -18,7 +18,7 @@ OTHER_LOAD = (0.1, 0.5)
 SPREAD = (0.01, 0.05)
 # How much slower it may be beside another program.
 BESIDE = (0.01, 0.05)
-# Most a backend's worker needs is 0.7 GiB (README, peak MiB); the harness and the data set come on top.
+# Most a backend's worker needs is 0.7 GiB (docs/measured.md, peak MiB); the harness and the data set come on top.
 # Less is worse, so these are negative.
 MEMORY = (-(2 << 30), -(1 << 30))
 SWAP_BYTES = 64 << 20

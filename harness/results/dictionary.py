@@ -20,8 +20,9 @@ SELECT backend, mode, median(train_images_per_s) FROM 'results/<run>/launches.cs
 ```
 
 In a spreadsheet, open them as CSV with a comma between cells and a point in numbers. A text that a spreadsheet would
-compute has an apostrophe before it. A table that was saved there again is read (semicolons, decimal commas, `TRUE`),
-and refused where the spreadsheet rounded a whole number; what it does to a version such as `2.10` cannot be seen.
+compute has an apostrophe before it. A table that a spreadsheet saved again is read (semicolons, decimal commas,
+`TRUE`), and refused where the spreadsheet rounded a whole number. What a spreadsheet does to a version such as `2.10`
+cannot be seen.
 `lenet-bench export RUN` writes the same tables as Parquet, each column with its unit and meaning in its metadata."""
 
 
@@ -40,9 +41,12 @@ def document() -> str:
         parts.append(f"## `{name}`\n\n{what[0].upper()}{what[1:]}.\n{key}\n{as_markdown(columns)}\n")
     intro = f"""# Result files
 
-Made by `python -m harness.results.dictionary > docs/results.md`. CSV in UTF-8 with a header, `.` as decimal point, an
-empty cell where there is no value, `inf` for never, `True` and `False`. Units stand in the column's name or in its
-row here.
+After reading this page you can read every file of a run with any program: which columns it has, in which unit, and what
+they mean. Words such as *launch* and *entrant* are in the [glossary](glossary.md).
+
+Files are CSV in UTF-8 with a header. The decimal point is `.`, an empty cell has no value, `inf` is never, and truth is
+`True` or `False`. Units stand in the column's name or in its row here. This page is made by
+`python -m harness.results.dictionary > docs/results.md`.
 
 {READING}
 """

@@ -243,7 +243,7 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
     for _, row in summary[summary["unsteady"] > 0].iterrows():
         console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")
     if (summary["data_set"] == "drawn-digits").any():
-        console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (README, Data).", style="bold")
+        console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (docs/data.md).", style="bold")
 
 
 def _text(value: Any) -> Text:

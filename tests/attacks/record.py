@@ -17,14 +17,20 @@ Row = dict[str, str]
 
 HEAD = """# Attacks
 
-Wrong and cheating backends around real frameworks, kept in `tests/attacks` and tried through the front door:
-`lenet-bench verify` for mistakes that honest people make, `lenet-bench run` for backends that are right when they are
-verified and cheat while they are timed. `nox -s attacks` tries all of them (`-- -b torch -k clipped` some of them), and
-`-- --write` writes this page. CI tries a quick share (`tests/harness/proof/test_attacks.py`).
+After reading this page you know which wrong and which cheating backends lenet-bench catches, by what, and which it does
+not catch.
 
-*Caught by* is the first quantity of `verify` that is off ([verification.md](verification.md)), or what the launch
-failed with, in the framework that comes first. *Since* is the day since when all frameworks that it is tried in refuse
-it.
+An *attack* is a backend around a real framework, kept in `tests/attacks`. Mistakes that honest people make are tried
+through `lenet-bench verify`. Cheats are right when they are verified, and wrong while they are timed: they are tried
+through `lenet-bench run`.
+
+`nox -s attacks` tries all of them (`-- -b torch -k clipped` some of them), and `-- --write` writes this page. CI tries
+a quick share (`tests/harness/proof/test_attacks.py`).
+
+- *Caught by* is the first quantity of `verify` that is off ([verification.md](verification.md)), or what the launch
+  failed with, in the framework that comes first.
+- *Since* is the day since when all frameworks that the attack is tried in refuse it.
+- **pass** in bold counts attacks that pass and should not.
 """
 
 

@@ -26,7 +26,7 @@ from harness.worker import catalogue
 from harness.worker.inference import PERCENTILES
 from harness.worker.job import Entrant, block_steps
 
-# Images per second at batch 64, by backend: of the README's table, in round numbers.
+# Images per second at batch 64, by backend: of a table of docs/measured.md, in round numbers.
 SPEEDS = {"torch": 16000.0, "tensorflow": 19000.0, "jax": 8000.0, "mxnet": 12000.0, "paddle": 5600.0}
 VERSIONS = {"torch": "2.13.0", "tensorflow": "2.21.0", "jax": "0.10.2", "mxnet": "1.9.1", "paddle": "3.3.1"}
 # Seconds of import, build and first step, as there.
