@@ -23,9 +23,9 @@ NOTES = (
     "ratio: to the run before (within a run: to the version before, paired by turn).",
     "* Between runs nothing is paired and the machine drifts from hour to hour: where",
     "nothing is listed as changed, a difference is noise or the machine. 'Against'",
-    "takes out the drift that the other entrants share; what moves them alone shows",
-    "there reversed. What changed at the same time need not be the cause. Each",
-    "interval is 95 % by itself: of twenty, one leaves out the truth.",
+    "takes out the drift that all entrants share. Where one of those entrants has",
+    "itself become slower, the others look faster there. What changed at the same",
+    "time need not be the cause. Each interval is 95 %: one of twenty is wrong.",
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.commands.cli import COMMANDS
+from harness.commands.cli import COMMANDS, whole_tool
 from harness.results import dictionary
 from harness.worker import catalogue
+from tools import site_pages
 
 ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,3 +41,23 @@ def test_commands_in_the_readme_exist():
     assert named - known == set()
     assert called - set(COMMANDS) == set()
     assert {"doctor", "selftest", "compare"} <= called
+
+
+def test_options_in_the_docs_exist():
+    """Every option that stands behind a `lenet-bench` command or a `bench` session, in any page, is that command's."""
+    commands = dict(site_pages.every_command(whole_tool()))
+    options = {name: {each for param in command.params for each in param.opts} for name, command in commands.items()}
+    pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    text = "\n".join(pages)
+    called = re.findall(r"(?:lenet-bench|python -m harness) (baseline [a-z]+|[a-z]+)((?: [^`\n|]*)?)", text)
+    called += [(("run", "gate")["gate" in name], given) for name, given in re.findall(
+        r"nox -s (bench(?:-[a-z]+)?|gate) -- ([^`\n|]*)", text
+    )]  # fmt: skip
+
+    checked = 0
+    for name, given in called:
+        for option in re.findall(r"(?<=\s)(--[a-z][a-z0-9-]*|-[a-z])(?=[\s=`]|$)", f" {given.split('#')[0]}"):
+            if name in options:
+                assert option in options[name] | {"--help"}, (name, option)
+                checked += 1
+    assert checked >= 60

@@ -20,8 +20,8 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 # Those that a reader of the tables must look up; each stands in the list or in a table.
 TERMS = (
     "steady", "host", "device", "entrant", "launch", "round", "turn", "block", "base", "verdict", "break-even", "cv %",
-    "paired", "of peak", "+import", "gate", "baseline", "certificate", "audit", "twin", "backend", "mode", "run", "feed",
-    "recipe", "reference", "mutant",
+    "paired", "of peak", "+import", "gate", "baseline", "certificate", "audit", "twin", "backend", "mode", "run",
+    "feed", "recipe", "reference", "mutant",
 )  # fmt: skip
 # Where headers are given to a table: the function's name, and which of its arguments hold them.
 MAKERS = {"make_columns": (1, 2, 3), "add_column": (0,), "Table": (0, 1, 2, 3, 4, 5)}
