@@ -22,7 +22,7 @@ from harness.spec.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parent.parent
 # Files of the repository that are pages of the site.
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md"}
+PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 # Where other files that pages link to go.
 REPOSITORY = "repository"
 LINK = re.compile(r"(?<=\])\(([^()\s]+)\)")
@@ -51,14 +51,9 @@ were taken with other jobs on the machine. So times are not compared. What expla
 """
 
 
-def home() -> str:
-    """The README."""
-    return relinked((ROOT / "README.md").read_text(encoding="utf-8"), "README.md")
-
-
-def contributing() -> str:
-    """CONTRIBUTING.md."""
-    return relinked((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "CONTRIBUTING.md")
+def of_repository(file: str) -> str:
+    """A Markdown file at the repository's root, one of `PAGES`."""
+    return relinked((ROOT / file).read_text(encoding="utf-8"), file)
 
 
 def relinked(text: str, source: str) -> str:
@@ -238,8 +233,7 @@ def _figure(value: float, form: str) -> str:
 def made() -> dict[str, str]:
     """All pages that no file under docs/ holds: page -> its text."""
     return {
-        "index.md": home(),
-        "contributing.md": contributing(),
+        **{page: of_repository(file) for file, page in PAGES.items()},
         "commands.md": commands(),
         "published.md": published_figures(),
     }
