@@ -101,7 +101,7 @@ def test_links_of_all_pages_lead_somewhere() -> None:
 
 
 def test_tables_in_verdicts_are_of_runs_that_other_pages_have() -> None:
-    """Rows that docs/verdicts.md explains are rows of docs/measured.md; the ratio beside them docs/frameworks.md has."""
+    """Rows that docs/verdicts.md explains are those of docs/measured.md; one more ratio is docs/frameworks.md's."""
     verdicts, measured, frameworks = (
         (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("verdicts", "measured", "frameworks")
     )
