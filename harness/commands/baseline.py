@@ -45,7 +45,7 @@ PROVENANCE = {
 
 @app.callback()
 def root() -> None:
-    """What the gate holds accuracies against: show it, or measure it anew.
+    """Show the accuracies that the gate holds others against, or measure them anew.
 
     Examples:
 

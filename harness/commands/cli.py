@@ -20,19 +20,19 @@ from harness.tables import layout
 
 # In the order of `lenet-bench --help`, each with what its help begins with.
 COMMANDS = {
-    "run": "Time and train backends; write a run under results/; print its tables.",
-    "verify": "Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.",
+    "run": "Time and train frameworks; write a run under results/; print its tables.",
+    "verify": "Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.",
     "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
     "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",
-    "selftest": "Test the method on this machine: twins must not be called different, slowed twins must be found.",
+    "selftest": "Test the method on this machine: does it call equals equal, and does it find a known slowdown?",
     "compare": "Join runs into one table, fastest first; refuse what cannot be compared, with the reason.",
     "export": "Write a run's tables as Parquet, beside the CSV files or elsewhere.",
-    "gate": "Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.",
+    "gate": "Train briefly, and fail (exit code 1) where a backend has become worse.",
     "data": "Show which data sets are here; get one; draw the embedded digits' contact sheet.",
     "list": "Show backends with versions and modes, networks and data sets.",
-    "history": "Show how each entrant moved over the runs of one machine, and what changed beside it.",
+    "history": "Show how each framework moved from run to run on one machine, and what else had changed.",
     "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.",
-    "baseline": "What the gate holds accuracies against: show it, or measure it anew.",
+    "baseline": "Show the accuracies that the gate holds others against, or measure them anew.",
 }
 # Where modules and functions are not named as their commands are.
 PLACES = {"data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app")}

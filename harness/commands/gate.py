@@ -89,7 +89,7 @@ def gate(
     launch_timeout: Timeout = 900,
     python: Pythons = None,
 ) -> None:
-    """Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.
+    """Train briefly, and fail (exit code 1) where a backend has become worse.
 
     Accuracy: each backend is trained from a few seeds. It fails where their mean, or a single seed, is lower than the
     seeds of the baseline make likely. An honest backend fails in one gate of a thousand at most.

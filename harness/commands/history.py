@@ -35,7 +35,7 @@ def history(
     ] = "",
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or markdown.")] = "table",
 ) -> None:
-    """Show how each entrant moved over the runs of one machine, and what changed beside it.
+    """Show how each framework moved from run to run on one machine, and what else had changed.
 
     An entrant is a backend with its mode, threads and so on. It is followed over all versions of its framework, and
     each run is compared with the one before.

@@ -151,7 +151,7 @@ def run(
     ] = False,
     strict: Strict = False,
 ) -> None:
-    """Time and train backends; write a run under results/; print its tables.
+    """Time and train frameworks; write a run under results/; print its tables.
 
     An entrant is a backend with everything that can change its speed: version, mode, feed, threads, batch size. Options
     with several values make an entrant of each combination.

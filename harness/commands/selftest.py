@@ -50,7 +50,7 @@ def selftest(
     results_dir: Results = Path("results"),
     python: Pythons = None,
 ) -> None:
-    """Test the method on this machine: twins must not be called different, slowed twins must be found.
+    """Test the method on this machine: does it call equals equal, and does it find a known slowdown?
 
     A twin is the same backend a second time. A duel is a run of a backend and its twin. The exit code is 1 where more
     than one honest twin in ten is called different, or more than one slowed twin in ten is missed.

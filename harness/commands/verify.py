@@ -67,7 +67,7 @@ def verify(
     launch_timeout: Timeout = 900,
     python: Pythons = None,
 ) -> None:
-    """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
+    """Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.
 
     Values: the output of every layer, logits, loss, every gradient, the losses of 100 steps, and the weights after
     1, 10 and 100 of them. The first step has a smaller batch, and the learning rate changes twice.
