@@ -168,10 +168,15 @@ Timeout = Annotated[
 Versions = Annotated[
     list[str] | None,
     typer.Option(
-        "--versions", "--framework-version", metavar="V,V",
+        "--versions", metavar="V,V",
         help="Compare versions of a framework: torch=2.12.1,2.13.0. [default: what is installed]",
     ),
 ]  # fmt: skip
+# What runs of before call it, in their reports and records.
+OldVersions = Annotated[
+    list[str] | None,
+    typer.Option("--framework-version", metavar="V,V", hidden=True, help="The older name of --versions."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="End with exit code 3 where something disturbed the timing.")]
 Base = Annotated[
     str,

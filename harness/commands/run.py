@@ -29,6 +29,7 @@ from harness.commands.options import (
     Feed,
     Mode,
     NetworkName,
+    OldVersions,
     Pythons,
     RecipeName,
     Results,
@@ -73,7 +74,8 @@ def run(
     data_set: DataSet = "",
     data_dir: DataDir = None,
     mode: Mode = None,
-    framework_version: Versions = None,
+    versions: Versions = None,
+    framework_version: OldVersions = None,
     feed: Feed = "host",
     device: Device = "cpu",
     dtype: Dtype = "float32",
@@ -191,10 +193,11 @@ def run(
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     chosen, backends = choose(network, recipe), parse_backends(backend)
+    asked = parse_versions([*(versions or []), *(framework_version or [])], backends)
     entrants = make_entrants(
         backends, modes=mode, feeds=feed.split(","), threads=threads,
         batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
-        network=chosen.network, environment=environment, versions=parse_versions(framework_version or [], backends),
+        network=chosen.network, environment=environment, versions=asked,
     )  # fmt: skip
     # Who says where the data set is wants that one, and no drawn digits in its place.
     named = chosen.data_set if data_dir else ""
