@@ -10,6 +10,7 @@ Synchronisation: the CPU is synchronous; `paddle.device.synchronize()` on a GPU.
 DISTRIBUTIONS = ("paddlepaddle", "paddlepaddle-gpu")
 MODES = {
     "dynamic": "the dynamic graph, one operator at a time, as the tutorials teach",
+    "apart": "the same, with a convolution's bias as (channels, 1, 1) in an addition behind it",
     "static": "model and loss through paddle.jit.to_static",
     "cinn": "the same, compiled by CINN, Paddle's own compiler",
 }

@@ -19,7 +19,7 @@ HostBatch = tuple[np.ndarray, np.ndarray]
 
 
 class Backend:
-    """Paddle, dynamic or converted to a static graph."""
+    """Paddle, dynamic, in either form of a convolution's bias, or converted to a static graph."""
 
     def __init__(
         self, *, network: Network, recipe: Any, mode: str, feed: str, device: str, dtype: str, threads: int
@@ -30,7 +30,7 @@ class Backend:
         self._feed = feed
         self._recipe = recipe
         self._drops = network.drops
-        self._model = build(network, dtype=dtype)
+        self._model = build(network, dtype=dtype, apart=mode == "apart")
         self._forward, self._mean_loss = make_functions(self._model, mode=mode)
 
     @staticmethod

@@ -25,9 +25,13 @@ from harness.spec.network import (
 )
 
 
-def build(network: Network, *, dtype: str) -> nn.Sequential:
-    """Build the network; its sublayers carry the names of the layer table."""
-    model = nn.Sequential(*((row.layer.name, _layer(row)) for row in network.summary()))
+def build(network: Network, *, dtype: str, apart: bool) -> nn.Sequential:
+    """Build the network; its sublayers carry the names of the layer table.
+
+    Args:
+        apart: whether convolutions add their biases in an addition of their own.
+    """
+    model = nn.Sequential(*((row.layer.name, _layer(row, apart=apart)) for row in network.summary()))
     return model.to(dtype=dtype)
 
 
@@ -44,26 +48,35 @@ def make_functions(model: nn.Layer, *, mode: str) -> tuple[Callable, Callable]:
     def mean_loss(images, labels):
         return F.cross_entropy(model(images), labels)
 
-    if mode == "dynamic":
+    if mode in ("dynamic", "apart"):
         return forward, mean_loss
     if mode == "cinn" and not paddle.is_compiled_with_cinn():
         raise ValueError(
-            f"--mode cinn: PaddlePaddle {paddle.__version__} was built without CINN here. It has: dynamic, static."
+            f"--mode cinn: PaddlePaddle {paddle.__version__} was built without CINN here. It has: dynamic, apart, "
+            "static."
         )
     options = {"full_graph": True, "backend": "CINN" if mode == "cinn" else None}
     return paddle.jit.to_static(forward, **options), paddle.jit.to_static(mean_loss, **options)
 
 
-class ConnectedConv2D(nn.Conv2D):
-    """A convolution of which only some weights are connected."""
+class Convolution(nn.Conv2D):
+    """A convolution of which only some weights are connected, or whose bias is added behind it, as (channels, 1, 1).
 
-    def __init__(self, inputs: int, layer: Conv) -> None:
+    Paddle's own adds it as (1, channels, 1, 1). Broadcasting along a first axis of 1 is slow on a CPU
+    (docs/frameworks.md).
+    """
+
+    def __init__(self, inputs: int, layer: Conv, *, apart: bool) -> None:
         super().__init__(inputs, layer.channels, layer.kernel)
-        self.padding = layer.padding
-        self.register_buffer("mask", paddle.to_tensor(connection_mask(layer, inputs)))
+        self.padding, self.apart, self.connected = layer.padding, apart, bool(layer.connections)
+        if self.connected:
+            self.register_buffer("mask", paddle.to_tensor(connection_mask(layer, inputs)))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        weight = self.weight * self.mask if self.connected else self.weight
+        if self.apart:
+            return F.conv2d(x, weight, padding=self.padding) + self.bias.reshape([-1, 1, 1])
+        return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 
 class Subsampling(nn.Layer):
@@ -91,10 +104,10 @@ class ScaledTanh(nn.Layer):
         return F.tanh(x * self.slope) * self.amplitude
 
 
-def _layer(row: LayerSummary) -> nn.Layer:
+def _layer(row: LayerSummary, *, apart: bool) -> nn.Layer:
     match row.layer:
-        case Conv(connections=connections) if connections:
-            return ConnectedConv2D(row.input_shape[0], row.layer)
+        case Conv(connections=connections) if connections or apart:
+            return Convolution(row.input_shape[0], row.layer, apart=apart)
         case Conv(channels=channels, kernel=kernel, padding=padding):
             return nn.Conv2D(row.input_shape[0], channels, kernel, padding=padding)
         case Relu():

@@ -1,4 +1,4 @@
-"""LeNet-5 in Paddle, in the dynamic graph or converted to a static one."""
+"""LeNet-5 in Paddle, in the dynamic graph, with biases apart or not, or converted to a static one."""
 
 import paddle
 import paddle.nn.functional as F
@@ -6,11 +6,16 @@ from paddle import nn
 from stopwatch import main
 
 
+class BiasApart(nn.Conv2D):
+    def forward(self, x):
+        return F.conv2d(x, self.weight) + self.bias.reshape([-1, 1, 1])
+
+
 class LeNet(nn.Layer):
-    def __init__(self):
+    def __init__(self, conv):
         super().__init__()
-        self.conv1 = nn.Conv2D(1, 6, 5)
-        self.conv2 = nn.Conv2D(6, 16, 5)
+        self.conv1 = conv(1, 6, 5)
+        self.conv2 = conv(6, 16, 5)
         self.fc1 = nn.Linear(400, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, 10)
@@ -25,7 +30,7 @@ class LeNet(nn.Layer):
 
 
 def setup(mode, threads):
-    model = LeNet()
+    model = LeNet(BiasApart if mode == "apart" else nn.Conv2D)
     optimizer = paddle.optimizer.Momentum(learning_rate=0.05, momentum=0.9, parameters=model.parameters())
 
     def mean_loss(x, y):

@@ -39,7 +39,7 @@ from backends.attack_kit.mistakes import MISTAKES  # noqa: E402
 
 KINDS: dict[str, dict[str, Attack]] = {"mistakes": MISTAKES, "cheats": CHEATS}
 # A launch of a cheat: as short as shows it. One that does nothing in no time may have to be ended.
-RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes", "none", "--launch-timeout", "60")
+RUN = ("--rounds", "1", "--epochs", "0", "--steady-s", "0.5", "--inference-sizes", "none", "--launch-timeout", "180")
 # Modes of one command: the problem is posed once for all of them, and a failure of the command is lost on few.
 TOGETHER = 40
 UNKNOWN, NEEDS_CPUS = "no answer", "needs two CPUs"
