@@ -219,6 +219,7 @@ def test_loading_weights_forgets_the_past(make, any_mode):
     results = []
     for _ in range(2):
         backend.load_weights(initial_weights(LENET, seed=3))
+        backend.set_learning_rate(LENET5.learning_rate)
         backend.train_steps([(images, labels)] * 4)
         backend.synchronize()
         results.append(backend.dump_weights())
