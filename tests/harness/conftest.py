@@ -362,10 +362,9 @@ def run_once(session_environment: dict[str, str], session_cache: Path, tiny_data
 @pytest.fixture(scope="session")
 def finished_run(run_once: Callable[..., Path]) -> Path:
     """The folder of a whole run: numpy and its twin, two rounds, timed, the first of which trains one epoch."""
-    entrants = [make_entrant(name, batch_size=8) for name in ("numpy", "twin")]
     plan = default_plan(
-        entrants, data_set="drawn-digits", data_dir=None, rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1,
-        inference_sizes=(1, 8), steady_s=0.1,
+        [make_entrant(name, batch_size=8) for name in ("numpy", "twin")], data_set="drawn-digits", data_dir=None,
+        rounds=2, most_rounds=2, seeds=1, seed=0, epochs=1, inference_sizes=(1, 8), steady_s=0.1,
     )  # fmt: skip
     folder = run_once("first", plan, turns=plans.LEAST_TURNS)
     assert set(RunFolder(folder).read("launches")["status"]) == {"ok"}
