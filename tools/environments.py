@@ -5,11 +5,9 @@ Made on first use, reused while their pins are the same.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import itertools
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +15,12 @@ from pathlib import Path
 
 import nox
 
+from harness.errors import InputError
+from harness.runs import wheels
+
 ROOT = Path(__file__).parents[1]
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
 PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
-# Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
-GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
-# What wheels expect of the system beside a C and C++ library.
-SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 # Those in which the harness itself is installed.
 OF_HARNESS = ("harness", "docs", "fuzz")
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
@@ -101,14 +98,7 @@ def fuzz_python(session: nox.Session) -> Path:
 
 def obstacle(backend: str) -> str | None:
     """Why a backend cannot be had on this machine, if it cannot."""
-    if backend == "mxnet" and PYTHON != "3.11":
-        return f"mxnet needs Python 3.11, not {PYTHON}: its NumPy 1.23.5 has no wheel for later ones."
-    for library in SYSTEM_LIBRARIES.get(backend, ()):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            return f"{backend}'s wheel needs the system library {library}: apt-get install libgomp1 libquadmath0"
-    return None
+    return wheels.obstacle(backend, PYTHON)
 
 
 def backend_environment(
@@ -118,7 +108,7 @@ def backend_environment(
     problem = obstacle(backend)
     if problem:
         session.error(problem)
-    name = f"{backend}-gpu" if backend in GPU_WHEELS and (gpu or wants_gpu(session.posargs)) else backend
+    name = wheels.requirements_name(backend, gpu=gpu or wants_gpu(session.posargs))
     asked = requirements(session, name, version)
     if version:
         name = f"{name}=={version}"
@@ -137,18 +127,12 @@ def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu
 
 
 def requirements(session: nox.Session, name: str, version: str) -> list[str]:
-    """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
-    file = ROOT / "requirements" / f"{name}.in"
-    if not version:
-        return ["-r", str(file)]
-    if not re.fullmatch(r"[0-9][0-9a-z.+]*", version):
-        session.error(f"--framework-version takes versions such as 2.13.0, got {version!r}.")
-    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    options = [word for line in lines if line.startswith("--") for word in line.split()]
-    framework, *others = [line for line in lines if not line.startswith("--")]
-    # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
-    names = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
-    return [*options, f"{framework.partition('==')[0]}=={version}", *names]
+    """What pip is asked for."""
+    try:
+        return wheels.pip_arguments(ROOT / "requirements", name, version, tests=True)
+    except InputError as error:
+        session.error(str(error))
+        raise AssertionError from None  # session.error does not return
 
 
 def asked_versions(options: list[str]) -> list[str]:

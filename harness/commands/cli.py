@@ -21,6 +21,7 @@ from harness.tables import layout
 # In the order of `lenet-bench --help`, each with what its help begins with.
 COMMANDS = {
     "run": "Time and train backends; write a run under results/; print its tables.",
+    "install": "Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.",
     "verify": "Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.",
     "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
     "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.commands.options import Backends, Pythons, Threads, parse_pythons
+from harness.commands.options import Backends, Here, Pythons, Threads, parse_pythons
 from harness.doctor.checks import Finding
 from harness.doctor.examine import effective_threads, show
 from harness.doctor.examine import examine as examine_machine
@@ -29,6 +29,7 @@ def doctor(
     backend: Backends = None,  # type: ignore[assignment]
     threads: Threads = 1,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Examine this machine before a run: what would blur the timing, what to change, what that would do.
 
@@ -39,8 +40,9 @@ def doctor(
     - `lenet-bench doctor`
     - `lenet-bench doctor --threads 2 -b torch,jax`
     """
-    pythons = parse_pythons(python or [])
-    names = parse_backends(backend) if backend else interpreters.installed(pythons)
+    asked = parse_backends(backend) if backend else catalogue.names()
+    pythons = parse_pythons(python or [], here=asked if here else ())
+    names = asked if backend else interpreters.installed(pythons)
     findings = examine(names, threads=threads, pythons=pythons)
     show(layout.stdout(), findings)
 

@@ -12,6 +12,7 @@ from harness.commands.options import (
     Backends,
     DataDir,
     DataSet,
+    Here,
     NetworkName,
     Pythons,
     RecipeName,
@@ -25,6 +26,7 @@ from harness.commands.options import (
     whole,
 )
 from harness.errors import InputError
+from harness.gate.baseline import FILE, find_baseline
 from harness.gate.parts import run_gate
 from harness.gate.report import append_markdown, check_reports, telling, write_junit
 from harness.gate.speed import BUDGET_S, SpeedTest
@@ -34,10 +36,15 @@ from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
 from harness.visible import visible
 
-BASELINE_FILE = Path("results/baselines/accuracy.csv")
 EPOCHS, SEEDS = 2, 2
 percent = positive("percentage", below=100)
-BaselineFile = Annotated[Path, typer.Option("--baseline", metavar="FILE", help="What accuracies are held against.")]
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline", metavar="FILE",
+        help=f"What accuracies are held against. [default: {FILE} where it is, else lenet-bench's own]",
+    ),
+]  # fmt: skip
 
 
 def gate(
@@ -52,7 +59,7 @@ def gate(
     ] = SEEDS,
     seed: Seed = 1000,
     threads: Threads = 1,
-    baseline: BaselineFile = BASELINE_FILE,
+    baseline: BaselineFile = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also verify what has no certificate for this code and version yet.")
     ] = False,
@@ -84,6 +91,7 @@ def gate(
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Train briefly and fail (exit code 1) where a backend is worse than it may be; a line a backend.
 
@@ -111,8 +119,9 @@ def gate(
         if speed != bool(against):
             raise InputError("--speed and --against REF go together: which commit are speeds held against?")
         chosen = choose(network, recipe)
+        names = parse_backends(backend)
         entrants = make_entrants(
-            parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+            names, threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
             device="cpu", dtype="float32",
         )  # fmt: skip
         plan = default_plan(
@@ -125,8 +134,9 @@ def gate(
             else None
         )
         verdicts, notes = run_gate(
-            plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
-        )
+            plan, baseline=find_baseline(baseline), results=results_dir, verify=verify, speed=test,
+            pythons=parse_pythons(python or [], here=names if here else ()),
+        )  # fmt: skip
     reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
     for line in [*lines(verdicts), *reasons, *notes]:
         print(visible(line))

@@ -16,6 +16,7 @@ from harness.commands.options import (
     Device,
     Dtype,
     Feed,
+    Here,
     Mode,
     Pythons,
     Results,
@@ -61,6 +62,7 @@ def verify(
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Prove that a backend computes what the float64 reference computes: exit code 1 if it does not.
 
@@ -92,7 +94,7 @@ def verify(
             network=recipe.network,
         )
     ]  # fmt: skip
-    pythons = parse_pythons(python or [])
+    pythons = parse_pythons(python or [], here=names if here else ())
     with RunFolder.begin(results_dir, name_of(names, "verify"), numbered=True) as folder:
         outcomes = proving.verify(
             subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons,

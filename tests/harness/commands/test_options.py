@@ -81,6 +81,16 @@ def test_pythons_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             parse_pythons([f"numpy={path}"])
 
 
+def test_here_is_the_environment_of_lenet_bench() -> None:
+    """--here gives every backend this interpreter, but for those that were given another."""
+    given = ["numpy=python3"]
+
+    assert parse_pythons([], here=["torch", "numpy"]) == {"torch": sys.executable, "numpy": sys.executable}
+    assert parse_pythons(given, here=["torch", "numpy"])["torch"] == sys.executable
+    assert parse_pythons(given, here=["torch", "numpy"])["numpy"].endswith("/python3")
+    assert parse_pythons([]) == {}
+
+
 @pytest.mark.parametrize(("text", "number"), [("2", 2.0), ("0.5", 0.5), ("1e-3", 1e-3), ("99.99", 99.99)])
 def test_positive_numbers_are_read(text: str, number: float) -> None:
     """A positive number under the limit is read as a float; a default, which is no text, too."""
