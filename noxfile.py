@@ -156,6 +156,13 @@ def tests_pandas2(session: nox.Session) -> None:
     session.run(str(python), "-m", "pytest", *(f"tests/harness/{room}" for room in OF_TABLES), *session.posargs)
 
 
+@nox.session(name="tests-wheel", venv_backend="none", default=False)
+def tests_wheel(session: nox.Session) -> None:
+    """Build the wheel, install it in an empty environment, use every command from another folder (4 min)."""
+    python = environment(session, "wheel", "pytest", "-c", str(ROOT / "requirements" / "harness.txt"))
+    session.run(str(python), "-m", "pytest", "tests/wheel", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def verify(session: nox.Session) -> None:
     """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""

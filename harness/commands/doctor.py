@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from harness.commands import as_json
 from harness.commands.options import Backends, Here, Pythons, Threads, parse_pythons
 from harness.doctor.checks import Finding
 from harness.doctor.examine import effective_threads, show
@@ -28,6 +30,7 @@ from harness.worker.job import Entrant, Job
 def doctor(
     backend: Backends = None,  # type: ignore[assignment]
     threads: Threads = 1,
+    format_: as_json.Format = "table",
     python: Pythons = None,
     here: Here = False,
 ) -> None:
@@ -39,12 +42,18 @@ def doctor(
 
     - `lenet-bench doctor`
     - `lenet-bench doctor --threads 2 -b torch,jax`
+    - `lenet-bench doctor --format json`
     """
+    machines = as_json.wanted(format_)
     asked = parse_backends(backend) if backend else catalogue.names()
     pythons = parse_pythons(python or [], here=asked if here else ())
     names = asked if backend else interpreters.installed(pythons)
     findings = examine(names, threads=threads, pythons=pythons)
-    show(layout.stdout(), findings)
+    if machines:
+        mended = [each for each in findings if each.state in ("warn", "bad")]
+        as_json.show("doctor", {"to_mend": len(mended), "findings": list(map(asdict, findings))})
+    else:
+        show(layout.stdout(), findings)
 
 
 def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.commands import as_json
 from harness.commands.options import (
     Backends,
     DataDir,
@@ -30,7 +33,7 @@ from harness.gate.baseline import FILE, find_baseline
 from harness.gate.parts import run_gate
 from harness.gate.report import append_markdown, check_reports, telling, write_junit
 from harness.gate.speed import BUDGET_S, SpeedTest
-from harness.gate.verdicts import PASSED, lines, stop_if_bad
+from harness.gate.verdicts import PASSED, Verdict, exit_code, lines, stop_if_bad, worst
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
@@ -88,6 +91,7 @@ def gate(
         typer.Option(metavar="FILE", help="Append the verdicts as Markdown, to $GITHUB_STEP_SUMMARY say."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
+    format_: as_json.Format = "table",
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
@@ -112,8 +116,9 @@ def gate(
     - `lenet-bench gate -b torch --epochs 2 --seeds 4`
     - `lenet-bench gate -b torch --verify --speed --against main --margin 3`
     - `lenet-bench gate -b all --summary "$GITHUB_STEP_SUMMARY" --junit gate.xml`
+    - `lenet-bench gate -b torch --format json > gate.json`
     """
-    start = time.monotonic()
+    start, machines = time.monotonic(), as_json.wanted(format_)
     check_reports(summary, junit)
     with telling(summary, junit):
         if speed != bool(against):
@@ -137,11 +142,20 @@ def gate(
             plan, baseline=find_baseline(baseline), results=results_dir, verify=verify, speed=test,
             pythons=parse_pythons(python or [], here=names if here else ()),
         )  # fmt: skip
-    reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
-    for line in [*lines(verdicts), *reasons, *notes]:
-        print(visible(line))
+    if machines:
+        _show_json(verdicts, notes, strict=strict)
+    else:
+        reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
+        for line in [*lines(verdicts), *reasons, *notes]:
+            print(visible(line))
     if summary:
         append_markdown(summary, verdicts, notes)
     if junit:
         write_junit(junit, verdicts, notes, strict=strict, seconds=time.monotonic() - start)
     stop_if_bad(verdicts, strict=strict)
+
+
+def _show_json(verdicts: Sequence[Verdict], notes: Sequence[str], *, strict: bool) -> None:
+    code = exit_code(verdicts, strict=strict)
+    found = {"status": worst(verdicts), "exit_code": code, "verdicts": list(map(asdict, verdicts)), "notes": notes}
+    as_json.show("gate", found)

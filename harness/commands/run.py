@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -359,3 +360,4 @@ def _show(console: Console, work: Rounds) -> None:
     if (summary["verdict"] == "cannot tell").any():
         show_cause(console, timed)
     console.print(f"Results: {folder.path}", soft_wrap=True)
+    console.print(f"next: lenet-bench report {shlex.quote(str(folder.path))}", soft_wrap=True)

@@ -328,7 +328,7 @@ def test_a_name_with_brackets_is_shown(call: Call, made_up: Any) -> None:
     name = "x[bold] [red]"
     code, out, _ = call("run", "-b", "numpy,twin", "--epochs", "0", "--rounds", "4", "--name", name)
     assert code == 0
-    assert f"Results: results/{name}" in out
+    assert out.endswith(f"Results: results/{name} next: lenet-bench report 'results/{name}'")
     for command in (["report"], ["compare"], ["export"], ["history"]):
         code, out, err = call(*command, f"results/{name}")
         assert code == 0, err

@@ -76,7 +76,9 @@ def test_what_pip_cannot_install_leaves_its_words_alone(requirements: Path) -> N
     """Exit code 3, the end of pip's words, where the rest of them is, and no half of an environment."""
     wanted = Wanted("numpy", sys.executable, version="1.0")
 
-    with pytest.raises(LenetBenchError, match=r"^numpy==1\.0 was not installed: `.* -m pip install \.\.\.` ended") as bad:
+    with pytest.raises(
+        LenetBenchError, match=r"^numpy==1\.0 was not installed: `.* -m pip install \.\.\.` ended"
+    ) as bad:
         install(wanted, progress())
 
     assert bad.value.exit_code == 3

@@ -105,7 +105,9 @@ def test_what_a_given_interpreter_lacks_is_named(tmp_path: Path) -> None:
         find("numpy", given={"numpy": str(bare)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interpreters, "_version_in", lambda path, name: "1.0")
-        with pytest.raises(InputError, match=rf"lacks numpy and psutil and threadp.*{bare} -m pip install numpy psutil"):
+        with pytest.raises(
+            InputError, match=rf"lacks numpy and psutil and threadp.*{bare} -m pip install numpy psutil"
+        ):
             find("numpy", given={"numpy": str(bare)})
     assert find("numpy", given={"numpy": sys.executable}).source == "--python"
 

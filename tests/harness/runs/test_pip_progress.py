@@ -1,4 +1,4 @@
-"""What is said while pip is at work: large downloads at once, everything else every 15 s; sizes as people write them."""
+"""What is said while pip is at work: large downloads at once, all else every 15 s; sizes as people write them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def test_a_log_has_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     progress.end()
 
     assert process.returncode == 0
-    assert lines == [f"{line}\n" for line in subprocess.check_output([sys.executable, "-c", WORDS], text=True).split("\n")]
+    assert lines == [
+        f"{line}\n" for line in subprocess.check_output([sys.executable, "-c", WORDS], text=True).split("\n")
+    ]
     said = out.getvalue()
     assert said.startswith(f"Installing torch in {tmp_path}\n")
     assert "  downloading torch-2.13.0-cp311-cp311-manylinux_2_28_x86_64.whl, 532.1 MB\n" in said
