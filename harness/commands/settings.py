@@ -19,6 +19,7 @@ import typer
 
 from harness.errors import InputError, unknown
 from harness.files import read_regular
+from harness.results.plain_values import SHOWN, shown
 
 FILE = Path("lenet-bench.toml")
 MAX_BYTES = 2**18
@@ -63,9 +64,13 @@ class Kind:
 
     def takes(self, value: Any) -> bool:
         """Whether a value is of this kind; true and false are no numbers."""
-        if self.several and isinstance(value, list):
-            return bool(value) and all(type(each) in self.one for each in value)
-        return type(value) in self.one
+        values = value if self.several and isinstance(value, list) else [value]
+        return bool(values) and all(type(each) in self.one and not self._is_too_long(each) for each in values)
+
+    @staticmethod
+    def _is_too_long(value: Any) -> bool:
+        """Whether it is a number of more digits than Python writes."""
+        return type(value) is int and abs(value) >= 2**63
 
     def as_option(self, value: Any) -> Any:
         """The value as the command line would have it."""
@@ -76,26 +81,27 @@ class Kind:
 
 
 def defaults(name: str, command: Any, arguments: list[str]) -> tuple[dict[str, Any], str]:
-    """What the file in the current folder says for a command, without what the command line sets aside.
+    """What the file in the current folder says for a command; see `read`. Both empty where there is no file."""
+    of_itself = {"--resume", "--help"} & {each.partition("=")[0] for each in arguments}
+    if name not in COMMANDS or of_itself or not FILE.exists():
+        return {}, ""
+    return read(read_regular(FILE, most=MAX_BYTES).decode("utf-8", "replace"), name, command, arguments)
+
+
+def read(text: str, name: str, command: Any, arguments: list[str]) -> tuple[dict[str, Any], str]:
+    """What a file says for a command, without what the command line sets aside.
 
     Args:
         command: as typer has it.
         arguments: of the command line, behind the command's name.
 
     Returns:
-        parameter -> value, and a sentence that says what was read; both empty where there is no file.
+        parameter -> value, and a sentence that says what was read.
 
     Raises:
         InputError: the file is no TOML, has a key that nobody knows, or a value that is none for its key; with line,
             key, what was found and what to do.
     """
-    if (
-        name not in COMMANDS
-        or not FILE.exists()
-        or {"--resume", "--help"} & {each.partition("=")[0] for each in arguments}
-    ):
-        return {}, ""
-    text = read_regular(FILE, most=MAX_BYTES).decode("utf-8", "replace")
     table = _table(text, name)
     options = {_key(each): each for each in command.params if each.param_type_name == "option"}
     kinds = {key: kind for key, kind in _kinds(command, options).items() if key not in COMMANDS[name]}
@@ -104,23 +110,28 @@ def defaults(name: str, command: Any, arguments: list[str]) -> tuple[dict[str, A
     found = {}
     for key, value in table.items():
         where = f"{FILE}, line {_line(text, name, key)}: "
-        if key not in kinds:
-            raise InputError(f"{where}[{name}] has no key {key!r}. {_advice(key, kinds, name)}")
-        if not kinds[key].takes(value):
-            raise InputError(
-                f"{where}{key} of [{name}] takes {kinds[key].words}, got {_shown(value)}. Write {key} = "
-                f"{kinds[key].example}, say, or take the line out."
-            )
+        _check(key, value, kinds, name, where)
         if key not in aside:
             found[str(options[key].name)] = _checked(command, options[key], kinds[key].as_option(value), where)
     return found, _sentence(table, aside)
+
+
+def _check(key: str, value: Any, kinds: dict[str, Kind], name: str, where: str) -> None:
+    """Refuse a key that nobody knows, and a value that is not of its kind."""
+    if key not in kinds:
+        raise InputError(f"{where}[{name}] has no key {_cut(key)!r}. {_advice(key, kinds, name)}")
+    if not kinds[key].takes(value):
+        raise InputError(
+            f"{where}{key} of [{name}] takes {kinds[key].words}, got {shown(value)}. Write {key} = "
+            f"{kinds[key].example}, say, or take the line out."
+        )
 
 
 def _table(text: str, name: str) -> dict[str, Any]:
     """The command's table; refuses other tables than those of COMMANDS, and keys outside of all."""
     try:
         found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{FILE} is no TOML: {error}. Mend that line; `lenet-bench init --force` writes it anew."
         ) from None
@@ -128,13 +139,13 @@ def _table(text: str, name: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             names = ", ".join(f"[{each}]" for each in COMMANDS)
             raise InputError(
-                f"{FILE}, line {_line(text, '', key)}: {key!r} stands in no table. Put it under one of {names}."
+                f"{FILE}, line {_line(text, '', key)}: {_cut(key)!r} stands in no table. Put it under one of {names}."
             )
         if key not in COMMANDS:
             line = next(
                 (n for n, each in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[\s*{re.escape(key)}", each)), 1
             )
-            raise InputError(f"{FILE}, line {line}: {unknown('table', key, COMMANDS)}")
+            raise InputError(f"{FILE}, line {line}: {unknown('table', _cut(key), COMMANDS)}")
     return dict(found.get(name, {}))
 
 
@@ -142,7 +153,7 @@ def _advice(key: str, kinds: dict[str, Kind], name: str) -> str:
     if key in COMMANDS[name]:
         return f"It belongs to one call: give --{key} on the command line."
     # The sentence of the list and the nearest name, without its first words.
-    return str(unknown("key", key, kinds)).partition(". ")[2]
+    return str(unknown("key", _cut(key), kinds)).partition(". ")[2]
 
 
 def _key(option: Any) -> str:
@@ -212,9 +223,8 @@ def _line(text: str, table: str, key: str) -> int:
     return 1
 
 
-def _shown(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+def _cut(key: str) -> str:
+    return key if len(key) <= SHOWN else f"{key[:SHOWN]}..."
 
 
 def _sentence(table: dict[str, Any], aside: set[str]) -> str:
