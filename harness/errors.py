@@ -53,6 +53,12 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
         known: the names there are.
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [each for each in names if _short(name, each)]
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return InputError(f"There is no {kind} {name!r}. There are: {', '.join(names)}.{hint}")
+
+
+def _short(name: str, known: str) -> bool:
+    """Whether a name is short for another, as `md` is for markdown: its letters, in order, from the first on."""
+    letters = iter(known)
+    return len(name) > 1 and known.startswith(name[0]) and all(each in letters for each in name)

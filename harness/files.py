@@ -19,10 +19,23 @@ from harness.errors import InputError, LenetBenchError
 
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
+# What comes with the code: where it stands in a checkout. A wheel has it in harness/shipped (pyproject.toml).
+SHIPPED = {"requirements": "requirements", "baselines": "results/baselines"}
 # How the name of a file ends that is being written, or whose writer was killed.
 PARTIAL = ".partial"
 # A disk, a quota or a limit of this process is exhausted.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def in_checkout() -> bool:
+    """Whether this code is run from a checkout, where nox makes the environments; not, where it was installed."""
+    return (ROOT / "noxfile.py").exists()
+
+
+def shipped(kind: str) -> Path:
+    """The folder of what comes with the code; `kind` is one of SHIPPED."""
+    packed = ROOT / "harness" / "shipped" / kind
+    return packed if packed.is_dir() else ROOT / SHIPPED[kind]
 
 
 def user_folder(kind: str) -> Path:

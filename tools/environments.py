@@ -5,7 +5,6 @@ Made on first use, reused while their pins are the same.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import itertools
 import os
@@ -17,15 +16,13 @@ from pathlib import Path
 
 import nox
 
+from harness.errors import InputError
+from harness.runs import wheels
 from tools import asked
 
 ROOT = Path(__file__).parents[1]
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
 PYTHON = os.environ.get("LENET_BENCH_PYTHON", "3.11")
-# Frameworks with other wheels for a GPU: requirements/<name>-gpu.in. MXNet has none for today's.
-GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
-# What wheels expect of the system beside a C and C++ library.
-SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 # Those in which the harness itself is installed.
 OF_HARNESS = ("harness", "docs", "fuzz")
 ENVIRONMENTS = ROOT / ".nox" / PYTHON
@@ -103,14 +100,7 @@ def fuzz_python(session: nox.Session) -> Path:
 
 def obstacle(backend: str) -> str | None:
     """Why a backend cannot be had on this machine, if it cannot."""
-    if backend == "mxnet" and PYTHON != "3.11":
-        return f"mxnet needs Python 3.11, not {PYTHON}: its NumPy 1.23.5 has no wheel for later ones."
-    for library in SYSTEM_LIBRARIES.get(backend, ()):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            return f"{backend}'s wheel needs the system library {library}: apt-get install libgomp1 libquadmath0"
-    return None
+    return wheels.obstacle(backend, PYTHON)
 
 
 def backend_environment(
@@ -120,8 +110,8 @@ def backend_environment(
     problem = obstacle(backend)
     if problem:
         session.error(problem)
-    name = f"{backend}-gpu" if backend in GPU_WHEELS and (gpu or wants_gpu(session.posargs)) else backend
-    wanted = requirements(name, version)
+    name = wheels.requirements_name(backend, gpu=gpu or wants_gpu(session.posargs))
+    wanted = requirements(session, name, version)
     if version:
         name = f"{name}=={version}"
     return name, environment(session, name, *wanted)
@@ -138,17 +128,13 @@ def backend_python(session: nox.Session, backend: str, version: str = "", *, gpu
     return python
 
 
-def requirements(name: str, version: str) -> list[str]:
-    """What pip is asked for: the file, or its lines with another version of the framework, which is their first."""
-    file = ROOT / "requirements" / f"{name}.in"
-    if not version:
-        return ["-r", str(file)]
-    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    options = [word for line in lines if line.startswith("--") for word in line.split()]
-    framework, *others = [line for line in lines if not line.startswith("--")]
-    # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
-    names = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
-    return [*options, f"{framework.partition('==')[0]}=={version}", *names]
+def requirements(session: nox.Session, name: str, version: str) -> list[str]:
+    """What pip is asked for."""
+    try:
+        return wheels.pip_arguments(ROOT / "requirements", name, version, tests=True)
+    except InputError as error:
+        session.error(str(error))
+        raise AssertionError from None  # session.error does not return
 
 
 def asked_versions(session: nox.Session, backends: Sequence[str]) -> dict[str, list[str]]:

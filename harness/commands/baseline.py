@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.commands.gate import BASELINE_FILE, BaselineFile
+from harness.commands.gate import BaselineFile
 from harness.commands.options import (
     Backends,
     DataDir,
     DataSet,
+    Here,
     NetworkName,
     Pythons,
     RecipeName,
@@ -57,7 +58,7 @@ def root() -> None:
 @app.command()
 def show(
     backend: Backends = None,  # type: ignore[assignment]
-    file: BaselineFile = BASELINE_FILE,
+    file: BaselineFile = None,
 ) -> None:
     """Print the baseline: accuracies with their spread over seeds, and who measured them, when and where.
 
@@ -66,6 +67,7 @@ def show(
     - `lenet-bench baseline show`
     - `lenet-bench baseline show -b torch --baseline other.csv`
     """
+    file = baseline.find_baseline(file)
     rows = baseline.read_baseline(file)
     if backend:
         names = parse_backends(backend)
@@ -116,16 +118,18 @@ def update(
     ] = 10,
     seed: Seed = 0,
     threads: Threads = 1,
-    file: BaselineFile = BASELINE_FILE,
+    file: BaselineFile = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking, in CI for instance.")] = False,
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Train, or take a run's trainings; show what would change; ask; write the baseline.
 
     Rows of the same backend, network, data set, recipe, batch size, precision and epoch are replaced. All others stay.
-    Each row says who wrote it, when, and on which machine and versions it was measured.
+    Each row says who wrote it, when, and on which machine and versions it was measured. The first time, a file of your
+    own begins with the rows that lenet-bench came with.
 
     Measure anew only where another accuracy has become right: a new recipe, new data, a new network. A new version of a
     framework is no reason: the gate is there to notice it.
@@ -140,29 +144,31 @@ def update(
         raise InputError("Which trainings? Give either --backend all, say, or --from-run results/RUN.")
     if not yes and not sys.stdin.isatty():
         raise InputError("There is no terminal to ask on whether the baseline may change. Give --yes.")
+    known, file = baseline.find_baseline(file), file or baseline.FILE
     baseline.check_writable(file)
     if from_run:
         folder = RunFolder(from_run)
     else:
-        chosen = choose(network, recipe)
+        chosen, names = choose(network, recipe), parse_backends(backend)
         folder = _train(
             make_entrants(
-                parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+                names, threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
                 device="cpu", dtype="float32",
             ),
-            results=results_dir, pythons=parse_pythons(python or []), recipe=chosen,
+            results=results_dir, pythons=parse_pythons(python or [], here=names if here else ()), recipe=chosen,
             data_set=data_set or chosen.data_set,
             data_dir=data_dir, rounds=seeds, most_rounds=seeds, seeds=seeds, seed=seed, epochs=epochs, timing=False,
             launch_timeout_s=launch_timeout,
         )  # fmt: skip
     new = baseline.from_run(folder)
-    old = baseline.read_baseline(file) if file.exists() else None
+    old = baseline.read_baseline(known) if known.exists() else None
     show_difference(layout.stdout(), baseline.difference(old, new))
     if not yes and not typer.confirm(f"Write these {len(new)} row(s) into {file}?"):
         print(f"Nothing was written; the trainings are in {folder.path}.")
         return
-    baseline.write_baseline(file, baseline.signed(new))
-    print(f"Wrote {file}.")
+    begun = not file.exists() and known.exists()
+    baseline.write_baseline(file, baseline.signed(new), begin=known)
+    print(f"Wrote {file}." + " Its other rows are those that lenet-bench came with." * begun)
 
 
 def _train(entrants: list[Any], *, results: Path, pythons: dict[str, str], **fields: Any) -> RunFolder:

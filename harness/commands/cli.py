@@ -11,7 +11,7 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 import harness
-from harness.commands import failures
+from harness.commands import failures, settings
 from harness.commands.signals import INTERRUPTED, ignore, taken
 from harness.commands.streams import Streams
 from harness.errors import LenetBenchError, Regression
@@ -21,6 +21,8 @@ from harness.tables import layout
 # In the order of `lenet-bench --help`, each with what its help begins with.
 COMMANDS = {
     "run": "Time and train frameworks; write a run under results/; print its tables.",
+    "install": "Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.",
+    "init": "Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.",
     "verify": "Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.",
     "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
     "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",
@@ -36,7 +38,7 @@ COMMANDS = {
 }
 # Where modules and functions are not named as their commands are.
 PLACES = {"data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app")}
-STYLE: dict[str, Any] = {"add_completion": False, "rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
+STYLE: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
 
 
 class Commands(TyperGroup):
@@ -50,7 +52,13 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import what is called, in place of what only stood in the list."""
         if args[0] in COMMANDS:
-            self.add_command(imported(args[0]))
+            command = imported(args[0])
+            self.add_command(command)
+            found, sentence = settings.defaults(args[0], command, args[1:])
+            ctx.default_map = {args[0]: found}
+            # Not while a shell asks for completions.
+            if sentence and not ctx.resilient_parsing:
+                layout.stderr().print(Text(sentence, style="dim"), soft_wrap=True)
         return super().resolve_command(ctx, args)
 
 
@@ -63,7 +71,7 @@ def imported(name: str) -> Any:
         # As in harness/__main__.py.
         words = f"It is not installed as it should be ({type(error).__name__}: {error})."
         raise LenetBenchError(words) from error
-    alone = typer.Typer(**STYLE)
+    alone = typer.Typer(add_completion=False, **STYLE)
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)
     else:

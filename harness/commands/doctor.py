@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from harness.commands.options import Backends, Pythons, Threads, parse_pythons
+from harness.commands import as_json
+from harness.commands.options import Backends, Here, Pythons, Threads, parse_pythons
 from harness.doctor.checks import Finding
 from harness.doctor.examine import effective_threads, show
 from harness.doctor.examine import examine as examine_machine
@@ -28,7 +30,9 @@ from harness.worker.job import Entrant, Job
 def doctor(
     backend: Backends = None,  # type: ignore[assignment]
     threads: Threads = 1,
+    format_: as_json.Format = "table",
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Examine this machine before a run: what would blur the timing, what to change, what that would do.
 
@@ -38,11 +42,18 @@ def doctor(
 
     - `lenet-bench doctor`
     - `lenet-bench doctor --threads 2 -b torch,jax`
+    - `lenet-bench doctor --format json`
     """
-    pythons = parse_pythons(python or [])
-    names = parse_backends(backend) if backend else interpreters.installed(pythons)
+    machines = as_json.wanted(format_)
+    asked = parse_backends(backend) if backend else catalogue.names()
+    pythons = parse_pythons(python or [], here=asked if here else ())
+    names = asked if backend else interpreters.installed(pythons)
     findings = examine(names, threads=threads, pythons=pythons)
-    show(layout.stdout(), findings)
+    if machines:
+        mended = [each for each in findings if each.state in ("warn", "bad")]
+        as_json.show("doctor", {"to_mend": len(mended), "findings": list(map(asdict, findings))})
+    else:
+        show(layout.stdout(), findings)
 
 
 def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:

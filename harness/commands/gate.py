@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.commands import as_json
 from harness.commands.options import (
     Backends,
     DataDir,
     DataSet,
+    Here,
     NetworkName,
     Pythons,
     RecipeName,
@@ -25,21 +29,25 @@ from harness.commands.options import (
     whole,
 )
 from harness.errors import InputError
+from harness.gate.baseline import FILE, find_baseline
 from harness.gate.parts import run_gate
 from harness.gate.report import append_markdown, check_reports, telling, write_junit
 from harness.gate.speed import BUDGET_S, SpeedTest
-from harness.gate.verdicts import PASSED, lines, stop_if_bad
+from harness.gate.verdicts import PASSED, Verdict, exit_code, lines, stop_if_bad, worst
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
 from harness.visible import visible
 
-BASELINE_FILE = Path("results/baselines/accuracy.csv")
 EPOCHS, SEEDS = 2, 2
 percent = positive("percentage", below=100)
 BaselineFile = Annotated[
-    Path, typer.Option("--baseline", metavar="FILE", help="The accuracies that new ones are held against.")
-]
+    Path | None,
+    typer.Option(
+        "--baseline", metavar="FILE",
+        help=f"The accuracies that new ones are held against. [default: {FILE} where it is, else lenet-bench's own]",
+    ),
+]  # fmt: skip
 
 
 def gate(
@@ -54,7 +62,7 @@ def gate(
     ] = SEEDS,
     seed: Seed = 1000,
     threads: Threads = 1,
-    baseline: BaselineFile = BASELINE_FILE,
+    baseline: BaselineFile = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Also run `verify`, where this code and version have not passed it yet.")
     ] = False,
@@ -85,9 +93,11 @@ def gate(
         typer.Option(metavar="FILE", help="Append the verdicts as Markdown: $GITHUB_STEP_SUMMARY, for instance."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
+    format_: as_json.Format = "table",
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Train briefly, and fail (exit code 1) where a backend has become worse.
 
@@ -112,15 +122,17 @@ def gate(
     - `lenet-bench gate -b torch --epochs 2 --seeds 4`
     - `lenet-bench gate -b torch --verify --speed --against main --margin 3`
     - `lenet-bench gate -b all --summary "$GITHUB_STEP_SUMMARY" --junit gate.xml`
+    - `lenet-bench gate -b torch --format json > gate.json`
     """
-    start = time.monotonic()
+    start, machines = time.monotonic(), as_json.wanted(format_)
     check_reports(summary, junit)
     with telling(summary, junit):
         if speed != bool(against):
             raise InputError("--speed and --against REF go together: which commit are speeds held against?")
         chosen = choose(network, recipe)
+        names = parse_backends(backend)
         entrants = make_entrants(
-            parse_backends(backend), threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
+            names, threads=(threads,), batch_sizes=(chosen.batch_size,), network=chosen.network,
             device="cpu", dtype="float32",
         )  # fmt: skip
         plan = default_plan(
@@ -133,13 +145,23 @@ def gate(
             else None
         )
         verdicts, notes = run_gate(
-            plan, baseline=baseline, results=results_dir, pythons=parse_pythons(python or []), verify=verify, speed=test
-        )
-    reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
-    for line in [*lines(verdicts), *reasons, *notes]:
-        print(visible(line))
+            plan, baseline=find_baseline(baseline), results=results_dir, verify=verify, speed=test,
+            pythons=parse_pythons(python or [], here=names if here else ()),
+        )  # fmt: skip
+    if machines:
+        _show_json(verdicts, notes, strict=strict)
+    else:
+        reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
+        for line in [*lines(verdicts), *reasons, *notes]:
+            print(visible(line))
     if summary:
         append_markdown(summary, verdicts, notes)
     if junit:
         write_junit(junit, verdicts, notes, strict=strict, seconds=time.monotonic() - start)
     stop_if_bad(verdicts, strict=strict)
+
+
+def _show_json(verdicts: Sequence[Verdict], notes: Sequence[str], *, strict: bool) -> None:
+    code = exit_code(verdicts, strict=strict)
+    found = {"status": worst(verdicts), "exit_code": code, "verdicts": list(map(asdict, verdicts)), "notes": notes}
+    as_json.show("gate", found)

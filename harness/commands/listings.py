@@ -14,6 +14,7 @@ from rich.text import Text
 from harness.commands.options import DataDir
 from harness.data.sources import describe_datasets, load_dataset
 from harness.errors import InputError
+from harness.files import in_checkout
 from harness.runs import interpreters
 from harness.spec import operations
 from harness.spec.networks import NETWORKS, get_network
@@ -84,7 +85,8 @@ def list_(
         console.print()
         _list_networks(console)
         console.print("\nMflop: training, for an image. Layer by layer: lenet-bench list --network NAME.")
-        console.print("Recipes: docs/recipes.md. Data sets: lenet-bench data.")
+        recipes = "Recipes: docs/recipes.md. " if in_checkout() else ""
+        console.print(f"{recipes}Data sets: lenet-bench data.")
         console.print(f"interpreters: {interpreters.map_path()}", markup=False, soft_wrap=True)
 
 
@@ -104,13 +106,17 @@ def _list_networks(console: Console) -> None:
 
 def _list_backends(console: Console) -> None:
     table = Table("backend", "version", "devices", "mode", "", box=None, pad_edge=False, header_style="bold")
+    missing = False
     for name in catalogue.names():
         facts = catalogue.facts(name)
         try:
             version = interpreters.find(name).version
         except InputError:
-            version = f"no: nox -s bench-{name}"
+            version = "none"
+            missing = True
         for number, (mode, sentence) in enumerate(facts.MODES.items()):
             first = [name, version, ", ".join(facts.DEVICES)] if number == 0 else ["", "", ""]
             table.add_row(*first, mode, sentence)
     console.print(table)
+    if missing:
+        console.print(f"none: {interpreters.install_command('NAME')} installs one.")

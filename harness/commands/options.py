@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -72,30 +73,38 @@ def several(value: str) -> Sizes:
     return Sizes(sorted({read(part.strip()) for part in str(value).split(",")}))
 
 
-def parse_pythons(values: list[str]) -> dict[str, str]:
+def parse_pythons(values: list[str], *, here: Iterable[str] = ()) -> dict[str, str]:
     """Read `--python torch=/path/to/python`; also a path from here, from `~`, or a program's name alone.
+
+    Args:
+        here: backends that run in the environment of lenet-bench itself (`--here`), unless another is given.
 
     Raises:
         InputError: no such form, no such backend, or no such program.
     """
-    found = {}
+    found = dict.fromkeys(here, sys.executable)
     for value in values:
         name, equals, path = value.partition("=")
         if not equals:
             raise InputError(f"--python takes BACKEND=INTERPRETER, got {value!r}.")
         catalogue.facts(name)
-        found[name] = _program(value, path)
+        found[name] = python_at(f"--python {name}", path, between="=")
     return found
 
 
-def _program(value: str, path: str) -> str:
-    """The absolute path of an interpreter: workers run in a folder of their own. Links stay: a venv's is one."""
+def python_at(option: str, path: str, *, between: str = " ") -> str:
+    """The absolute path of an interpreter: workers run in a folder of their own. Links stay: a venv's is one.
+
+    Raises:
+        InputError: there is none.
+    """
+    value = f"{option}{between}{path}"
     try:
         found = shutil.which(path) if path and os.sep not in path else str(Path(path).expanduser().absolute())
     except RuntimeError as error:
-        raise InputError(f"--python {value}: {error}") from None
+        raise InputError(f"{value}: {error}") from None
     if not path or not found or not os.path.isfile(found):
-        raise InputError(f"--python {value}: there is no such interpreter. Give the path of a Python.")
+        raise InputError(f"{value}: there is no such interpreter. Give the path of a Python.")
     return found
 
 
@@ -185,3 +194,4 @@ Base = Annotated[
 Pythons = Annotated[
     list[str] | None, typer.Option("--python", help="Use this Python for a backend: torch=/path/to/python; repeat it.")
 ]
+Here = Annotated[bool, typer.Option("--here", help="Run in the environment that lenet-bench itself is installed in.")]

@@ -15,6 +15,7 @@ from rich.text import Text
 from harness.commands.options import (
     Backends,
     DataDir,
+    Here,
     Mode,
     Pythons,
     Results,
@@ -59,6 +60,7 @@ def reproduce(
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 7200,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Train what a source document trained, and print published beside measured, epoch by epoch.
 
@@ -74,8 +76,9 @@ def reproduce(
     if recipe not in FIGURES:
         raise unknown("document's recipe", recipe, FIGURES)
     chosen = get_recipe(recipe)
+    names = parse_backends(backend) if backend else [FRAMEWORKS[recipe]]
     entrants = make_entrants(
-        parse_backends(backend) if backend else [FRAMEWORKS[recipe]], modes=mode, threads=(threads,),
+        names, modes=mode, threads=(threads,),
         batch_sizes=(chosen.batch_size,), network=chosen.network, device="cpu", dtype="float32",
     )  # fmt: skip
     plan = default_plan(
@@ -83,7 +86,8 @@ def reproduce(
         seed=seed, epochs=epochs or chosen.epochs, timing=False, train_accuracy=any_train_accuracy(recipe),
         launch_timeout_s=launch_timeout,
     )  # fmt: skip
-    rows = train_recipe(plan, results=results_dir, pythons=parse_pythons(python or []))
+    pythons = parse_pythons(python or [], here=names if here else ())
+    rows = train_recipe(plan, results=results_dir, pythons=pythons)
     show(layout.stdout(), rows)
     if write:
         record(rows, write)

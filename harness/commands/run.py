@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from harness.commands.options import (
     Dtype,
     Environment,
     Feed,
+    Here,
     Mode,
     NetworkName,
     OldVersions,
@@ -60,9 +62,10 @@ from harness.runs.rounds import Rounds
 from harness.runs.run import Run, name_of
 from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
+from harness.worker import catalogue
 
 # What may change while a run lasts: where things are, and how long they are waited for.
-BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "data_dir", "strict")
+BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "here", "data_dir", "strict")
 
 
 def run(
@@ -144,6 +147,7 @@ def run(
     ] = False,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
     audit_batches: Annotated[
         bool, typer.Option("--audit-batches", help="Read all batches of an epoch back from the device, not four.")
     ] = False,
@@ -166,6 +170,7 @@ def run(
 
     - `lenet-bench run -b torch`
     - `lenet-bench run -b all --preset quick`
+    - `lenet-bench run -b torch --here`
     - `lenet-bench run -b torch,jax --strict`
     - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
@@ -176,11 +181,11 @@ def run(
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch --anew-from-here`
     """
-    pythons = parse_pythons(python or [])
     _check_given(context, resumed=resume is not None)
     if name is not None:
         run_name(name)
     if resume:
+        pythons = parse_pythons(python or [], here=catalogue.names() if here else ())
         raise typer.Exit(
             resume_run(
                 resume, pythons=pythons, anew=anew_from_here,
@@ -193,6 +198,7 @@ def run(
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     chosen, backends = choose(network, recipe), parse_backends(backend)
+    pythons = parse_pythons(python or [], here=backends if here else ())
     asked = parse_versions([*(versions or []), *(framework_version or [])], backends)
     entrants = make_entrants(
         backends, modes=mode, feeds=feed.split(","), threads=threads,
@@ -361,3 +367,4 @@ def _show(console: Console, work: Rounds) -> None:
     if (summary["verdict"] == "cannot tell").any():
         show_cause(console, timed)
     console.print(f"Results: {folder.path}", soft_wrap=True)
+    console.print(f"next: lenet-bench report {shlex.quote(str(folder.path))}", soft_wrap=True)

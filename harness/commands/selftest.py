@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from harness.analysis.comparison import compare_entrants, label_of
-from harness.commands.options import DataDir, DataSet, Pythons, Results, Threads, parse_pythons, seconds, whole
+from harness.commands.options import DataDir, DataSet, Here, Pythons, Results, Threads, parse_pythons, seconds, whole
 from harness.errors import InputError, Regression, WorkerFailed
 from harness.files import write_text_atomically
 from harness.results.folder import RunFolder, csv_of, frame_of
@@ -49,6 +49,7 @@ def selftest(
     data_dir: DataDir = None,
     results_dir: Results = Path("results"),
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Test the method on this machine: does it call equals equal, and does it find a known slowdown?
 
@@ -64,7 +65,7 @@ def selftest(
         backend=backend, duels=duels, slowdowns=parse_slowdowns(slowdowns), budget_s=budget, threads=threads,
         data_set=data_set, data_dir=data_dir,
     )  # fmt: skip
-    passed = run_duels(plan, results=results_dir, pythons=parse_pythons(python or []))
+    passed = run_duels(plan, results=results_dir, pythons=parse_pythons(python or [], here=[backend] if here else []))
     if not passed:
         raise Regression("The self-test failed: on this machine, now, verdicts are not right as often as they claim.")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from harness.commands import as_json
 from harness.commands.options import (
     Backends,
     DataDir,
@@ -16,6 +18,7 @@ from harness.commands.options import (
     Device,
     Dtype,
     Feed,
+    Here,
     Mode,
     Pythons,
     Results,
@@ -31,6 +34,7 @@ from harness.proof import proving, register
 from harness.proof.outcome_table import show_details, show_outcomes
 from harness.proof.proving import Outcome
 from harness.results.folder import RunFolder
+from harness.runs import gpus
 from harness.runs.entrants import make_entrants, parse_backends, precision_of
 from harness.runs.run import name_of
 from harness.spec.recipes import OPTIMIZERS, choose_all
@@ -63,9 +67,11 @@ def verify(
     details: Annotated[
         bool, typer.Option("--details", help="Print every quantity, not only those that are wrong.")
     ] = False,
+    format_: as_json.Format = "table",
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
     python: Pythons = None,
+    here: Here = False,
 ) -> None:
     """Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.
 
@@ -91,7 +97,9 @@ def verify(
     - `lenet-bench verify -b torch,jax --feed host,device --batch-size 256 --threads 2`
     - `lenet-bench verify -b torch,jax --network all --optimizer all`
     - `lenet-bench verify -b mxnet --network lenet-gluon --details`
+    - `lenet-bench verify -b torch --format json > verify.json`
     """
+    machines = as_json.wanted(format_)
     names = parse_backends(backend)
     subjects = [
         proving.Subject(entrant, recipe)
@@ -102,13 +110,52 @@ def verify(
             network=recipe.network,
         )
     ]  # fmt: skip
-    pythons = parse_pythons(python or [])
+    gpus.check(each.entrant for each in subjects)
+    pythons = parse_pythons(python or [], here=names if here else ())
     with RunFolder.begin(results_dir, name_of(names, "verify"), numbered=True) as folder:
         outcomes = proving.verify(
             subjects, data_set=data_set, data_dir=data_dir, seed=seed, timeout_s=launch_timeout, pythons=pythons,
             proven=register.proven_twins(subjects, pythons=pythons),
         )  # fmt: skip
-        write_and_show(outcomes, folder, details=details)
+        if machines:
+            write_and_print(outcomes, folder)
+        else:
+            write_and_show(outcomes, folder, details=details)
+
+
+def write_and_print(outcomes: Iterable[Outcome], folder: RunFolder) -> None:
+    """Write every outcome as it comes, and print all of them as JSON at the end; raises as `write_and_show`."""
+    found = [_written(outcome, folder) for outcome in outcomes]
+    failed = [each.subject.entrant.label for each in found if not each.passed]
+    code = Regression.exit_code if failed else 0
+    fields = {"status": "FAILED" if failed else "passed", "exit_code": code}
+    certificate = str(folder.path / "verification.csv")
+    as_json.show("verify", fields | {"certificate": certificate, "outcomes": list(map(_fields, found))})
+    _stop_if(failed)
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON has it: what was verified, whether it passed, what is wrong, and every check."""
+    entrant = outcome.subject.entrant
+    names = ("backend", "mode", "network", "feed", "device", "dtype", "threads", "batch_size")
+    return {name: getattr(entrant, name) for name in names} | {
+        "recipe": outcome.subject.recipe.name, "framework_version": outcome.version, "seed": outcome.seed,
+        "passed": outcome.passed, "sentences": outcome.sentences,
+        "checks": [asdict(check) | {"passed": check.passed} for check in outcome.checks],
+    }  # fmt: skip
+
+
+def _written(outcome: Outcome, folder: RunFolder) -> Outcome:
+    """The outcome, once it is on disk; kept as a certificate where it passed."""
+    folder.append("verification", outcome.rows())
+    if outcome.passed:
+        register.keep(outcome)
+    return outcome
+
+
+def _stop_if(failed: list[str]) -> None:
+    if failed:
+        raise Regression(f"Verification failed for {', '.join(failed)}: what is above says where it begins.")
 
 
 def write_and_show(outcomes: Iterable[Outcome], folder: RunFolder, *, details: bool) -> None:
@@ -121,16 +168,12 @@ def write_and_show(outcomes: Iterable[Outcome], folder: RunFolder, *, details: b
     for _, group in groupby(outcomes, key=lambda outcome: outcome.subject.problem):
         together = []
         for outcome in group:
-            folder.append("verification", outcome.rows())
-            together.append(outcome)
-            if outcome.passed:
-                register.keep(outcome)
-            else:
+            together.append(_written(outcome, folder))
+            if not outcome.passed:
                 failed.append(outcome.subject.entrant.label)
         show_outcomes(console, together)
         if details:
             for outcome in together:
                 show_details(console, outcome)
     console.print(f"Certificate: {folder.path / 'verification.csv'}", soft_wrap=True)
-    if failed:
-        raise Regression(f"Verification failed for {', '.join(failed)}: what is above in red says where it begins.")
+    _stop_if(failed)

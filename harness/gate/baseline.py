@@ -14,7 +14,7 @@ from scipy.special import stdtr
 
 from harness.analysis.statistics import LEVEL, family_level, welch
 from harness.errors import InputError
-from harness.files import alone_in, read_regular
+from harness.files import alone_in, read_regular, shipped
 from harness.results.csv_reading import MAX_BYTES, read_header
 from harness.results.folder import RunFolder, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION
@@ -26,7 +26,15 @@ NEEDED = [*KEY, "data_sha256", "framework_version", "seeds", "test_accuracy_mean
 SHARES = ("test_accuracy_mean", "test_accuracy_sd", "test_accuracy_min")
 # Means, spreads and smallest values are kept to a millionth.
 ROUNDED = 2e-6
+# Where one's own is, from where the command is called.
+FILE = Path("results/baselines/accuracy.csv")
 MAKE = "Make one with: lenet-bench baseline update -b all"
+
+
+def find_baseline(given: Path | None) -> Path:
+    """The file that accuracies are held against: the one that is given, one's own, else that of lenet-bench."""
+    own = given or FILE
+    return own if given or own.exists() else shipped("baselines") / FILE.name
 
 
 def read_baseline(path: Path) -> pd.DataFrame:
@@ -189,15 +197,19 @@ def merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
     return new.sort_values(["data_set", "network", "backend", "epoch"], ignore_index=True)
 
 
-def write_baseline(path: Path, new: pd.DataFrame) -> None:
+def write_baseline(path: Path, new: pd.DataFrame, *, begin: Path | None = None) -> None:
     """Write rows into a baseline file; rows of the same keys are replaced, all others kept.
+
+    Args:
+        begin: the file whose rows it begins with, where it is not there yet.
 
     Raises:
         InputError: the file there is no baseline; it is left as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(path.parent):
-        old = read_baseline(path) if path.exists() else None
+        before = path if path.exists() else begin
+        old = read_baseline(before) if before and before.exists() else None
         write_table(path, merged(old, new))
 
 

@@ -214,11 +214,16 @@ def judge(backend: str, ratio: Interval, *, margin: float, against: str) -> Verd
     text = f"speed x {ratio.estimate:.3f} ({limits}) of {against}, limit {limit:.3f}"
     details = f"Training speed, new over old, paired by turn in {ratio.count} round(s), with its {LEVEL:.0%} interval."
     known = ratio.count >= LEAST_ROUNDS and math.isfinite(ratio.low)
+    figures = {
+        "ratio": ratio.estimate, "ratio_low": ratio.low, "ratio_high": ratio.high, "limit": limit,
+        "rounds": ratio.count,
+    }  # fmt: skip
     if known and ratio.low > limit:
-        return Verdict(backend, "speed", PASSED, text, details)
+        return Verdict(backend, "speed", PASSED, text, details, figures=figures)
     if known and ratio.high < limit:
-        return Verdict(backend, "speed", FAILED, f"{text}: SLOWER", details)
-    return Verdict(backend, "speed", CANNOT_TELL, f"{text}: cannot tell", f"{details} {rounds_more(ratio, limit)}")
+        return Verdict(backend, "speed", FAILED, f"{text}: SLOWER", details, figures=figures)
+    words = f"{details} {rounds_more(ratio, limit)}"
+    return Verdict(backend, "speed", CANNOT_TELL, f"{text}: cannot tell", words, figures=figures)
 
 
 def rounds_more(ratio: Interval, limit: float) -> str:

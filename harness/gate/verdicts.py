@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from harness.analysis.statistics import lowest_allowed_mean, lowest_allowed_seed
-from harness.errors import InputError, Regression, WorkerFailed
+from harness.errors import InputError, LenetBenchError, Regression, WorkerFailed
 from harness.gate.baseline import KEY, MAKE
 
 # One honest gate in a thousand fails a backend: five backends, daily, cry wolf every seven months.
@@ -29,6 +30,7 @@ class Verdict:
         text: what was measured against what is allowed, short enough for a line.
         details: the rest, a sentence or more.
         data_set: that it was measured on.
+        figures: what stands in the text, as numbers, for programs (docs/json.md).
     """
 
     backend: str
@@ -37,6 +39,7 @@ class Verdict:
     text: str
     details: str = ""
     data_set: str = ""
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -83,6 +86,15 @@ class Accuracy:
         return min(self.measured - self.bound, self.least - self.floor)
 
     @property
+    def noticed(self) -> float:
+        """The least loss that would have failed, in points, rounded up to a tenth; NaN where nothing was measured.
+
+        So many points less in every seed, and the mean is below its bound or the least seed below its floor.
+        """
+        # Where the distance is a whole number of tenths, just as much would still have passed.
+        return math.nan if math.isnan(self.distance) else (math.floor(round(1000 * self.distance, 6)) + 1) / 10
+
+    @property
     def status(self) -> str:
         """A backend that did not run has not passed; where half of it ran and is bad, it is bad."""
         if self.below:
@@ -91,13 +103,24 @@ class Accuracy:
 
     def verdict(self) -> Verdict:
         """Words for all this."""
+        if self.status == NO_RESULT or self.measured is None or self.least is None:
+            return Verdict(self.backend, "accuracy", NO_RESULT, "accuracy not measured: a launch failed", self.error)
         details = (
-            f"Mean of {self.seeds} seed(s) after {self.epoch} epoch(s); the baseline has {self.expected:.2%}. "
+            f"Mean of {self.seeds} seed(s) after {self.epoch} epoch(s), the least {self.least:.2%}; the baseline has "
+            f"{self.expected:.2%}. Bound of the mean {100 * self.bound:.2f}, of each seed {100 * self.floor:.2f}. "
             f"An honest backend with normally distributed seeds is below bound or floor in {FALSE_ALARMS:.1%} of gates "
             "at most."
         )
-        if self.status == NO_RESULT or self.measured is None or self.least is None:
-            return Verdict(self.backend, "accuracy", NO_RESULT, "accuracy not measured: a launch failed", self.error)
+        figures = {
+            "test_accuracy": self.measured, "test_accuracy_least": self.least, "baseline": self.expected,
+            "bound": self.bound, "floor": self.floor, "seeds": self.seeds, "epoch": self.epoch,
+        }  # fmt: skip
+        if self.status == PASSED:
+            text = (
+                f"accuracy {100 * self.measured:.2f} % (a loss of {self.noticed:.1f} points or more would have failed)"
+            )
+            figures["loss_noticed_points"] = self.noticed
+            return Verdict(self.backend, "accuracy", PASSED, text, details, figures=figures)
         mean = (
             f"BELOW its bound {100 * self.bound:.2f}"
             if self.measured < self.bound
@@ -107,7 +130,7 @@ class Accuracy:
             f"BELOW the floor {100 * self.floor:.2f}" if self.least < self.floor else f"(floor {100 * self.floor:.2f})"
         )
         text = f"accuracy {100 * self.measured:.2f} % {mean}, least {100 * self.least:.2f} {least}"
-        return Verdict(self.backend, "accuracy", self.status, text, details)
+        return Verdict(self.backend, "accuracy", self.status, text, details, figures=figures)
 
 
 def judge(
@@ -223,6 +246,15 @@ def lines(verdicts: Sequence[Verdict]) -> list[str]:
 def worst(verdicts: Sequence[Verdict]) -> str:
     """The status of several verdicts together; `passed` for none."""
     return max((each.status for each in verdicts), key=STATUSES.index, default=PASSED)
+
+
+def exit_code(verdicts: Sequence[Verdict], *, strict: bool = False) -> int:
+    """The exit code that `stop_if_bad` comes to."""
+    try:
+        stop_if_bad(verdicts, strict=strict)
+    except LenetBenchError as error:
+        return error.exit_code
+    return 0
 
 
 def stop_if_bad(verdicts: Sequence[Verdict], *, strict: bool = False) -> None:

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, WorkerFailed
-from harness.files import ROOT, alone_in, user_folder, write_text_atomically
+from harness.files import ROOT, alone_in, in_checkout, user_folder, write_text_atomically
 from harness.results.plain_values import checked, read_json, shown
 from harness.worker import catalogue
 from harness.worker.job import Entrant, installation
 
 MAP_VARIABLE = "LENET_BENCH_INTERPRETERS"
 MAX_BYTES = 2**20
+# Who names an interpreter that was given as an option.
+GIVEN = "--python"
+# What a worker imports beside its framework.
+OF_WORKERS = ("numpy", "psutil", "threadpoolctl")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Interpreter:
     """A Python that has a backend's framework.
 
     Attributes:
-        source: who said so: the map that nox keeps, or "this interpreter".
+        source: who said so: --python, the map, or "this interpreter".
         version: of the framework.
     """
 
@@ -40,13 +44,13 @@ def map_path() -> Path:
     """The map's file: MAP_VARIABLE, else `.nox/interpreters.json` of the checkout, else the user's data folder."""
     if os.environ.get(MAP_VARIABLE):
         return Path(os.environ[MAP_VARIABLE]).expanduser()
-    if (ROOT / "noxfile.py").exists():
+    if in_checkout():
         return ROOT / ".nox" / "interpreters.json"
     return user_folder("data") / "interpreters.json"
 
 
 def read_map() -> dict[str, str]:
-    """Backend -> interpreter, as nox recorded it; empty where there is no map.
+    """Backend -> interpreter, as nox or `lenet-bench install` recorded it; empty where there is no map.
 
     Raises:
         InputError: the file is not such a map, or has more than `MAX_BYTES`; with file, key and what was found.
@@ -61,7 +65,8 @@ def read_map() -> dict[str, str]:
             if "\0" in interpreter or not os.path.isabs(interpreter):
                 raise InputError(f"{path}.{name} must be an absolute path; found {shown(interpreter)}.")
     except InputError as error:
-        raise InputError(f"This is not a map of interpreters: {error} Delete the file, and run nox again.") from None
+        again = "run nox again" if in_checkout() else "install again: lenet-bench install all"
+        raise InputError(f"This is not a map of interpreters: {error} Delete the file, and {again}.") from None
     return found
 
 
@@ -91,15 +96,62 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
         InputError: no interpreter has the framework; the message has the command that installs it.
     """
     catalogue.facts(name)
+    gone = ""
     for source, path, found in _candidates(name, given or {}, device, version):
+        if source == GIVEN:
+            _check_given(name, path, found)
         if found and (not version or _same_version(found, version)):
             return Interpreter(path, source, found)
-        if not found and source == "--python":
-            raise InputError(f"--python {name}={path}: that interpreter does not have {_wanted(name)}.")
-    options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
-    command = f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
+        if not found and source != "this interpreter" and not os.path.exists(path):
+            gone = f" {source} names {path}, and there is no such interpreter."
     wanted = f"{_wanted(name)} {version}".strip()
-    raise InputError(f"{wanted} is not installed for the backend {name!r}. Install it with: {command}")
+    raise InputError(
+        f"{wanted} is not installed for the backend {name!r}.{gone} "
+        f"Install it with: {install_command(name, device=device, version=version)}"
+    )
+
+
+def install_command(name: str, *, device: str = "cpu", version: str = "") -> str:
+    """What installs a backend's framework, where this code is: nox in a checkout, else the tool itself."""
+    options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
+    if in_checkout():
+        return f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
+    return " ".join(["lenet-bench install", name, *options])
+
+
+def _check_given(name: str, path: str, found: str | None) -> None:
+    """Refuse an interpreter that was given and cannot run the backend's workers.
+
+    Raises:
+        InputError: with what it lacks, and the command that installs that.
+    """
+    if not os.path.exists(path):
+        raise InputError(f"--python {name}={path}: there is no such interpreter. Give the path of a Python.")
+    if not found:
+        raise InputError(
+            f"{path} does not have {_wanted(name)}. Install it there ({path} -m pip install {_first(name)}), or leave "
+            "--python and --here out."
+        )
+    lacking = _lacking(path)
+    if lacking:
+        raise InputError(
+            f"{path} lacks {' and '.join(lacking)}, which every worker needs. Install there: "
+            f"{path} -m pip install {' '.join(lacking)}"
+        )
+
+
+def _first(name: str) -> str:
+    return str(catalogue.facts(name).DISTRIBUTIONS[0])
+
+
+def _lacking(path: str) -> list[str]:
+    """Those of the packages of a worker that another interpreter does not have; none where it cannot be asked."""
+    code = "import importlib.util as u, sys\nprint(*(name for name in sys.argv[1:] if u.find_spec(name) is None))"
+    try:
+        command = [path, "-I", "-c", code, *OF_WORKERS]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return []
 
 
 def _candidates(name: str, given: dict[str, str], device: str, version: str) -> Iterator[tuple[str, str, str | None]]:
@@ -108,7 +160,7 @@ def _candidates(name: str, given: dict[str, str], device: str, version: str) -> 
     places = [each for place in (f"{name}-{device}", name) for each in (installation(place, version), place)]
     given_path = given.get(name)
     if given_path:
-        yield "--python", given_path, _version_in(given_path, name)
+        yield GIVEN, given_path, _version_in(given_path, name)
     for path in map(known.get, dict.fromkeys(places)):
         if path:
             yield str(map_path()), path, _version_in(path, name)
@@ -182,6 +234,11 @@ def _version_in(path: str, name: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None
+
+
+def version_in(path: str, name: str) -> str | None:
+    """The version of a backend's framework that an interpreter has; None where it has none."""
+    return _version_in(path, name)
 
 
 def installed(pythons: dict[str, str]) -> list[str]:

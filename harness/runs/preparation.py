@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.data.sources import Dataset, load_dataset
 from harness.errors import InputError
-from harness.runs import interpreters
+from harness.runs import gpus, interpreters
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
@@ -22,8 +22,9 @@ def find_interpreters(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpre
         pythons: backend -> its interpreter, as --python says.
 
     Raises:
-        InputError: a framework is not installed, or the machine has fewer CPUs than an entrant has threads.
+        InputError: a framework is not installed, or the machine has fewer CPUs than an entrant has threads, or no GPU.
     """
+    gpus.check(plan.entrants)
     for entrant in plan.entrants:
         asked_controls(entrant, Path("."))
     return interpreters.find_all(plan.entrants, given=pythons)

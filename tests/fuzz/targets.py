@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from harness.data import archive, idx
 from harness.errors import LenetBenchError
@@ -254,6 +255,34 @@ def _message_seeds() -> list[bytes]:
     return [json.dumps(each).encode() for each in events]
 
 
+def _settings(content: bytes) -> None:
+    """lenet-bench.toml, for each command that reads it."""
+    from harness.commands import settings
+
+    for name, command in _of_settings().items():
+        settings.read(content.decode("utf-8", "replace"), name, command, [])
+
+
+@functools.cache
+def _of_settings() -> dict[str, Any]:
+    from harness.commands.cli import imported
+    from harness.commands.settings import COMMANDS
+
+    return {name: imported(name) for name in COMMANDS}
+
+
+def _settings_seeds() -> list[bytes]:
+    from harness.commands.init import TEMPLATE
+
+    names = {"backends": '["numpy"]', "first": "numpy", "mode": "eager", "version": "0"}
+    whole = TEMPLATE.format(**names)
+    return [
+        whole.encode(),
+        whole.replace("\n# ", "\n").encode(),
+        b"[run]\nrounds = 5\n[gate]\n[report]\nshare = true\n",
+    ]
+
+
 JSON_WORDS = (
     '"',
     "{",
@@ -271,6 +300,21 @@ JSON_WORDS = (
     "\\u0000",
     "-0",
 )
+TOML_WORDS = (
+    "[run]",
+    "[gate]",
+    "[report]",
+    " = ",
+    '"',
+    "'''",
+    "[[",
+    "0x",
+    "1e999",
+    "true",
+    "2026-01-01",
+    "rounds",
+    "backend",
+)
 CSV_WORDS = ('"', ",", ";", "\r\n", "\n", "\ufeff", "nan", "inf", "-1", "1e999", "TRUE", "0,5", "9223372036854775808")
 BYTES, TEXT = 1_000_000, 200_000
 TARGETS: dict[str, Target] = {
@@ -283,6 +327,7 @@ TARGETS: dict[str, Target] = {
     "environment": Target(_environment, _environment_seeds, TEXT, JSON_WORDS),
     "interpreters": Target(_interpreters, lambda: [b'{"torch": "/usr/bin/python3"}', b"{}"], TEXT, JSON_WORDS),
     "messages": Target(_message, _message_seeds, TEXT, JSON_WORDS),
+    "settings": Target(_settings, _settings_seeds, TEXT, TOML_WORDS),
 }
 CORPUS = Path(__file__).parent / "corpus"
 

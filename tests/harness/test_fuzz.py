@@ -38,7 +38,9 @@ def test_readers_bear_what_the_fuzzer_begins_from(name: str):
             targets.check(name, changed)
 
 
-@pytest.mark.parametrize("name", ["idx", "cifar", "tables", "baseline", "environment", "interpreters", "messages"])
+@pytest.mark.parametrize(
+    "name", ["idx", "cifar", "tables", "baseline", "environment", "interpreters", "messages", "settings"]
+)
 def test_some_of_what_it_begins_from_is_right(name: str):
     """A fuzzer whose every input is refused at the door would find nothing behind it."""
     good = 0

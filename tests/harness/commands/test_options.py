@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_pythons_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             parse_pythons([f"numpy={path}"])
 
 
+def test_here_is_the_environment_of_lenet_bench() -> None:
+    """--here gives every backend this interpreter, but for those that were given another."""
+    given = ["numpy=python3"]
+
+    assert parse_pythons([], here=["torch", "numpy"]) == {"torch": sys.executable, "numpy": sys.executable}
+    assert parse_pythons(given, here=["torch", "numpy"])["torch"] == sys.executable
+    assert parse_pythons(given, here=["torch", "numpy"])["numpy"].endswith("/python3")
+    assert parse_pythons([]) == {}
+
+
 @pytest.mark.parametrize(("text", "number"), [("2", 2.0), ("0.5", 0.5), ("1e-3", 1e-3), ("99.99", 99.99)])
 def test_positive_numbers_are_read(text: str, number: float) -> None:
     """A positive number under the limit is read as a float; a default, which is no text, too."""
@@ -127,6 +138,30 @@ def test_what_is_no_size_is_quoted(text: str, message: str) -> None:
     """The part that is not a positive whole number comes back in the sentence."""
     with pytest.raises(typer.BadParameter, match=message):
         sizes(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("lenet-bench ru", {"run"}),
+        ("lenet-bench re", {"report", "reproduce"}),
+        ("lenet-bench run --ro", {"--rounds"}),
+        ("lenet-bench baseline u", {"update"}),
+        ("lenet-bench gate --st", {"--strict"}),
+    ],
+)
+def test_shells_are_helped(session_environment: dict[str, str], tmp_path: Path, words: str, wanted: set[str]) -> None:
+    """Commands, and options of a command that is imported only now; lenet-bench.toml is not told of meanwhile."""
+    (tmp_path / "lenet-bench.toml").write_text("[gate]\nstrict = true\n[run]\nrounds = 5\n")
+    own = {"_LENET_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    program = "import sys; sys.argv = ['lenet-bench']; from harness.__main__ import main; main()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=session_environment | own, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert set(done.stdout.split()) == wanted
+    assert "lenet-bench.toml" not in done.stderr
 
 
 def test_the_list_of_commands_says_what_each_says() -> None:

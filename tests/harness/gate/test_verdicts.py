@@ -87,9 +87,22 @@ def test_bound_depends_on_the_spread(known: pd.DataFrame, accuracies: list[float
     assert found.bound == pytest.approx(bound, abs=1e-5)
     assert found.status == verdict.status == status
     assert f"accuracy {100 * mean:.2f} %" in verdict.text
-    assert (f"(bound {100 * bound:.2f})" in verdict.text) is (status == PASSED)
+    assert ("points or more would have failed)" in verdict.text) is (status == PASSED)
+    assert f"Bound of the mean {100 * bound:.2f}, of each seed" in verdict.details
     assert (f"BELOW its bound {100 * bound:.2f}" in verdict.text) is (status == FAILED)
     assert verdicts.lines([verdict])[0].startswith(f"{status} torch: ")
+
+
+@pytest.mark.parametrize("accuracies", [[0.98, 0.97], [0.979, 0.981, 0.944], [0.98]])
+def test_a_loss_that_would_have_failed(known: pd.DataFrame, accuracies: list[float]) -> None:
+    """So much less in every seed fails, a tenth of a point less passes: told in a passed verdict."""
+    (found,) = verdicts.judge(epochs_of("torch", accuracies), known, wanted=WANTED, backends=["torch"])
+
+    assert f"(a loss of {found.noticed:.1f} points or more would have failed)" in found.verdict().text
+    for loss, status in ((found.noticed, FAILED), (found.noticed - 0.1, PASSED)):
+        worse = epochs_of("torch", [each - loss / 100 for each in accuracies])
+        (again,) = verdicts.judge(worse, known, wanted=WANTED, backends=["torch"])
+        assert again.status == status
 
 
 def test_floor_of_a_single_seed(known: pd.DataFrame) -> None:

@@ -66,6 +66,52 @@ def test_what_is_missing_is_a_command(device: str, command: str) -> None:
         find("paddle", device=device)
 
 
+@pytest.mark.parametrize(
+    ("device", "version", "command"),
+    [("cpu", "", "lenet-bench install paddle"), ("gpu", "", "lenet-bench install paddle --device gpu"),
+     ("cpu", "3.3.0", "lenet-bench install paddle --framework-version 3.3.0")],
+)  # fmt: skip
+def test_where_there_is_no_nox_the_tool_installs(
+    monkeypatch: pytest.MonkeyPatch, own_map: Path, device: str, version: str, command: str
+) -> None:
+    """Outside a checkout nobody is sent to a noxfile: for what is missing, and for a map that is broken."""
+    monkeypatch.setattr(interpreters, "in_checkout", lambda: False)
+
+    with pytest.raises(InputError, match=rf"is not installed .* Install it with: {command}$"):
+        find("paddle", device=device, version=version)
+    own_map.parent.mkdir()
+    own_map.write_text("[]")
+    with pytest.raises(InputError, match=r"Delete the file, and install again: lenet-bench install all\.$"):
+        find("paddle")
+
+
+def test_an_interpreter_that_has_gone_is_said_to_have(own_map: Path) -> None:
+    """One that the map names, and one that was given: neither is said to be without the framework."""
+    record("paddle", "/gone/bin/python")
+
+    with pytest.raises(InputError, match=r"interpreters\.json names /gone/bin/python, and there is no such interp"):
+        find("paddle")
+    with pytest.raises(InputError, match=r"--python paddle=/not/there: there is no such interpreter\. Give the path"):
+        find("paddle", given={"paddle": "/not/there"})
+
+
+def test_what_a_given_interpreter_lacks_is_named(tmp_path: Path) -> None:
+    """The framework, or what a worker needs beside it, each with the command that installs it there."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+
+    with pytest.raises(InputError, match=rf"{bare} does not have numpy\. Install it there \({bare} -m pip install num"):
+        find("numpy", given={"numpy": str(bare)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpreters, "_version_in", lambda path, name: "1.0")
+        with pytest.raises(
+            InputError, match=rf"lacks numpy and psutil and threadp.*{bare} -m pip install numpy psutil"
+        ):
+            find("numpy", given={"numpy": str(bare)})
+    assert find("numpy", given={"numpy": sys.executable}).source == "--python"
+
+
 BROKEN: dict[str, tuple[bytes, str]] = {
     "list": (b"[1]", "must be an object; found \\[1\\]"),
     "number": (b'{"numpy": 3}', r"interpreters\.json\.numpy must be text; found 3"),

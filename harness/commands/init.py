@@ -1,0 +1,114 @@
+"""`lenet-bench init`: writes lenet-bench.toml, with comments, for `settings` to read."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+import harness
+from harness.commands.options import Backends
+from harness.commands.settings import FILE
+from harness.errors import InputError
+from harness.files import write_text_atomically
+from harness.runs import interpreters
+from harness.runs.entrants import parse_backends
+from harness.worker import catalogue
+
+TEMPLATE = """\
+# What `lenet-bench run`, `gate` and `report` do in this folder. An option on the command line wins.
+# A key is an option's name without its dashes; `lenet-bench run --help` explains each of them.
+# Take the "# " away before a key to use it. Written by lenet-bench {version}.
+
+[run]
+# Who takes part: backends, and modes of theirs where the default ones are not meant ("all" is every mode).
+backend = {backends}
+# mode = "{first}:{mode}"
+# Who all others are compared with; without it the fastest.
+# base = "{first} {mode}"
+
+# For how long: "quick", "standard" (ten minutes) or "thorough" (an hour).
+preset = "standard"
+# In numbers, where the preset's do not suit. Rounds are added until the interval of every comparison is narrower
+# than so many percent, or until so many seconds are over.
+# precision = 2.0
+# budget = 600
+# Exactly so many rounds, whatever precision and budget.
+# rounds = 5
+# Epochs of the training for the accuracy, once all is timed; 0 for none.
+# epochs = 5
+
+# What: network, data set, threads and batch size; of the last two also lists.
+# network = "lenet5"
+# data-set = "mnist"
+# threads = [1, 2]
+# batch-size = 64
+# Exit code 3 where something disturbed the timing.
+# strict = true
+
+[gate]
+backend = {backends}
+# The brief training: so many epochs from so many seeds. More seeds notice a smaller loss of accuracy.
+epochs = 2
+seeds = 2
+# What accuracies are held against; without it the baseline here, else the one that lenet-bench came with.
+# baseline = "results/baselines/accuracy.csv"
+# Also prove the arithmetic of what has no certificate yet.
+# verify = true
+# Also hold the speed of this code against another commit's (needs the repository of lenet-bench).
+# speed = true
+# against = "main"
+# So many percent slower is still as fast.
+margin = 5.0
+# For so many seconds a backend at most, or in exactly so many rounds.
+# budget = 300
+# rounds = 6
+# "cannot tell" fails.
+# strict = true
+
+[report]
+# base = "{first} {mode}"
+# For strangers: no paths, no packages, no words of errors.
+# share = true
+# Where figures go as files, too, and as what (needs Chromium and the extra `figures`).
+# figures = "figures"
+# format = ["svg", "png"]
+"""
+
+
+def init(
+    backend: Backends = None,  # type: ignore[assignment]
+    force: Annotated[bool, typer.Option("--force", help="Write over the file that is there.")] = False,
+) -> None:
+    """Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.
+
+    Each of the three reads it from the folder that it is called in, and says what it took. Options win: one on the
+    command line also sets aside the keys that were chosen for the value it replaces (--preset: rounds, precision,
+    budget, epochs; --backend: mode, base). Without --backend it names the frameworks that are installed.
+
+    Examples:
+
+    - `lenet-bench init`
+    - `lenet-bench init -b torch,jax`
+    - `lenet-bench init -b all --force`
+    """
+    if FILE.exists() and not force:
+        raise InputError(f"{FILE} is there already, and was left as it is. Give --force to write it anew.")
+    names = parse_backends(backend) if backend else _installed()
+    first = names[0]
+    text = TEMPLATE.format(
+        version=harness.__version__,
+        backends=json.dumps(names),
+        first=first,
+        mode=next(iter(catalogue.modes(first, "cpu"))),
+    )
+    write_text_atomically(FILE, text)
+    print(f"Wrote {FILE}: {', '.join(names)}.")
+    print("next: lenet-bench run")
+
+
+def _installed() -> list[str]:
+    """The frameworks that are here; PyTorch where none is."""
+    found = [name for name in interpreters.installed({}) if name in catalogue.FRAMEWORKS]
+    return found or [catalogue.FRAMEWORKS[0]]
