@@ -137,10 +137,14 @@ class Backend:
 
     def _read(self, model: Model, value: Any, count: int) -> np.ndarray:
         """A value as (count, channels, height, width)."""
-        grid, blocks = value.grid, self._blocks(count)
-        array = model.memory.array(value.number)[:blocks].view(self._dtype).reshape(blocks, -1, self._target.lanes)
-        found = array[:, grid.places()].swapaxes(1, 2).reshape(-1, grid.channels, grid.height, grid.width)
-        return np.ascontiguousarray(found[:count])
+        grid = value.grid
+        found = self._values(model, value, count)[:, grid.places()].swapaxes(1, 2)
+        return np.ascontiguousarray(found.reshape(-1, grid.channels, grid.height, grid.width)[:count])
+
+    def _values(self, model: Model, value: Any, count: int) -> np.ndarray:
+        """A value as it lies: (blocks, vectors, lanes)."""
+        blocks = self._blocks(count)
+        return model.memory.array(value.number)[:blocks].view(self._dtype).reshape(blocks, -1, self._target.lanes)
 
     def gradients(self, batch: HostBatch) -> dict[str, np.ndarray]:
         self._loss_of(batch)
@@ -156,12 +160,23 @@ class Backend:
         return self._loss_and_gradients(count, 1.0)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        value, chunk = self._model.stages[-1].value, AT_ONCE * self._target.lanes
-        found = np.empty((len(images), self._network.classes), self._dtype)
-        for first in range(0, len(images), chunk):
-            part = images[first : first + chunk]
-            self._infer(self._model, part)
-            found[first : first + chunk] = self._read(self._model, value, len(part)).reshape(len(part), -1)
+        model, lanes, count, classes = self._model, self._target.lanes, len(images), self._network.classes
+        found = np.empty((count, classes), self._dtype)
+        # A few images are sooner done one by one than in a block that is hardly filled.
+        alone = count % lanes if count % lanes <= lanes // 2 and model.single else 0
+        for first in range(0, count - alone, AT_ONCE * lanes):
+            part = images[first : min(first + AT_ONCE * lanes, count - alone)]
+            self._infer(model, part)
+            values = self._values(model, model.stages[-1].value, len(part))[:, :classes]
+            found[first : first + len(part)] = values.swapaxes(1, 2).reshape(-1, classes)[: len(part)]
+        if alone:
+            model.memory.reserve(1)
+            (program, logits), rows = model.single, model.memory.array(model.rows)[0].view(np.int64)
+            start, size = address_of(images), images[0].nbytes
+            for one in range(count - alone, count):
+                rows[0] = start + one * size
+                program.run(1)
+                found[one] = logits
         return found
 
     def _infer(self, model: Model, images: np.ndarray) -> None:

@@ -86,7 +86,7 @@ def _tile(conv: Convolution, channels: int, pixels: list[int], width: int) -> An
     def finish(code: Code, sums: list[list[Any]], y: Any, bias: Any, places: Any) -> None:
         for channel, values in enumerate(sums):
             if conv.pooled:
-                value, bottom, right = _maximum(code, values)
+                value, bottom, right = maximum(code, values)
                 code.store_mask(bottom, places, channel * result.plane * 4)
                 code.store_mask(right, places, channel * result.plane * 4 + 2)
                 values = [value]
@@ -99,7 +99,7 @@ def _tile(conv: Convolution, channels: int, pixels: list[int], width: int) -> An
     return product(conv.target, [channel * s for channel in range(channels)], pixels, steps, repeat, finish)
 
 
-def _maximum(code: Code, values: list[Any]) -> tuple[Any, Any, Any]:
+def maximum(code: Code, values: list[Any]) -> tuple[Any, Any, Any]:
     """The maximum of a window in row-major order, and masks: is it below, is it on the right; the first of equals."""
     masks, best = [], []
     for left, right in (values[:2], values[2:]):

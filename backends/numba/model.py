@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from backends.numba import convolution, dense, ends, plain, pooled
+from backends.numba import convolution, dense, ends, plain, pooled, single
 from backends.numba.activations import KINDS, activate, derive
 from backends.numba.convolution import Convolution
 from backends.numba.dense import Dense
@@ -46,6 +46,8 @@ class Stage:
         forward, backward: functions that compile kernels, in the order in which they are called; `backward` those of the
             parameters' gradients, `inward` those of the gradient by what the stage was given.
         given, value: what it reads and writes.
+        made: what its layers are, where they have products.
+        passes: whether it does nothing in inference.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Stage:
     forward: list[Any] = field(default_factory=list)
     backward: list[Any] = field(default_factory=list)
     inward: list[Any] = field(default_factory=list)
+    made: Convolution | Dense | None = None
+    passes: bool = False
 
 
 class Model:
@@ -93,7 +97,7 @@ class Model:
             at += 1
             if isinstance(row.layer, spec.Flatten):
                 flat = Grid(len(given.grid.places()), 1, 1, 0, self.target.lanes)
-                self.stages.append(Stage(row.layer.name, given, Value(given.number, flat)))
+                self.stages.append(Stage(row.layer.name, given, Value(given.number, flat), passes=True))
             else:
                 behind = [each.layer for each in rows[at:]] if self.fused else []
                 activation, pool = _fused(row, behind)
@@ -147,7 +151,7 @@ class Model:
     def _dense(self, stage: Stage, row: spec.LayerSummary, activation: Any) -> None:
         name, (x, _), (y, _) = row.layer.name, stage.given.placed, stage.value.placed
         weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        made = Dense(self.target, int(np.prod(row.input_shape)), row.output_shape[0], activation, weights, bias)
+        made = stage.made = Dense(self.target, int(np.prod(row.input_shape)), row.output_shape[0], activation, weights, bias)
         turned = self.memory.block(self.target.lanes * made.row)
         parameters, gradients = self.parameters[0], self.gradients[0]
         stage.forward.append(partial(dense.forward, made, x=x, parameters=parameters, y=y))
@@ -167,7 +171,7 @@ class Model:
     def _convolution(self, stage: Stage, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
         name, given, value, k = row.layer.name, stage.given, stage.value, row.layer.kernel
         weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        made = Convolution(self.target, given.grid, value.grid, k, pool, activation, weights, bias)
+        made = stage.made = Convolution(self.target, given.grid, value.grid, k, pool, activation, weights, bias)
         parameters, gradients = self.parameters[0], self.gradients[0]
         places = self.memory.block(value.grid.block * pooled.KEPT) if pool else self.count
         x, y = given.number, value.number
@@ -238,7 +242,7 @@ class Model:
         stage.inward.insert(0, partial(scale, lambda code, a, w, _: code.mul(a, w), value.gradient, means.gradient))
 
     def _dropout(self, stage: Stage, keep: float) -> None:
-        given, value = stage.given, stage.value
+        given, value, stage.passes = stage.given, stage.value, True
         factors = self.memory.block(value.grid.block * self.target.bytes)
         self.dropped.append((factors, keep))
         write = lambda code, a, b: code.mul(a, b)  # noqa: E731
@@ -272,6 +276,12 @@ class Model:
         moments = (self.first[0], self.second[0])
         size = self.places.count * self.target.size
         return Program(self, [partial(ends.update, self.target, self.recipe, size, moments=moments, **numbers)])
+
+    @cached_property
+    def single(self) -> tuple[Program, np.ndarray] | None:
+        """The program for one image, whose address is the first of the rows, and its logits; None where there is none."""
+        found = single.programme(self)
+        return found and (Program(self, found[0]), found[1][: self.network.classes])
 
     @cached_property
     def pack(self) -> Program:
