@@ -70,9 +70,21 @@ def forward(conv: Convolution, *, x: int, parameters: int, y: int, places: int) 
                         pixel = image + (at * scale * x_pitch + to * scale) * v
                         place = block * y_block + first * y_plane + origin + at * pitch + to
                         if group < number:
-                            tile(w + first * s, pixel, address(table, y) + place * v, b + first * s, address(table, places) + place * 4)
+                            tile(
+                                w + first * s,
+                                pixel,
+                                address(table, y) + place * v,
+                                b + first * s,
+                                address(table, places) + place * 4,
+                            )
                         else:
-                            last(w + first * s, pixel, address(table, y) + place * v, b + first * s, address(table, places) + place * 4)
+                            last(
+                                w + first * s,
+                                pixel,
+                                address(table, y) + place * v,
+                                b + first * s,
+                                address(table, places) + place * 4,
+                            )
 
     return run
 

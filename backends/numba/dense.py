@@ -71,7 +71,14 @@ def input_gradient(dense: Dense, *, dy: int, parameters: int, dx: int) -> Any:
 
 
 def _over_blocks(
-    dense: Dense, counts: tuple[int, int], strides: tuple[int, int], finish: Any, *, read: int, parameters: int, write: int
+    dense: Dense,
+    counts: tuple[int, int],
+    strides: tuple[int, int],
+    finish: Any,
+    *,
+    read: int,
+    parameters: int,
+    write: int,
 ) -> Any:
     """A kernel: each of counts[1] values of an image is a sum over counts[0] others, times weights.
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from backends.numba.grid import Grid
-from backends.numba.vector import Code, Target, address, emit, exponential, kernel, keep, number
+from backends.numba.vector import Code, Target, address, emit, exponential, keep, kernel, number
 from harness.spec.recipe import Recipe
 
 # Scalars: what the gradient of an image's loss is multiplied by, the learning rate, Adam's with its corrections.
@@ -39,7 +39,17 @@ def pack(target: Target, grid: Grid, *, rows: int, places: int, x: int) -> Any:
 
 
 def cross_entropy(
-    target: Target, classes: int, block_size: int, *, y: int, dy: int, labels: int, sums: int, scalars: int, count: int, loss: int
+    target: Target,
+    classes: int,
+    block_size: int,
+    *,
+    y: int,
+    dy: int,
+    labels: int,
+    sums: int,
+    scalars: int,
+    count: int,
+    loss: int,
 ) -> Any:
     """The kernel of the mean loss and its gradient by the logits, times SHARE; images beyond the count have none."""
     v, lanes = target.bytes, target.lanes
@@ -86,7 +96,16 @@ def cross_entropy(
     return run
 
 
-def update(target: Target, recipe: Recipe, size: int, *, parameters: int, gradients: int, moments: tuple[int, int], scalars: int) -> Any:
+def update(
+    target: Target,
+    recipe: Recipe,
+    size: int,
+    *,
+    parameters: int,
+    gradients: int,
+    moments: tuple[int, int],
+    scalars: int,
+) -> Any:
     """The kernel of the optimizer's step, over all parameters; `size` is in bytes."""
     v, s = target.bytes, target.size
 

@@ -43,8 +43,8 @@ class Stage:
     """Layers that are computed together.
 
     Attributes:
-        forward, backward: functions that compile kernels, in the order in which they are called; `backward` those of the
-            parameters' gradients, `inward` those of the gradient by what the stage was given.
+        forward, backward, inward: functions that compile kernels, in the order in which they are called; `backward`
+            those of the parameters' gradients, `inward` those of the gradient by what the stage was given.
         given, value: what it reads and writes.
         made: what its layers are, where they have products.
         passes: whether it does nothing in inference.
@@ -151,7 +151,9 @@ class Model:
     def _dense(self, stage: Stage, row: spec.LayerSummary, activation: Any) -> None:
         name, (x, _), (y, _) = row.layer.name, stage.given.placed, stage.value.placed
         weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        made = stage.made = Dense(self.target, int(np.prod(row.input_shape)), row.output_shape[0], activation, weights, bias)
+        made = stage.made = Dense(
+            self.target, int(np.prod(row.input_shape)), row.output_shape[0], activation, weights, bias
+        )
         turned = self.memory.block(self.target.lanes * made.row)
         parameters, gradients = self.parameters[0], self.gradients[0]
         stage.forward.append(partial(dense.forward, made, x=x, parameters=parameters, y=y))
@@ -279,7 +281,7 @@ class Model:
 
     @cached_property
     def single(self) -> tuple[Program, np.ndarray] | None:
-        """The program for one image, whose address is the first of the rows, and its logits; None where there is none."""
+        """The program for one image, whose address is the first of the rows, and its logits; None if there is none."""
         found = single.programme(self)
         return found and (Program(self, found[0]), found[1][: self.network.classes])
 

@@ -12,7 +12,9 @@ from backends.numba.vector import Code, Target, address, emit, kernel
 Placed = tuple[int, Grid]
 
 
-def each(target: Target, write: Callable[..., Any], first: Placed, second: Placed, result: Placed, *, once: bool = False) -> Any:
+def each(
+    target: Target, write: Callable[..., Any], first: Placed, second: Placed, result: Placed, *, once: bool = False
+) -> Any:
     """A kernel that sets every value of the result to `write(code, a, b)` of those in the same place of two others.
 
     Args:
@@ -40,14 +42,16 @@ def each(target: Target, write: Callable[..., Any], first: Placed, second: Place
                     from_a = block * a_block + channel * a_plane + line * a_pitch + a_origin
                     from_b = block * b_block + channel * b_plane + line * b_pitch + b_origin
                     to = block * c_block + channel * c_plane + line * c_pitch + c_origin
-                    tile(address(table, x) + from_a * v, address(table, y) + from_b * v, address(table, z) + to * v, 0, 0)
+                    tile(
+                        address(table, x) + from_a * v, address(table, y) + from_b * v, address(table, z) + to * v, 0, 0
+                    )
 
     return run
 
 
 def windows(target: Target, write: Callable[..., None], size: int, large: Placed, small: Placed) -> Any:
-    """A kernel that calls `write(code, shifts, (x, dx), (y, dy))` with the addresses of every window's first value and of
-    the value that belongs to it; gradients are in the buffers behind. `shifts` lead to a window's values, row by row."""
+    """A kernel that calls `write(code, shifts, (x, dx), (y, dy))` with the addresses of every window's first value and
+    of the value that belongs to it; gradients are in the buffers behind. `shifts` lead to the others, row by row."""
     v, (x, a), (y, b) = target.bytes, large, small
     shifts = [(i * a.pitch + j) * v for i in range(size) for j in range(size)]
 

@@ -1,8 +1,8 @@
 """Gradients of a convolution behind which is a max pool of 2x2: three quarters of its outputs have none.
 
 A window's gradient belongs to one of four outputs, another one for each image. Multiplying the zeros of the others is
-spared: for the gradient by the weights, the patch that this output saw is picked from those of all four; for that by the
-input, the weight that a pixel had in this output is looked up.
+spared: for the gradient by the weights, the patch that this output saw is picked from those of all four; for that by
+the input, the weight that a pixel had in this output is looked up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ def weight_gradient(conv: Convolution, *, x: int, dy: int, places: int, gradient
         for channel in range(inputs):
             for output in range(outputs):
                 place = address(table, gradients) + weights + channel * k * k * row + output * s
-                above, kept = address(table, dy) + output * y_plane * v, address(table, places) + output * y_plane * KEPT
+                above, kept = (
+                    address(table, dy) + output * y_plane * v,
+                    address(table, places) + output * y_plane * KEPT,
+                )
                 image = address(table, x) + channel * plane * v
                 for group in range(number):
                     line = group * size
@@ -149,7 +152,10 @@ def _pixels(conv: Convolution, first: int, lines: int) -> Any:
         sums = code.variables(len(pixels))
         with code.loop(result.channels) as output:
             change = code.load(code.offset(above, (output, result.plane * v)))
-            masks, table = code.offset(kept, (output, result.plane * KEPT)), code.offset(weights, (output, table_bytes(conv)))
+            masks, table = (
+                code.offset(kept, (output, result.plane * KEPT)),
+                code.offset(weights, (output, table_bytes(conv))),
+            )
             bottom, right = code.load_mask(masks, 0), code.load_mask(masks, 2)
             if conv.target.permute:
                 number = code.builder.add(*(

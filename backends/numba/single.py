@@ -12,7 +12,7 @@ from backends.numba.activations import activate
 from backends.numba.convolution import Convolution, maximum
 from backends.numba.dense import Dense
 from backends.numba.product import Cut, product
-from backends.numba.vector import Code, address, emit, kernel
+from backends.numba.vector import Code, address, kernel
 
 # Strides in bytes of what a layer is given: channel, row, column.
 Strides = tuple[int, int, int]
@@ -49,7 +49,9 @@ def convolve(conv: Convolution, given: Strides, *, rows: int, x: int, parameters
     result, v, scale = conv.result, conv.target.bytes, 2 if conv.pooled else 1
     # As many windows of 2x2 at once as hide how long an addition takes.
     many = min(2 if conv.target.registers == 32 or conv.row == v else 1, result.width)
-    pixels = [(j // 2, 2 * one + j % 2) if conv.pooled else (0, one) for one in range(many) for j in range(scale * scale)]
+    pixels = [
+        (j // 2, 2 * one + j % 2) if conv.pooled else (0, one) for one in range(many) for j in range(scale * scale)
+    ]
     cut = Cut.of(conv.row // v, max(1, (conv.target.registers - 4) // (len(pixels) + 1)))
     tile, last = (_tile(conv, given, pixels, size) for size in (cut.size, cut.rest or cut.size))
     size, number, groups = cut.size, cut.number, cut.number + (cut.rest > 0)
