@@ -37,7 +37,7 @@ class Backend:
         self._model = Model(network, recipe, self._target)
         self._random = np.random.default_rng(0)
         self._nothing = aligned(network.input_shape, dtype)
-        self._scalars = self._model.scalars[1]
+        self._scalars = self._model.ends.scalars[1]
 
     @staticmethod
     def devices() -> list[str]:
@@ -50,7 +50,7 @@ class Backend:
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         model = self._model
         model.places.load(model.parameters[1], weights)
-        model.first[1][:] = model.second[1][:] = 0
+        model.moments[0][1][:] = model.moments[1][1][:] = 0
         self._steps = 0
         self.set_learning_rate(self._recipe.learning_rate)
 
@@ -87,7 +87,7 @@ class Backend:
         self._scalars[ends.SHARE] = factor / count
         model.forward.run(blocks)
         model.backward.run(blocks)
-        return float(model.loss[1][0])
+        return float(model.ends.loss[1][0])
 
     def _blocks(self, count: int) -> int:
         return -(-count // self._target.lanes)
@@ -95,7 +95,7 @@ class Backend:
     def _drop(self, blocks: int) -> None:
         """Draw anew what dropout drops."""
         for number, keep in self._model.dropped:
-            factors = self._model.memory.array(number)[:blocks].view(self._dtype)
+            factors = self._model.memory.arrays[number][:blocks].view(self._dtype)
             if keep < 1:
                 factors[...] = self._random.random(factors.shape, np.float32) < keep
                 factors /= self._dtype.type(keep)
@@ -111,10 +111,10 @@ class Backend:
             (images, labels), index = batch, None
             images = np.ascontiguousarray(images, self._dtype)
         self._place(self._model, images, index, len(labels))
-        kept = self._model.memory.array(self._model.labels)[: self._blocks(len(labels))]
+        kept = self._model.memory.arrays[self._model.ends.labels][: self._blocks(len(labels))]
         kept = kept.view(f"i{self._target.size}").reshape(-1)
         kept[: len(labels)], kept[len(labels) :] = labels, -1
-        self._model.memory.table[self._model.count] = len(labels)
+        self._model.ends.count[1][0] = len(labels)
         return len(labels)
 
     def _place(self, model: Model, images: np.ndarray, index: np.ndarray | None, count: int) -> None:
@@ -123,7 +123,7 @@ class Backend:
         model.memory.reserve(blocks)
         # Until the next batch is placed, the images must stay.
         self._images = images
-        rows = model.memory.array(model.rows)[:blocks].view(np.int64).reshape(-1)
+        rows = model.memory.arrays[model.ends.rows][:blocks].view(np.int64).reshape(-1)
         rows[:count] = np.arange(count) if index is None else index
         rows[:count] *= images[0].nbytes
         rows[:count] += address_of(images)
@@ -132,19 +132,19 @@ class Backend:
     def read_back(self, batch: HostBatch | np.ndarray) -> HostBatch:
         count = self._take(batch)
         self._model.pack.run(self._blocks(count))
-        labels = self._model.memory.array(self._model.labels).view(f"i{self._target.size}").reshape(-1)
-        return self._read(self._model, self._model.given, count), labels[:count].astype(np.int32)
+        labels = self._model.memory.arrays[self._model.ends.labels].view(f"i{self._target.size}").reshape(-1)
+        return self._read(self._model, self._model.x, count), labels[:count].astype(np.int32)
 
     def _read(self, model: Model, value: Any, count: int) -> np.ndarray:
         """A value as (count, channels, height, width)."""
-        grid = value.grid
-        found = self._values(model, value, count)[:, grid.places()].swapaxes(1, 2)
+        grid = value
+        found = self._values(model, value, count)[:, grid.vectors()].swapaxes(1, 2)
         return np.ascontiguousarray(found.reshape(-1, grid.channels, grid.height, grid.width)[:count])
 
     def _values(self, model: Model, value: Any, count: int) -> np.ndarray:
         """A value as it lies: (blocks, vectors, lanes)."""
         blocks = self._blocks(count)
-        return model.memory.array(value.number)[:blocks].view(self._dtype).reshape(blocks, -1, self._target.lanes)
+        return model.memory.arrays[value.number][:blocks].view(self._dtype).reshape(blocks, -1, self._target.lanes)
 
     def gradients(self, batch: HostBatch) -> dict[str, np.ndarray]:
         self._loss_of(batch)
@@ -171,7 +171,7 @@ class Backend:
             found[first : first + len(part)] = values.swapaxes(1, 2).reshape(-1, classes)[: len(part)]
         if alone:
             model.memory.reserve(1)
-            (program, logits), rows = model.single, model.memory.array(model.rows)[0].view(np.int64)
+            (program, logits), rows = model.single, model.memory.arrays[model.ends.rows][0].view(np.int64)
             start, size = address_of(images), images[0].nbytes
             for one in range(count - alone, count):
                 rows[0] = start + one * size
@@ -183,7 +183,7 @@ class Backend:
         blocks = self._blocks(len(images))
         self._place(model, images, None, len(images))
         for number, _ in model.dropped:
-            model.memory.array(number)[:blocks].view(self._dtype)[...] = 1
+            model.memory.arrays[number][:blocks].view(self._dtype)[...] = 1
         model.forward.run(blocks)
 
     def activations(self, images: np.ndarray) -> dict[str, np.ndarray]:

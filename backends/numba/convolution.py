@@ -2,113 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.numba.activations import activate
-from backends.numba.grid import Grid, rounded_up
-from backends.numba.product import Cut, product, tile_of
-from backends.numba.vector import Code, Target, address, emit, kernel
+from backends.numba.grid import Value
+from backends.numba.product import products, tile_of
+from backends.numba.vector import Code, Write
 from harness.spec.network import Layer
+
+# Bytes in which a window's place of the maximum is kept: two masks.
+KEPT = 4
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution, perhaps with a max pool of 2x2 behind it, then perhaps an activation that is monotone.
+    """A convolution, perhaps with a max pool of 2x2 behind it, then perhaps an activation that does not fall.
 
-    Weights lie as (in, kh, kw, out), output channels innermost and filled up with zeros to whole vectors.
+    Weights lie as (in, kh, kw, out), output channels filled up with zeros to whole vectors.
 
     Attributes:
-        source, target_grid: what is read and written; the source's border is the padding.
-        weights, bias: the byte where they begin among the parameters; no bias where it is negative.
+        x, y: what is read and written; the border of x is the padding.
+        places: the buffer that keeps where windows had their maximum; 0 where there is no pool.
+        parameters, weights, bias: their buffer, and the bytes where they begin there; no bias where that is negative.
     """
 
-    target: Target
-    source: Grid
-    result: Grid
-    kernel: int
-    pooled: bool
+    x: Value
+    y: Value
+    size: int
     activation: Layer | None
+    places: int
+    parameters: int
     weights: int
     bias: int
 
     @property
-    def step(self) -> int:
-        """Rows, and columns, from a tile of 2x2 outputs to what it writes next."""
-        return 1 if self.pooled else 2
-
-    @property
     def row(self) -> int:
         """Bytes of the weights of one pixel of the kernel."""
-        return rounded_up(self.result.channels, self.target.lanes) * self.target.size
+        return self.x.target.whole(self.y.channels) * self.x.target.size
+
+    def masks(self) -> Value:
+        """Where windows had their maximum, of the shape of y."""
+        return replace(self.y, number=self.places)
 
 
-def forward(conv: Convolution, *, x: int, parameters: int, y: int, places: int) -> Any:
-    """The kernel of the forward pass; numbers of buffers. `places` keeps where each window had its maximum."""
-    source, result, v, s = conv.source, conv.result, conv.target.bytes, conv.target.size
-    height, width = (2, 2) if conv.pooled else (min(2, result.height), min(2, result.width))
-    pixels = [(row * source.pitch + column) * v for row in range(height) for column in range(width)]
-    cut = Cut.of(result.channels, tile_of(conv.target, len(pixels)))
-    tile, last = (_tile(conv, size, pixels, width) for size in (cut.size, cut.rest or cut.size))
-    step, scale, down, across = conv.step, 2 if conv.pooled else 1, result.height - height, result.width - width
-    if conv.pooled:
-        down, across = result.height - 1, result.width - 1
-    size, number, rest, weights, bias = cut.size, cut.number, cut.rest, conv.weights, conv.bias
-    x_block, x_pitch, y_block, y_plane = source.block * v, source.pitch, result.block, result.plane
-    origin, pitch = result.origin, result.pitch
+def forward(conv: Convolution) -> Write:
+    """Forward pass, tile by tile of 2x2 outputs."""
+    x, y, k, target = conv.x, conv.y, conv.size, conv.x.target
+    v, s, pooled = target.bytes, target.size, conv.places > 0
+    side = (2, 2) if pooled else (min(2, y.height), min(2, y.width))
+    pixels = [(row, column) for row in range(side[0]) for column in range(side[1])]
+    columns = [(row * x.pitch + column) * v for row, column in pixels]
+    steps = [((r * k + c) * conv.row, (r * x.pitch + c) * v) for r in range(k) for c in range(k)]
+    step = (1, 1) if pooled else side
 
-    @kernel
-    def run(table, blocks):
-        for block in range(blocks):
-            image, w = address(table, x) + block * x_block, address(table, parameters) + weights
-            b = address(table, parameters) + bias
-            for group in range(number + (rest > 0)):
-                first = group * size
-                for row in range(0, down + step, step):
-                    for column in range(0, across + step, step):
-                        at, to = min(row, down), min(column, across)
-                        pixel = image + (at * scale * x_pitch + to * scale) * v
-                        place = block * y_block + first * y_plane + origin + at * pitch + to
-                        if group < number:
-                            tile(
-                                w + first * s,
-                                pixel,
-                                address(table, y) + place * v,
-                                b + first * s,
-                                address(table, places) + place * 4,
-                            )
-                        else:
-                            last(
-                                w + first * s,
-                                pixel,
-                                address(table, y) + place * v,
-                                b + first * s,
-                                address(table, places) + place * 4,
-                            )
+    def write(code: Code, blocks: Any) -> None:
+        def tile(block: Any, first: Any, size: int, *at: Any) -> None:
+            # What is left over of a row or column is computed once more.
+            row, column = (code.least(code.offset(code.zero, (n, by)), most - by) for n, by, most in
+                           zip(at, step, (y.height, y.width)))  # fmt: skip
+            scale = 2 if pooled else 1
+            start = code.offset(x.whole.place(code, block, 0, 0, 0), (row, scale * x.pitch * v), (column, scale * v))
+            weights = code.offset(code.buffer(conv.parameters), (first, s), (conv.weights, 1))
+            repeat = (x.channels, k * k * conv.row, x.plane * v)
+            sums = products(code, weights, start, [n * s for n in range(size)], columns, steps, repeat)
+            bias = code.offset(code.buffer(conv.parameters), (first, s))
+            to = y.place(code, block, first, row, column)
+            for channel, values in enumerate(sums):
+                if pooled:
+                    value, *masks = maximum(code, values)
+                    kept = conv.masks().place(code, block, first, row, column, KEPT)
+                    for number, mask in enumerate(masks):
+                        code.store_mask(mask, kept, channel * y.plane * KEPT + 2 * number)
+                    values = [value]
+                for value, (r, c) in zip(values, pixels):
+                    if conv.bias >= 0:
+                        value = code.add(value, code.broadcast(bias, conv.bias + channel * s))
+                    code.store(activate(code, conv.activation, value), to, (channel * y.plane + r * y.pitch + c) * v)
 
-    return run
+        def group(block: Any, first: Any, size: int) -> None:
+            with code.loops(-(-y.height // step[0]), -(-y.width // step[1])) as (row, column):
+                tile(block, first, size, row, column)
 
+        with code.loops(blocks) as block:
+            code.groups(y.channels, tile_of(target, len(pixels)), lambda first, size: group(block, first, size))
 
-def _tile(conv: Convolution, channels: int, pixels: list[int], width: int) -> Any:
-    """Some channels of 2x2 outputs, or of the window that is their maximum."""
-    v, s, k, source, result = conv.target.bytes, conv.target.size, conv.kernel, conv.source, conv.result
-    steps = [((r * k + c) * conv.row, (r * source.pitch + c) * v) for r in range(k) for c in range(k)]
-    repeat = (source.channels, k * k * conv.row, source.plane * v)
-
-    def finish(code: Code, sums: list[list[Any]], y: Any, bias: Any, places: Any) -> None:
-        for channel, values in enumerate(sums):
-            if conv.pooled:
-                value, bottom, right = maximum(code, values)
-                code.store_mask(bottom, places, channel * result.plane * 4)
-                code.store_mask(right, places, channel * result.plane * 4 + 2)
-                values = [value]
-            for number, value in enumerate(values):
-                if conv.bias >= 0:
-                    value = code.add(value, code.broadcast(bias, channel * s))
-                place = channel * result.plane + number // width * result.pitch + number % width
-                code.store(activate(code, conv.activation, value), y, place * v)
-
-    return product(conv.target, [channel * s for channel in range(channels)], pixels, steps, repeat, finish)
+    return write
 
 
 def maximum(code: Code, values: list[Any]) -> tuple[Any, Any, Any]:
@@ -121,61 +100,44 @@ def maximum(code: Code, values: list[Any]) -> tuple[Any, Any, Any]:
     return code.select(bottom, *best[::-1]), bottom, code.select(bottom, *masks[::-1])
 
 
-def weight_gradient(conv: Convolution, *, x: int, dy: int, gradients: int) -> Any:
-    """The kernel of the gradient by the weights; numbers of buffers, dy in the grid of the result."""
-    source, result, v, s, k = conv.source, conv.result, conv.target.bytes, conv.target.size, conv.kernel
-    cut = Cut.of(result.channels, max(1, (conv.target.registers - k - 3) // (k + 1)))
+def weight_gradient(conv: Convolution, dy: Value, gradients: int) -> Write:
+    """Gradient by the weights, for a line of some kernels at a time."""
+    x, k, target = conv.x, conv.size, conv.x.target
+    most = (target.registers - k - 3) // (k + 1)
 
-    def tile(channels: int) -> Any:
-        def write(code: Code, image: Any, above: Any, place: Any, blocks: Any, _: Any) -> None:
-            sums = [code.variables(k) for _ in range(channels)]
-            with code.loop(blocks) as block, code.loop(result.height) as row, code.loop(result.width) as column:
-                at = code.offset(image, (block, source.block * v), (row, source.pitch * v), (column, v))
-                to = code.offset(above, (block, result.block * v), (row, result.pitch * v), (column, v))
-                values = [code.load(at, shift * v) for shift in range(k)]
-                for channel, places in enumerate(sums):
-                    change = code.load(to, channel * result.plane * v)
-                    for value, kept in zip(values, places):
-                        code.builder.store(code.fma(change, value, code.builder.load(kept)), kept)
-            for channel, places in enumerate(sums):
-                for shift, kept in enumerate(places):
-                    code.store(code.total(code.builder.load(kept)), place, shift * conv.row + channel * s)
+    def write(code: Code, blocks: Any) -> None:
+        def group(channel: Any, line: Any, first: Any, size: int) -> None:
+            sums = [code.sums(k) for _ in range(size)]
+            with code.loops(blocks, dy.height, dy.width) as (block, row, column):
+                start = x.whole.place(code, block, channel, code.builder.add(row, line), column)
+                pixels = [code.load(start, shift * target.bytes) for shift in range(k)]
+                change = dy.place(code, block, first, row, column)
+                for number, places in enumerate(sums):
+                    code.accumulate(places, [code.load(change, number * dy.plane * target.bytes)] * k, pixels)
+            to = code.offset(
+                code.buffer(gradients), (channel, k * k * conv.row), (line, k * conv.row), (first, target.size)
+            )
+            for number, places in enumerate(sums):
+                for shift, value in enumerate(code.values(places)):
+                    code.store(code.total(value), to, conv.weights + shift * conv.row + number * target.size)
 
-        return emit(conv.target, write)
+        with code.loops(x.channels, k) as (channel, line):
+            code.groups(dy.channels, most, lambda first, size: group(channel, line, first, size))
 
-    full, last = tile(cut.size), tile(cut.rest or cut.size)
-    size, number, rest, inputs, weights, row = cut.size, cut.number, cut.rest, source.channels, conv.weights, conv.row
-    plane, pitch, origin, y_plane = source.plane, source.pitch, result.origin, result.plane
-
-    @kernel
-    def run(table, blocks):
-        for channel in range(inputs):
-            for line in range(k):
-                image = address(table, x) + (channel * plane + line * pitch) * v
-                place = address(table, gradients) + weights + (channel * k + line) * k * row
-                for group in range(number):
-                    above = address(table, dy) + (origin + group * size * y_plane) * v
-                    full(image, above, place + group * size * s, blocks, 0)
-                if rest > 0:
-                    above = address(table, dy) + (origin + number * size * y_plane) * v
-                    last(image, above, place + number * size * s, blocks, 0)
-
-    return run
+    return write
 
 
-def flipped(conv: Convolution, back: Convolution, *, parameters: int, other: int) -> Any:
-    """The kernel that turns weights for the gradient by the input: `back` convolves the gradient with them."""
-    k, row, back_row, s = conv.kernel, conv.row, back.row, conv.target.size
-    inputs, outputs, weights = conv.source.channels, conv.result.channels, conv.weights
+def turned(conv: Convolution, back: Convolution) -> Write:
+    """Turn weights for the gradient by the input: `back` convolves the gradient with them, where `conv` was forward."""
+    k, s = conv.size, conv.x.target.size
 
-    copy = emit(conv.target, lambda code, a, b, *_: code.store(code.word(a), b))
+    def write(code: Code, _: Any) -> None:
+        with code.loops(conv.x.channels, conv.y.channels, k * k) as (i, o, p):
+            a = code.offset(
+                code.buffer(conv.parameters), (i, k * k * conv.row), (p, conv.row), (o, s), (conv.weights, 1)
+            )
+            last = (k * k - 1) * back.row
+            b = code.offset(code.buffer(back.parameters), (o, k * k * back.row), (p, -back.row), (i, s), (last, 1))
+            code.store(code.word(a), b)
 
-    @kernel
-    def run(table, blocks):
-        for i in range(inputs):
-            for o in range(outputs):
-                for p in range(k * k):
-                    a = address(table, parameters) + weights + (i * k * k + p) * row + o * s
-                    copy(a, address(table, other) + (o * k * k + k * k - 1 - p) * back_row + i * s, 0, 0, 0)
-
-    return run
+    return write

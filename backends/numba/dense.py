@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from backends.numba.activations import activate
-from backends.numba.grid import rounded_up
-from backends.numba.product import Cut, product, tile_of
-from backends.numba.vector import Code, Target, address, emit, kernel
+from backends.numba.grid import Value
+from backends.numba.product import products, tile_of
+from backends.numba.vector import INT, Code, Write
 from harness.spec.network import Layer
 
 # The most numbers of one block that are multiplied into sums at once, and the most steps without a jump.
@@ -20,171 +21,105 @@ class Dense:
     """A dense layer, perhaps with an activation. Weights lie as (in, out), filled up with zeros to whole vectors.
 
     Attributes:
-        weights, bias: the byte where they begin among the parameters.
+        x, y: what is read and written, a channel a value.
+        parameters, weights, bias: their buffer, and the bytes where they begin there.
     """
 
-    target: Target
-    inputs: int
-    units: int
+    x: Value
+    y: Value
     activation: Layer | None
+    parameters: int
     weights: int
     bias: int
 
     @property
     def row(self) -> int:
         """Bytes of the weights of one input."""
-        return rounded_up(self.units, self.target.lanes) * self.target.size
-
-    def block(self, count: int) -> int:
-        """Bytes of a block of so many values."""
-        return rounded_up(count, self.target.lanes) * self.target.bytes
+        return self.x.target.whole(self.y.channels) * self.x.target.size
 
 
-def forward(dense: Dense, *, x: int, parameters: int, y: int) -> Any:
-    """The kernel of the forward pass; numbers of buffers."""
-    s, v = dense.target.size, dense.target.bytes
+def forward(dense: Dense) -> Write:
+    """Forward pass."""
 
-    def finish(code: Code, sums: list[list[Any]], y: Any, bias: Any, _: Any) -> None:
-        for unit, values in enumerate(sums):
-            for block, value in enumerate(values):
-                value = activate(code, dense.activation, code.add(value, code.broadcast(bias, unit * s)))
-                code.store(value, y, block * dense.block(dense.units) + unit * v)
+    def finish(code: Code, value: Any, bias: Any) -> Any:
+        return activate(code, dense.activation, code.add(value, code.broadcast(bias, dense.bias)))
 
-    return _over_blocks(
-        dense, (dense.inputs, dense.units), (dense.row, s), finish, read=x, parameters=parameters, write=y
-    )
+    return _over_blocks(dense, dense.x, dense.y, (dense.row, dense.x.target.size), finish)
 
 
-def input_gradient(dense: Dense, *, dy: int, parameters: int, dx: int) -> Any:
-    """The kernel of the gradient by the inputs; numbers of buffers."""
-    v = dense.target.bytes
-
-    def finish(code: Code, sums: list[list[Any]], dx: Any, *_: Any) -> None:
-        for number, values in enumerate(sums):
-            for block, value in enumerate(values):
-                code.store(value, dx, block * dense.block(dense.inputs) + number * v)
-
-    return _over_blocks(
-        dense, (dense.units, dense.inputs), (dense.target.size, dense.row), finish,
-        read=dy, parameters=parameters, write=dx,
-    )  # fmt: skip
+def input_gradient(dense: Dense) -> Write:
+    """Gradient by the inputs."""
+    strides = (dense.x.target.size, dense.row)
+    return _over_blocks(dense, dense.y.gradient, dense.x.gradient, strides, lambda code, value, _: value)
 
 
-def _over_blocks(
-    dense: Dense,
-    counts: tuple[int, int],
-    strides: tuple[int, int],
-    finish: Any,
-    *,
-    read: int,
-    parameters: int,
-    write: int,
-) -> Any:
-    """A kernel: each of counts[1] values of an image is a sum over counts[0] others, times weights.
+def _over_blocks(dense: Dense, x: Value, y: Value, strides: tuple[int, int], finish: Callable[..., Any]) -> Write:
+    """Each value of y is a sum over those of x, times weights; `strides` are the weights', along x and along y."""
+    target, v, s = x.target, x.target.bytes, x.target.size
+    unrolled = next(size for size in range(UNROLLED, 0, -1) if x.channels % size == 0)
+    steps = [(step * strides[0], step * v) for step in range(unrolled)]
+    repeat = (x.channels // unrolled, unrolled * strides[0], unrolled * v)
 
-    Args:
-        strides: of the weights, along the sum and along the values.
-    """
-    v, many = dense.target.bytes, 4 if dense.target.registers == 32 else 2
-    unrolled = Cut.of(counts[0], UNROLLED)
-    unrolled = unrolled if not unrolled.rest else Cut(1, counts[0], 0)
-    steps = [(step * strides[0], step * v) for step in range(unrolled.size)]
-    repeat = (unrolled.number, unrolled.size * strides[0], unrolled.size * v)
-    read_block, write_block = dense.block(counts[0]), dense.block(counts[1])
+    def write(code: Code, blocks: Any) -> None:
+        def group(block: Any, together: int, first: Any, size: int) -> None:
+            weights = code.offset(code.buffer(dense.parameters), (first, strides[1]), (dense.weights, 1))
+            rows, columns = [n * strides[1] for n in range(size)], [n * x.block * v for n in range(together)]
+            sums = products(code, weights, x.place(code, block, 0, 0, 0), rows, columns, steps, repeat)
+            bias, to = code.offset(code.buffer(dense.parameters), (first, s)), y.place(code, block, first, 0, 0)
+            for row, values in enumerate(sums):
+                for column, value in enumerate(values):
+                    value = finish(code, value, code.offset(bias, (row, s)))
+                    code.store(value, to, (column * y.block + row) * v)
 
-    def tiles(blocks: int) -> tuple[Cut, Any, Any]:
-        cut = Cut.of(counts[1], min(MOST_ROWS, tile_of(dense.target, blocks)))
-        columns = [block * read_block for block in range(blocks)]
-        made = [
-            product(dense.target, [n * strides[1] for n in range(size)], columns, steps, repeat, finish)
-            for size in (cut.size, cut.rest or cut.size)
-        ]
-        return cut, made[0], made[1]
+        def several(block: Any, together: int) -> None:
+            most = min(MOST_ROWS, tile_of(target, together))
+            code.groups(y.channels, most, lambda first, size: group(block, together, first, size))
 
-    (cut, full, full_rest), (single, one, one_rest) = tiles(many), tiles(1)
-    size, number, rest, stride, s = cut.size, cut.number, cut.rest, strides[1], dense.target.size
-    size1, number1, rest1, weights, bias = single.size, single.number, single.rest, dense.weights, dense.bias
+        many = INT(4 if target.registers == 32 else 2)
+        number = code.builder.udiv(blocks, many)
+        with code.loops(number) as block:
+            several(code.builder.mul(block, many), many.constant)
+        with code.loops(code.builder.urem(blocks, many)) as block:
+            several(code.builder.add(code.builder.mul(number, many), block), 1)
 
-    @kernel
-    def run(table, blocks):
-        w, b = address(table, parameters) + weights, address(table, parameters) + bias
-        a, c = address(table, read), address(table, write)
-        for block in range(0, blocks - many + 1, many):
-            for group in range(number):
-                at = group * size
-                full(w + at * stride, a + block * read_block, c + block * write_block + at * v, b + at * s, 0)
-            if rest > 0:
-                at = number * size
-                full_rest(w + at * stride, a + block * read_block, c + block * write_block + at * v, b + at * s, 0)
-        for block in range(blocks - blocks % many, blocks):
-            for group in range(number1):
-                at = group * size1
-                one(w + at * stride, a + block * read_block, c + block * write_block + at * v, b + at * s, 0)
-            if rest1 > 0:
-                at = number1 * size1
-                one_rest(w + at * stride, a + block * read_block, c + block * write_block + at * v, b + at * s, 0)
-
-    return run
+    return write
 
 
-def weight_gradient(dense: Dense, *, x: int, turned: int, gradients: int) -> Any:
-    """The kernel of the gradient by the weights, units in lanes; `turned` is dy as (blocks, images, units)."""
-    s, v, lanes, row = dense.target.size, dense.target.bytes, dense.target.lanes, dense.row
-    vectors = row // v
-    across = Cut.of(vectors, 4 if dense.target.registers == 32 else 2)
-    down = Cut.of(dense.inputs, tile_of(dense.target, across.size))
-    repeat = (None, dense.block(dense.inputs), lanes * row)
+def weight_gradient(dense: Dense, gradients: int, turned: int) -> Write:
+    """Gradient by the weights, units in lanes; in the buffer `turned` is dy as (blocks, images, units)."""
+    x, target, v, s, row = dense.x, dense.x.target, dense.x.target.bytes, dense.x.target.size, dense.row
+    across = 4 if target.registers == 32 else 2
+    steps = [(lane * s, lane * row) for lane in range(target.lanes)]
 
-    def tile(rows: int, columns: int) -> Any:
-        def finish(code: Code, sums: list[list[Any]], place: Any, *_: Any) -> None:
+    def write(code: Code, blocks: Any) -> None:
+        def group(vector: Any, vectors: int, first: Any, size: int) -> None:
+            rows, columns = [n * v for n in range(size)], [n * v for n in range(vectors)]
+            repeat = (blocks, x.block * v, target.lanes * row)
+            changes = code.offset(code.buffer(turned), (vector, v))
+            sums = products(code, x.place(code, 0, first, 0, 0), changes, rows, columns, steps, repeat)
+            to = code.offset(code.buffer(gradients), (first, row), (vector, v))
             for number, values in enumerate(sums):
-                for vector, value in enumerate(values):
-                    code.store(value, place, number * row + vector * v)
+                for place, value in enumerate(values):
+                    code.store(value, to, dense.weights + number * row + place * v)
 
-        steps = [(lane * s, lane * row) for lane in range(lanes)]
-        places = [vector * v for vector in range(columns)], [number * v for number in range(rows)]
-        return product(dense.target, places[1], places[0], steps, repeat, finish)
+        def column(vector: Any, vectors: int) -> None:
+            most = tile_of(target, across)
+            code.groups(x.channels, most, lambda first, size: group(vector, vectors, first, size))
 
-    wide, wide_rest = tile(down.size, across.size), tile(down.rest or down.size, across.size)
-    narrow = tile(down.size, across.rest) if across.rest else wide
-    narrow_rest = tile(down.rest or down.size, across.rest) if across.rest else wide_rest
-    size, number, rest, weights = down.size, down.number, down.rest, dense.weights
-    columns, vector_groups, more = across.size, across.number, across.rest
+        code.groups(row // v, across, column)
 
-    @kernel
-    def run(table, blocks):
-        a, b, c = address(table, x), address(table, turned), address(table, gradients) + weights
-        for vectors in range(vector_groups):
-            at = vectors * columns * v
-            for group in range(number):
-                wide(a + group * size * v, b + at, c + group * size * row + at, 0, blocks)
-            if rest > 0:
-                wide_rest(a + number * size * v, b + at, c + number * size * row + at, 0, blocks)
-        if more > 0:
-            at = vector_groups * columns * v
-            for group in range(number):
-                narrow(a + group * size * v, b + at, c + group * size * row + at, 0, blocks)
-            if rest > 0:
-                narrow_rest(a + number * size * v, b + at, c + number * size * row + at, 0, blocks)
-
-    return run
+    return write
 
 
-def turn(dense: Dense, *, dy: int, turned: int) -> Any:
-    """The kernel that makes (blocks, images, units) of (blocks, units, images)."""
-    lanes, v, row = dense.target.lanes, dense.target.bytes, dense.row
+def turn(dense: Dense, turned: int) -> Write:
+    """Make (blocks, images, units) of (blocks, units, images)."""
+    lanes, v, row, dy = dense.x.target.lanes, dense.x.target.bytes, dense.row, dense.y.gradient
 
-    def write(code: Code, a: Any, b: Any, *_: Any) -> None:
-        for lane, value in enumerate(code.transposed([code.load(a, unit * v) for unit in range(lanes)])):
-            code.store(value, b, lane * row)
+    def write(code: Code, blocks: Any) -> None:
+        with code.loops(blocks, row // v) as (block, vector):
+            start = code.offset(dy.place(code, block, 0, 0, 0), (vector, lanes * v))
+            to = code.offset(code.buffer(turned), (block, lanes * row), (vector, v))
+            for lane, value in enumerate(code.transposed([code.load(start, unit * v) for unit in range(lanes)])):
+                code.store(value, to, lane * row)
 
-    tile, vectors, block_bytes = emit(dense.target, write), row // v, dense.block(dense.units)
-
-    @kernel
-    def run(table, blocks):
-        for block in range(blocks):
-            for number in range(vectors):
-                a = address(table, dy) + block * block_bytes + number * lanes * v
-                tile(a, address(table, turned) + block * lanes * row + number * v, 0, 0, 0)
-
-    return run
+    return write

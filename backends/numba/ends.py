@@ -2,144 +2,139 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from backends.numba.grid import Grid
-from backends.numba.vector import Code, Target, address, emit, exponential, keep, kernel, number
+from llvmlite import ir
+from numba.core import cgutils
+
+from backends.numba.grid import Memory, Value
+from backends.numba.vector import INT, Code, Target, Write, exponential
 from harness.spec.recipe import Recipe
 
 # Scalars: what the gradient of an image's loss is multiplied by, the learning rate, Adam's with its corrections.
 SHARE, RATE, ADAM_RATE, SCALARS = 0, 1, 2, 3
 
 
-def pack(target: Target, grid: Grid, *, rows: int, places: int, x: int) -> Any:
-    """The kernel that puts images, whose addresses are in `rows`, into lanes; a pixel's vector is in `places`."""
-    lanes, s, v, block_size = target.lanes, target.size, target.bytes, grid.block * target.bytes
-    pixels = grid.channels * grid.height * grid.width
-    if pixels < lanes:
-        raise ValueError(f"The backend numba takes images of at least {lanes} values, got {pixels}.")
+class Ends:
+    """Buffers of what a batch is, and of what it comes to.
 
-    def write(code: Code, images: Any, pixel: Any, place: Any, to: Any, _: Any) -> None:
-        starts = [code.builder.add(code.long(images, 8 * lane), pixel) for lane in range(lanes)]
-        for one, value in enumerate(code.transposed([code.load(start, aligned=False) for start in starts])):
-            code.store(value, code.offset(to, (code.long(place, 8 * one), v)))
+    Attributes:
+        rows, labels: addresses of images, and their classes, which are negative where there is none; of every lane.
+        count: how many images there are, int64 (1,).
+        scalars: as above.
+        loss: float64 (1,).
+    """
 
-    tile, last = emit(target, write), pixels - lanes
+    def __init__(self, memory: Memory, target: Target, x: Value) -> None:
+        self.rows, self.labels = memory.block(8 * target.lanes), memory.block(target.bytes)
+        self.sums = memory.block(2 * target.bytes)
+        self.count, self.scalars = memory.fixed(1, dtype="int64"), memory.fixed(SCALARS)
+        self.loss, self.vectors = memory.fixed(1, dtype="float64"), memory.fixed(len(x.vectors()), dtype="int64")
+        self.vectors[1][:] = x.vectors()
+        self.x, self.target = x, target
 
-    @kernel
-    def run(table, blocks):
-        for block in range(blocks):
-            images, to = address(table, rows) + block * lanes * 8, address(table, x) + block * block_size
-            for pixel in range(0, pixels, lanes):
-                first = min(pixel, last)
-                tile(images, first * s, address(table, places) + first * 8, to, 0)
+    def pack(self, code: Code, blocks: Any) -> None:
+        """Put images into lanes, a square of images and pixels at a time."""
+        lanes, s, v = self.target.lanes, self.target.size, self.target.bytes
+        pixels = len(self.vectors[1])
+        if pixels < lanes:
+            raise ValueError(f"The backend numba takes images of at least {lanes} values, got {pixels}.")
+        with code.loops(blocks, -(-pixels // lanes)) as (block, number):
+            first = code.least(code.offset(code.zero, (number, lanes)), pixels - lanes)
+            images = code.offset(code.buffer(self.rows), (block, lanes * 8))
+            starts = [code.offset(code.word(images, 8 * lane, INT), (first, s)) for lane in range(lanes)]
+            to = code.offset(code.buffer(self.x.number), (block, self.x.block * v))
+            places = code.offset(code.buffer(self.vectors[0]), (first, 8))
+            for one, value in enumerate(code.transposed([code.load(start, aligned=False) for start in starts])):
+                code.store(value, code.offset(to, (code.word(places, 8 * one, INT), v)))
 
-    return run
+    def cross_entropy(self, classes: int, y: Value) -> Write:
+        """The mean loss, and its gradient by the logits, times SHARE; where there is no image it is 0."""
+        v, s, lanes = self.target.bytes, self.target.size, self.target.lanes
+
+        def block_of(code: Code, block: Any) -> None:
+            label = code.load(code.offset(code.buffer(self.labels), (block, v)), kind=code.integers)
+            logits = [code.load(y.place(code, block, one, 0, 0)) for one in range(classes)]
+            most = logits[0]
+            for value in logits[1:]:
+                most = code.select(code.less(most, value), value, most)
+            total, chosen, shares = code.constant(0), code.constant(0), []
+            mine = [code.builder.icmp_signed("==", label, code.whole(one)) for one in range(classes)]
+            for value, mask in zip(logits, mine):
+                value = code.sub(value, most)
+                p, scale = exponential(code, value)
+                shares.append(code.fma(scale, p, scale))
+                total, chosen = code.add(total, shares[-1]), code.select(mask, value, chosen)
+            kept = code.offset(code.buffer(self.sums), (block, 2 * v))
+            code.store(total, kept)
+            code.store(chosen, kept, v)
+            there, factor = (
+                code.builder.icmp_signed(">=", label, code.whole(0)),
+                code.broadcast(code.buffer(self.scalars[0])),
+            )
+            for one, (share, mask) in enumerate(zip(shares, mine)):
+                wanted = code.select(mask, code.constant(1), code.constant(0))
+                value = code.mul(code.sub(code.div(share, total), wanted), factor)
+                code.store(code.select(there, value, code.constant(0)), y.gradient.place(code, block, one, 0, 0))
+
+        def write(code: Code, blocks: Any) -> None:
+            with code.loops(blocks) as block:
+                block_of(code, block)
+            double, count = ir.DoubleType(), code.word(code.buffer(self.count[0]), 0, INT)
+            log = cgutils.get_or_insert_function(code.builder.module, ir.FunctionType(double, [double]), "llvm.log.f64")
+            loss = cgutils.alloca_once_value(code.builder, double(0))
+            with code.loops(count) as image:
+                block, lane = (getattr(code.builder, kind)(image, INT(lanes)) for kind in ("udiv", "urem"))
+                at = code.offset(code.buffer(self.sums), (block, 2 * v), (lane, s))
+                total, chosen = code.word(at), code.word(at, v)
+                if code.number != double:
+                    total, chosen = code.builder.fpext(total, double), code.builder.fpext(chosen, double)
+                found = code.sub(code.builder.call(log, [total]), chosen)
+                code.builder.store(code.add(code.builder.load(loss), found), loss)
+            mean = code.div(code.builder.load(loss), code.builder.sitofp(count, double))
+            code.store(mean, code.buffer(self.loss[0]))
+
+        return write
+
+    def update(self, recipe: Recipe, count: int, parameters: int, gradients: int, moments: tuple[int, int]) -> Write:
+        """The optimizer's step, over all of so many parameters."""
+        s = self.target.size
+
+        def write(code: Code, _: Any) -> None:
+            scalars = code.buffer(self.scalars[0])
+            rate, adam_rate = (code.broadcast(scalars, number * s) for number in (RATE, ADAM_RATE))
+            with code.loops(count // self.target.lanes) as vector:
+                places = [code.offset(code.buffer(number), (vector, self.target.bytes))
+                          for number in (parameters, gradients, *moments)]  # fmt: skip
+                weight, change = code.load(places[0]), code.load(places[1])
+                if recipe.coupled_decay:
+                    change = code.add(change, code.mul(code.constant(recipe.coupled_decay), weight))
+                if recipe.decoupled_decay:
+                    decay = code.mul(rate, code.constant(recipe.decoupled_decay))
+                    weight = code.sub(weight, code.mul(decay, weight))
+                if recipe.optimizer == "adam":
+                    step = code.mul(adam_rate, _adam(code, recipe, change, *places[2:]))
+                else:
+                    step = code.mul(rate, _momentum(code, recipe, change, places[2]))
+                code.store(code.sub(weight, step), places[0])
+
+        return write
 
 
-def cross_entropy(
-    target: Target,
-    classes: int,
-    block_size: int,
-    *,
-    y: int,
-    dy: int,
-    labels: int,
-    sums: int,
-    scalars: int,
-    count: int,
-    loss: int,
-) -> Any:
-    """The kernel of the mean loss and its gradient by the logits, times SHARE; images beyond the count have none."""
-    v, lanes = target.bytes, target.lanes
-
-    def write(code: Code, logits: Any, gradient: Any, labels: Any, kept: Any, share: Any) -> None:
-        label = code.load_integers(labels)
-        most = code.load(logits)
-        for one in range(1, classes):
-            value = code.load(logits, one * v)
-            most = code.select(code.less(most, value), value, most)
-        total = chosen = code.constant(0)
-        for one in range(classes):
-            value = code.sub(code.load(logits, one * v), most)
-            p, scale = exponential(code, value)
-            share_of = code.fma(scale, p, scale)
-            total = code.add(total, share_of)
-            chosen = code.select(code.builder.icmp_signed("==", label, code.whole(one)), value, chosen)
-            code.store(share_of, gradient, one * v)
-        code.store(total, kept)
-        code.store(chosen, kept, v)
-        counts, factor = code.builder.icmp_signed(">=", label, code.whole(0)), code.broadcast(share, 0)
-        for one in range(classes):
-            mine = code.builder.icmp_signed("==", label, code.whole(one))
-            wanted = code.select(mine, code.constant(1), code.constant(0))
-            value = code.sub(code.div(code.load(gradient, one * v), total), wanted)
-            code.store(code.select(counts, code.mul(value, factor), code.constant(0)), gradient, one * v)
-
-    tile, entry, size = emit(target, write), number(target), target.size
-    block_bytes = block_size * v
-
-    @kernel
-    def run(table, blocks):
-        for block in range(blocks):
-            tile(
-                address(table, y) + block * block_bytes, address(table, dy) + block * block_bytes,
-                address(table, labels) + block * v, address(table, sums) + block * 2 * v, address(table, scalars),
-            )  # fmt: skip
-        found, images = 0.0, address(table, count)
-        for image in range(images):
-            place = address(table, sums) + image // lanes * 2 * v + image % lanes * size
-            found += math.log(entry(place)) - entry(place + v)
-        keep(found / images, address(table, loss))
-
-    return run
+def _adam(code: Code, recipe: Recipe, change: Any, first_at: Any, second_at: Any) -> Any:
+    """The mean gradient over the root of the mean square."""
+    moments = []
+    for place, beta, value in ((first_at, recipe.beta1, change), (second_at, recipe.beta2, code.mul(change, change))):
+        kept = code.mul(code.constant(beta), code.load(place))
+        moments.append(code.add(kept, code.mul(code.constant(1 - beta), value)))
+        code.store(moments[-1], place)
+    return code.div(moments[0], code.add(code.plain("sqrt", moments[1]), code.constant(recipe.epsilon)))
 
 
-def update(
-    target: Target,
-    recipe: Recipe,
-    size: int,
-    *,
-    parameters: int,
-    gradients: int,
-    moments: tuple[int, int],
-    scalars: int,
-) -> Any:
-    """The kernel of the optimizer's step, over all parameters; `size` is in bytes."""
-    v, s = target.bytes, target.size
-
-    def write(code: Code, weight_at: Any, gradient_at: Any, first_at: Any, second_at: Any, scalars: Any) -> None:
-        weight, change = code.load(weight_at), code.load(gradient_at)
-        rate = code.broadcast(scalars, RATE * s)
-        if recipe.coupled_decay:
-            change = code.add(change, code.mul(code.constant(recipe.coupled_decay), weight))
-        if recipe.decoupled_decay:
-            weight = code.sub(weight, code.mul(code.mul(rate, code.constant(recipe.decoupled_decay)), weight))
-        if recipe.optimizer == "adam":
-            first = code.mul(code.constant(recipe.beta1), code.load(first_at))
-            first = code.add(first, code.mul(code.constant(1 - recipe.beta1), change))
-            second = code.mul(code.constant(recipe.beta2), code.load(second_at))
-            second = code.add(second, code.mul(code.mul(code.constant(1 - recipe.beta2), change), change))
-            code.store(first, first_at)
-            code.store(second, second_at)
-            root = code.add(code.root(second), code.constant(recipe.epsilon))
-            change, rate = code.div(first, root), code.broadcast(scalars, ADAM_RATE * s)
-        elif recipe.momentum:
-            velocity = code.add(code.mul(code.constant(recipe.momentum), code.load(first_at)), change)
-            code.store(velocity, first_at)
-            ahead = code.add(change, code.mul(code.constant(recipe.momentum), velocity))
-            change = ahead if recipe.nesterov else velocity
-        code.store(code.sub(weight, code.mul(rate, change)), weight_at)
-
-    tile, (one, two) = emit(target, write), moments
-
-    @kernel
-    def run(table, blocks):
-        for at in range(0, size, v):
-            tile(
-                address(table, parameters) + at, address(table, gradients) + at,
-                address(table, one) + at, address(table, two) + at, address(table, scalars),
-            )  # fmt: skip
-
-    return run
+def _momentum(code: Code, recipe: Recipe, change: Any, place: Any) -> Any:
+    """The velocity, or the gradient where there is none."""
+    if not recipe.momentum:
+        return change
+    velocity = code.add(code.mul(code.constant(recipe.momentum), code.load(place)), change)
+    code.store(velocity, place)
+    return code.add(change, code.mul(code.constant(recipe.momentum), velocity)) if recipe.nesterov else velocity

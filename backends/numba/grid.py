@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from backends.numba.vector import Target
+from backends.numba.vector import Code, Target
 
 ALIGNMENT = 64
 
 
-def rounded_up(count: int, multiple: int) -> int:
-    """The next multiple."""
-    return -(-count // multiple) * multiple
-
-
 @dataclass(frozen=True)
-class Grid:
-    """A block of images, one in each lane: vectors (channels, height, width), with zeros around every channel.
+class Value:
+    """Blocks of images, one image a lane: vectors (channels, height, width), with zeros around every channel.
 
     Attributes:
+        number: of its buffer, behind which is that of its gradient.
         border: rows and columns of zeros on each side.
-        lanes: of a vector; a block is a multiple of so many vectors, that it may be transposed whole.
     """
 
+    number: int
+    target: Target
     channels: int
     height: int
     width: int
-    border: int
-    lanes: int
+    border: int = 0
 
     @property
     def pitch(self) -> int:
@@ -43,24 +40,32 @@ class Grid:
         return (self.height + 2 * self.border) * self.pitch
 
     @property
-    def origin(self) -> int:
-        """Of the first pixel."""
-        return self.border * self.pitch + self.border
+    def block(self) -> int:
+        """Vectors of a block: so many that it may be transposed whole."""
+        return self.target.whole(self.channels * self.plane)
 
     @property
-    def block(self) -> int:
-        """Vectors from one block to the next."""
-        return rounded_up(self.channels * self.plane, self.lanes)
+    def gradient(self) -> Value:
+        """Its gradient."""
+        return replace(self, number=self.number + 1)
 
-    def places(self) -> np.ndarray:
+    @property
+    def whole(self) -> Value:
+        """The same with its border as part of it."""
+        return replace(self, height=self.height + 2 * self.border, width=self.pitch, border=0)
+
+    def place(self, code: Code, block: Any, channel: Any, row: Any, column: Any, unit: int = 0) -> Any:
+        """The address of a vector, or of so many bytes in its place in a buffer of another kind."""
+        v = unit or self.target.bytes
+        origin = self.border * self.pitch + self.border
+        terms = [(block, self.block * v), (channel, self.plane * v), (row, self.pitch * v), (column, v), (origin, v)]
+        return code.offset(code.buffer(self.number), *terms)
+
+    def vectors(self) -> np.ndarray:
         """The vector of each value in the order channel, row, column: int64 (values,)."""
         whole = np.arange(self.channels * self.plane).reshape(self.channels, -1, self.pitch)
         rows, columns = (slice(self.border, self.border + side) for side in (self.height, self.width))
         return whole[:, rows, columns].ravel()
-
-    def flat(self) -> Grid:
-        """The same without a border, as one row."""
-        return Grid(1, 1, self.channels * self.height * self.width, 0, self.lanes)
 
 
 class Memory:
@@ -68,54 +73,46 @@ class Memory:
 
     Attributes:
         table: int64 addresses, by number of the buffer.
+        arrays: the buffers, by number; those of blocks are bytes (blocks, size).
     """
 
     def __init__(self, target: Target) -> None:
-        self.table = np.zeros(128, np.int64)
-        self._target = target
-        self._kept: dict[int, np.ndarray] = {}
-        self._sizes: dict[int, int] = {}
-        self._used = 0
-        self.blocks = 0
+        self.table, self.arrays = np.zeros(256, np.int64), dict[int, np.ndarray]()
+        self._target, self._sizes, self._used, self._blocks = target, dict[int, int](), 0, 0
 
     @property
     def start(self) -> int:
         """Where the table is."""
         return address_of(self.table)
 
-    def number(self) -> int:
-        """An entry of the table, for whatever else."""
-        self._used += 1
-        return self._used - 1
-
-    def fixed(self, shape: tuple[int, ...], dtype: str = "") -> tuple[int, np.ndarray]:
+    def fixed(self, *shape: int, dtype: str = "") -> tuple[int, np.ndarray]:
         """A buffer that stays: its number and its array."""
-        number, array = self.number(), aligned(shape, dtype or self._target.dtype)
-        self._keep(number, array)
-        return number, array
+        self._used += 1
+        self._keep(self._used, aligned(shape, dtype or self._target.dtype))
+        return self._used, self.arrays[self._used]
 
     def block(self, size: int) -> int:
         """A buffer of so many bytes a block: its number."""
-        number = self.number()
-        self._sizes[number] = size
-        self.blocks = 0
-        return number
+        self._used += 1
+        self._sizes[self._used], self._blocks = size, 0
+        return self._used
 
-    def array(self, number: int) -> np.ndarray:
-        """A buffer's array, of bytes where it is one of blocks: (blocks, bytes)."""
-        return self._kept[number]
+    def value(self, channels: int, height: int, width: int, border: int = 0) -> Value:
+        """A value and its gradient."""
+        made = Value(self._used + 1, self._target, channels, height, width, border)
+        for _ in range(2):
+            self.block(made.block * self._target.bytes)
+        return made
 
     def reserve(self, blocks: int) -> None:
         """See to it that there is room for so many blocks."""
-        if blocks <= self.blocks:
-            return
-        self.blocks = blocks
-        for number, size in self._sizes.items():
-            self._keep(number, aligned((blocks, size), "uint8"))
+        if blocks > self._blocks:
+            self._blocks = blocks
+            for number, size in self._sizes.items():
+                self._keep(number, aligned((blocks, size), "uint8"))
 
     def _keep(self, number: int, array: np.ndarray) -> None:
-        self._kept[number] = array
-        self.table[number] = address_of(array)
+        self.arrays[number], self.table[number] = array, address_of(array)
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
 
-from backends.numba import convolution, dense, ends, plain, pooled, single
+from backends.numba import convolution, dense, plain, pooled, single
 from backends.numba.activations import KINDS, activate, derive
-from backends.numba.convolution import Convolution
+from backends.numba.convolution import KEPT, Convolution
 from backends.numba.dense import Dense
-from backends.numba.grid import Grid, Memory
-from backends.numba.vector import Target, address, call
+from backends.numba.ends import Ends
+from backends.numba.grid import Memory, Value
+from backends.numba.vector import INT, Code, Target, Write, kernel
 from backends.numba.weights import Places
 from harness.spec import network as spec
 from harness.spec.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Value:
-    """What a layer gives: the number of its buffer, behind which is that of its gradient."""
-
-    number: int
-    grid: Grid
-
-    @property
-    def placed(self) -> plain.Placed:
-        """The values."""
-        return self.number, self.grid
-
-    @property
-    def gradient(self) -> plain.Placed:
-        """Their gradient."""
-        return self.number + 1, self.grid
 
 
 @dataclass
@@ -43,19 +27,18 @@ class Stage:
     """Layers that are computed together.
 
     Attributes:
-        forward, backward, inward: functions that compile kernels, in the order in which they are called; `backward`
-            those of the parameters' gradients, `inward` those of the gradient by what the stage was given.
-        given, value: what it reads and writes.
+        name: of the last of them.
+        forward, backward, inward: kernels in the order in which they are called; `backward` those of the gradients of
+            parameters, `inward` those of the gradient of what the stage is given.
         made: what its layers are, where they have products.
         passes: whether it does nothing in inference.
     """
 
     name: str
-    given: Value
     value: Value
-    forward: list[Any] = field(default_factory=list)
-    backward: list[Any] = field(default_factory=list)
-    inward: list[Any] = field(default_factory=list)
+    forward: list[Write] = field(default_factory=list)
+    backward: list[Write] = field(default_factory=list)
+    inward: list[Write] = field(default_factory=list)
     made: Convolution | Dense | None = None
     passes: bool = False
 
@@ -64,6 +47,7 @@ class Model:
     """Buffers and kernels of a network.
 
     Attributes:
+        parameters, gradients, moments: number and array of each, one or two.
         stages: as the layers follow each other.
         dropped: numbers of the buffers that dropout multiplies with, and what it keeps.
     """
@@ -74,246 +58,181 @@ class Model:
         Args:
             fused: layer by layer, otherwise.
         """
-        self.network, self.recipe, self.target, self.fused = network, recipe, target, fused
-        self.memory = Memory(target)
-        self.places = Places(network, target)
-        for name in ("parameters", "gradients", "first", "second"):
-            setattr(self, name, self.memory.fixed((self.places.count,)))
-        self.scalars, self.loss = self.memory.fixed((ends.SCALARS,)), self.memory.fixed((1,), "float64")
-        self.count = self.memory.number()
-        self.rows = self.memory.block(8 * target.lanes)
-        self.labels = self.memory.block(target.bytes)
-        self.sums = self.memory.block(2 * target.bytes)
+        self.network, self.recipe, self.target = network, recipe, target
+        self.memory, self.places = Memory(target), Places(network, target)
+        self.parameters, self.gradients, *self.moments = (self.memory.fixed(self.places.count) for _ in range(4))
         self.dropped: list[tuple[int, float]] = []
         self.stages: list[Stage] = []
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        rows = list(self.network.summary())
-        given = self.given = self._value(self.network.input_shape, rows, 0)
-        at = 0
-        while at < len(rows):
-            row = rows[at]
-            at += 1
+        rows = list(network.summary())
+        given = self.x = self._value(network.input_shape, rows)
+        self.ends = Ends(self.memory, target, given)
+        while rows:
+            behind = [row.layer for row in rows[1:]] if fused else []
+            row, (activation, pool) = rows[0], _fused(rows[0], behind)
+            more = (activation is not None) + pool
+            last, rows = rows[more], rows[more + 1 :]
             if isinstance(row.layer, spec.Flatten):
-                flat = Grid(len(given.grid.places()), 1, 1, 0, self.target.lanes)
-                self.stages.append(Stage(row.layer.name, given, Value(given.number, flat), passes=True))
+                flat = Value(given.number, target, len(given.vectors()), 1, 1)
+                self.stages.append(Stage(row.layer.name, flat, passes=True))
             else:
-                behind = [each.layer for each in rows[at:]] if self.fused else []
-                activation, pool = _fused(row, behind)
-                at += (activation is not None) + pool
-                value = self._value(rows[at - 1].output_shape, rows, at)
-                stage = Stage(rows[at - 1].layer.name, given, value)
-                self._fill(stage, row, activation, pool)
-                self.stages.append(stage)
+                self.stages.append(Stage(last.layer.name, self._value(last.output_shape, rows)))
+                self._fill(self.stages[-1], given, row, activation, pool)
             given = self.stages[-1].value
 
-    def _value(self, shape: spec.Shape, rows: list[spec.LayerSummary], at: int) -> Value:
-        """Room for values of a shape, with the border that the layer of row `at` wants."""
-        following = rows[at].layer if at < len(rows) else None
-        channels, height, width = shape if len(shape) == 3 else (*shape, 1, 1)
-        grid = Grid(channels, height, width, getattr(following, "padding", 0), self.target.lanes)
-        number = self.memory.block(grid.block * self.target.bytes)
-        self.memory.block(grid.block * self.target.bytes)
-        return Value(number, grid)
+    def _value(self, shape: spec.Shape, following: list[spec.LayerSummary]) -> Value:
+        """Room for values of a shape, with the border that the layer behind wants."""
+        border = getattr(following[0].layer, "padding", 0) if following else 0
+        return self.memory.value(*(shape if len(shape) == 3 else (*shape, 1, 1)), border)
 
-    def _fill(self, stage: Stage, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
+    def _fill(self, stage: Stage, given: Value, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
+        y = stage.value
         match row.layer:
-            case spec.Conv() if not _sees_all(row):
-                self._convolution(stage, row, activation, pool)
             case spec.Conv() | spec.Dense():
-                self._dense(stage, row, activation)
-            case spec.Subsample():
-                self._subsample(stage, row)
+                self._weighted(stage, given, row, activation, pool)
+            case spec.Subsample(size=size):
+                self._subsample(stage, given, row.layer.name, size)
             case spec.MaxPool(size=size):
-                self._pool(stage, plain.maximum, plain.maximum_back, size, stage.given, stage.value)
+                stage.forward.append(plain.windows(plain.maximum, size, given, y))
+                stage.inward.append(plain.windows(plain.maximum_back, size, given, given.gradient, y.gradient, y))
             case spec.AveragePool(size=size):
-                self._pool(stage, plain.mean, plain.mean_back, size, stage.given, stage.value)
+                stage.forward.append(plain.windows(plain.mean, size, given, y))
+                stage.inward.append(plain.windows(plain.mean_back, size, given, given.gradient, y.gradient))
             case spec.Dropout(keep=keep):
-                self._dropout(stage, keep)
+                factors = replace(y, number=self.memory.block(y.block * self.target.bytes))
+                self.dropped.append((factors.number, keep))
+                stage.passes = True
+                stage.forward.append(plain.each(_times, given, factors, y))
+                stage.inward.append(plain.each(_times, y.gradient, factors, given.gradient))
             case _ if isinstance(row.layer, KINDS):
-                write = lambda code, a, _: activate(code, row.layer, a)  # noqa: E731
-                given, value = stage.given, stage.value
-                stage.forward.append(self._each(write, given.placed, given.placed, value.placed))
-                stage.inward.append(self._derived(row.layer, value, given.gradient))
+                stage.forward.append(plain.each(lambda code, a, _: activate(code, row.layer, a), given, given, y))
+                stage.inward.append(_derived(row.layer, y, given.gradient))
             case _:
                 raise ValueError(f"backends/numba has no kernels for {row.layer}. Add them to Model._fill.")
 
-    def _each(self, write: Any, first: plain.Placed, second: plain.Placed, result: plain.Placed) -> Any:
-        return partial(plain.each, self.target, write, first, second, result)
-
-    def _derived(self, layer: Any, value: Value, result: plain.Placed) -> Any:
-        def write(code: Any, dy: Any, y: Any) -> Any:
-            return derive(code, layer, dy, y)
-
-        return self._each(write, value.gradient, value.placed, result)
-
-    def _dense(self, stage: Stage, row: spec.LayerSummary, activation: Any) -> None:
-        name, (x, _), (y, _) = row.layer.name, stage.given.placed, stage.value.placed
-        weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        made = stage.made = Dense(
-            self.target, int(np.prod(row.input_shape)), row.output_shape[0], activation, weights, bias
-        )
-        turned = self.memory.block(self.target.lanes * made.row)
-        parameters, gradients = self.parameters[0], self.gradients[0]
-        stage.forward.append(partial(dense.forward, made, x=x, parameters=parameters, y=y))
-        if activation:
-            stage.backward.append(self._derived(activation, stage.value, stage.value.gradient))
-        stage.backward += [
-            self._sum(lambda code, a, _: a, stage.value.gradient, stage.value.gradient, bias),
-            partial(dense.turn, made, dy=y + 1, turned=turned),
-            partial(dense.weight_gradient, made, x=x, turned=turned, gradients=gradients),
-        ]
-        stage.inward.append(partial(dense.input_gradient, made, dy=y + 1, parameters=parameters, dx=x + 1))
-        self._masked(stage, row)
-
-    def _sum(self, write: Any, first: plain.Placed, second: plain.Placed, at: int) -> Any:
-        return partial(plain.channel_sums, self.target, write, first, second, self.gradients[0], at)
-
-    def _convolution(self, stage: Stage, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
-        name, given, value, k = row.layer.name, stage.given, stage.value, row.layer.kernel
-        weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        made = stage.made = Convolution(self.target, given.grid, value.grid, k, pool, activation, weights, bias)
-        parameters, gradients = self.parameters[0], self.gradients[0]
-        places = self.memory.block(value.grid.block * pooled.KEPT) if pool else self.count
-        x, y = given.number, value.number
-        stage.forward.append(partial(convolution.forward, made, x=x, parameters=parameters, y=y, places=places))
-        if pool:
-            number, _ = self.memory.fixed((given.grid.channels, value.grid.channels, pooled.table_bytes(made)), "uint8")
-            if activation:
-                stage.backward.append(self._derived(activation, value, value.gradient))
-            stage.backward.append(
-                partial(pooled.weight_gradient, made, x=x, dy=y + 1, places=places, gradients=gradients)
-            )
-            stage.inward += [
-                partial(pooled.look_up, made, parameters=parameters, weights=number),
-                partial(pooled.input_gradient, made, dy=y + 1, places=places, weights=number, dx=x + 1),
-            ]
-            stage.backward.append(self._sum(lambda code, a, _: a, value.gradient, value.gradient, bias))
+    def _weighted(self, stage: Stage, given: Value, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
+        y, (parameters, _), (gradients, _) = stage.value, self.parameters, self.gradients
+        weights, bias = (self.places.byte_of(f"{row.layer.name}.{part}") for part in ("weight", "bias"))
+        place = {"activation": activation, "parameters": parameters, "weights": weights, "bias": bias}
+        dy = y.gradient
+        if isinstance(row.layer, spec.Dense) or _sees_all(row):
+            flat = Value(given.number, self.target, math.prod(row.input_shape), 1, 1)
+            made = stage.made = Dense(flat, y, **place)
+            turned = self.memory.block(self.target.lanes * made.row)
+            stage.backward += [dense.turn(made, turned), dense.weight_gradient(made, gradients, turned)]
+            stage.forward, stage.inward = [dense.forward(made)], [dense.input_gradient(made)]
         else:
-            self._plain_gradients(stage, made)
-        self._masked(stage, row)
+            places = self.memory.block(y.block * KEPT) if pool else 0
+            conv = stage.made = Convolution(given, y, row.layer.kernel, places=places, **place)
+            stage.forward.append(convolution.forward(conv))
+            dy = self._pooled(stage, conv) if pool else self._unpooled(stage, conv)
+        first = [_derived(activation, y, dy)] if activation or dy != y.gradient else []
+        stage.backward[:0] = [*first, plain.channel_sums(_first, dy, dy, gradients, bias)]
+        if getattr(row.layer, "connections", ()):
+            # Where nothing is connected, weights are 0, and their gradient is made so.
+            mask, array = self.memory.fixed(self.places.count)
+            self.places.connect(array, row)
+            whole, other = (
+                Value(n, self.target, self.places.count // self.target.lanes, 1, 1) for n in (gradients, mask)
+            )
+            once = plain.each(_times, whole, other, whole)
+            stage.backward.append(lambda code, _: once(code, INT(1)))
 
-    def _plain_gradients(self, stage: Stage, made: Convolution) -> None:
-        """Gradients by products with every output; for that by the input, its gradient has zeros around."""
-        grid, k, given = stage.value.grid, made.kernel, stage.given
-        around = Grid(grid.channels, grid.height, grid.width, k - 1 - given.grid.border, self.target.lanes)
-        change = self.memory.block(around.block * self.target.bytes)
-        flipped = Convolution(self.target, around, given.grid, k, False, None, 0, -1)
-        turned, _ = self.memory.fixed((grid.channels, k * k * flipped.row), "uint8")
-        wide = Convolution(self.target, given.grid, around, k, False, None, made.weights, made.bias)
+    def _pooled(self, stage: Stage, conv: Convolution) -> Value:
+        tables, _ = self.memory.fixed(conv.x.channels * conv.y.channels * pooled.table_bytes(conv), dtype="uint8")
+        stage.backward.append(pooled.weight_gradient(conv, self.gradients[0]))
+        stage.inward += [pooled.look_up(conv, tables), pooled.input_gradient(conv, tables)]
+        return conv.y.gradient
+
+    def _unpooled(self, stage: Stage, conv: Convolution) -> Value:
+        """Gradients by products with every output. For that by the input, the outputs' gradient has zeros around."""
+        x, y, border = conv.x, conv.y, conv.size - 1 - conv.x.border
+        dy = self.memory.value(y.channels, y.height, y.width, border)
+        back = Convolution(dy, x.gradient, conv.size, None, 0, 0, 0, -1)
+        tables, _ = self.memory.fixed(y.channels * conv.size**2 * back.row, dtype="uint8")
+        back = replace(back, parameters=tables)
+        stage.backward.append(convolution.weight_gradient(conv, dy, self.gradients[0]))
+        stage.inward += [convolution.turned(conv, back), convolution.forward(back)]
+        return dy
+
+    def _subsample(self, stage: Stage, given: Value, name: str, size: int) -> None:
+        y, (parameters, _), (gradients, _) = stage.value, self.parameters, self.gradients
+        weights, bias = (self.places.byte_of(f"{name}.{part}") for part in ("weight", "bias"))
+        means = self.memory.value(y.channels, y.height, y.width)
+        stage.forward += [
+            plain.windows(plain.mean, size, given, means),
+            plain.scale(lambda code, a, w, b: code.add(code.mul(a, w), b), means, y, parameters, weights),
+        ]
         stage.backward += [
-            self._derived(made.activation, stage.value, (change, around)),
-            self._sum(lambda code, a, _: a, (change, around), (change, around), made.bias),
-            partial(convolution.weight_gradient, wide, x=given.number, dy=change, gradients=self.gradients[0]),
+            plain.channel_sums(_times, y.gradient, means, gradients, weights),
+            plain.channel_sums(_first, y.gradient, y.gradient, gradients, bias),
         ]
         stage.inward += [
-            partial(convolution.flipped, made, flipped, parameters=self.parameters[0], other=turned),
-            partial(convolution.forward, flipped, x=change, parameters=turned, y=given.number + 1, places=self.count),
+            plain.scale(lambda code, a, w, _: code.mul(a, w), y.gradient, means.gradient, parameters, weights),
+            plain.windows(plain.mean_back, size, given, given.gradient, means.gradient),
         ]
 
-    def _masked(self, stage: Stage, row: spec.LayerSummary) -> None:
-        """Where nothing is connected, weights are 0 and their gradient is made so."""
-        if not getattr(row.layer, "connections", ()):
-            return
-        number, mask = self.memory.fixed((self.places.count,))
-        self.places.connect(mask, row)
-        grid = Grid(1, 1, self.places.count // self.target.lanes, 0, self.target.lanes)
-        write = lambda code, a, b: code.mul(a, b)  # noqa: E731
-        gradients = self.gradients[0], grid
-        stage.backward.append(partial(plain.each, self.target, write, gradients, (number, grid), gradients, once=True))
-
-    def _pool(self, stage: Stage, write: Any, back: Any, size: int, given: Value, value: Value) -> None:
-        stage.forward.append(partial(plain.windows, self.target, write, size, given.placed, value.placed))
-        stage.inward.append(partial(plain.windows, self.target, back, size, given.placed, value.placed))
-
-    def _subsample(self, stage: Stage, row: spec.LayerSummary) -> None:
-        name, value = row.layer.name, stage.value
-        means = Value(self.memory.block(value.grid.block * self.target.bytes), value.grid)
-        self.memory.block(value.grid.block * self.target.bytes)
-        self._pool(stage, plain.mean, plain.mean_back, row.layer.size, stage.given, means)
-        weights, bias = self.places.bytes_of(f"{name}.weight"), self.places.bytes_of(f"{name}.bias")
-        scale = partial(plain.by_channel, self.target, numbers=self.parameters[0], at=weights)
-        stage.forward.append(
-            partial(scale, lambda code, a, w, b: code.add(code.mul(a, w), b), means.placed, value.placed)
-        )
-        stage.backward += [
-            self._sum(lambda code, a, b: code.mul(a, b), value.gradient, means.placed, weights),
-            self._sum(lambda code, a, _: a, value.gradient, value.gradient, bias),
-        ]
-        stage.inward.insert(0, partial(scale, lambda code, a, w, _: code.mul(a, w), value.gradient, means.gradient))
-
-    def _dropout(self, stage: Stage, keep: float) -> None:
-        given, value, stage.passes = stage.given, stage.value, True
-        factors = self.memory.block(value.grid.block * self.target.bytes)
-        self.dropped.append((factors, keep))
-        write = lambda code, a, b: code.mul(a, b)  # noqa: E731
-        stage.forward.append(self._each(write, given.placed, (factors, value.grid), value.placed))
-        stage.inward.append(self._each(write, value.gradient, (factors, value.grid), given.gradient))
+    @cached_property
+    def pack(self) -> Program:
+        """Images into lanes."""
+        return Program(self, [self.ends.pack])
 
     @cached_property
     def forward(self) -> Program:
-        """Images to values of every stage, in training."""
-        return Program(self, [self._pack, *(make for stage in self.stages for make in stage.forward)])
+        """Images to the values of every stage."""
+        return Program(self, [self.ends.pack, *(write for stage in self.stages for write in stage.forward)])
 
     @cached_property
     def backward(self) -> Program:
         """Loss and gradients, behind `forward`."""
-        value = self.stages[-1].value
-        parts = {"labels": self.labels, "sums": self.sums, "scalars": self.scalars[0], "count": self.count}
-        loss = partial(
-            ends.cross_entropy, self.target, self.network.classes, value.grid.block,
-            y=value.number, dy=value.number + 1, loss=self.loss[0], **parts,
-        )  # fmt: skip
-        makes = [loss]
-        for stage in reversed(self.stages):
-            weighted = any(each.backward for each in self.stages[: self.stages.index(stage)])
-            makes += [*stage.backward, *(stage.inward if weighted else [])]
-        return Program(self, makes)
+        found = [self.ends.cross_entropy(self.network.classes, self.stages[-1].value)]
+        for number, stage in reversed(list(enumerate(self.stages))):
+            wanted = any(each.backward for each in self.stages[:number])
+            found += [*stage.backward, *(stage.inward if wanted else [])]
+        return Program(self, found)
 
     @cached_property
     def update(self) -> Program:
         """The optimizer's step, behind `backward`."""
-        numbers = {"parameters": self.parameters[0], "gradients": self.gradients[0], "scalars": self.scalars[0]}
-        moments = (self.first[0], self.second[0])
-        size = self.places.count * self.target.size
-        return Program(self, [partial(ends.update, self.target, self.recipe, size, moments=moments, **numbers)])
+        numbers = [number for number, _ in (self.parameters, self.gradients, *self.moments)]
+        return Program(self, [self.ends.update(self.recipe, self.places.count, *numbers[:2], tuple(numbers[2:]))])
 
     @cached_property
     def single(self) -> tuple[Program, np.ndarray] | None:
-        """The program for one image, whose address is the first of the rows, and its logits; None if there is none."""
+        """The program for one image, and where its logits are then; None if there is none."""
         found = single.programme(self)
         return found and (Program(self, found[0]), found[1][: self.network.classes])
 
-    @cached_property
-    def pack(self) -> Program:
-        """Images into lanes, alone."""
-        return Program(self, [self._pack])
-
-    def _pack(self) -> Any:
-        places, array = self.memory.fixed((len(self.given.grid.places()),), "int64")
-        array[:] = self.given.grid.places()
-        return ends.pack(self.target, self.given.grid, rows=self.rows, places=places, x=self.given.number)
-
 
 class Program:
-    """Kernels, compiled, and called one after the other."""
+    """Kernels, each compiled by itself, and one that calls them one after the other."""
 
-    def __init__(self, model: Model, makes: list[Any]) -> None:
-        self._kernels = [make() for make in makes]
-        self._addresses = np.array([each.address for each in self._kernels], np.int64)
-        self._start = self._addresses.ctypes.data
-        self._memory = model.memory
+    def __init__(self, model: Model, writes: list[Write]) -> None:
+        self.kernels, self._memory = [kernel(model.target, write) for write in writes], model.memory
+
+        def write(code: Code, blocks: Any) -> None:
+            kind = ir.FunctionType(ir.VoidType(), [INT, INT]).as_pointer()
+            for each in self.kernels:
+                code.builder.call(code.builder.inttoptr(INT(each.address), kind), [code.table, blocks])
+
+        self._all = kernel(model.target, write)
+        self._call = self._all.ctypes
 
     def run(self, blocks: int) -> None:
         """Call them for so many blocks."""
-        _run(self._start, len(self._addresses), self._memory.start, blocks)
+        self._call(self._memory.start, blocks)
 
 
-@njit("void(int64, int64, int64, int64)")
-def _run(kernels, count, table, blocks):
-    for number in range(count):
-        call(address(kernels, number), table, blocks)
+def _first(code: Code, a: Any, b: Any) -> Any:
+    return a
+
+
+def _times(code: Code, a: Any, b: Any) -> Any:
+    return code.mul(a, b)
+
+
+def _derived(layer: Any, y: Value, result: Value) -> Write:
+    """The gradient of what an activation was given."""
+    return plain.each(lambda code, dy, y: derive(code, layer, dy, y), y.gradient, y, result)
 
 
 def _sees_all(row: spec.LayerSummary) -> bool:
@@ -331,5 +250,4 @@ def _fused(row: spec.LayerSummary, behind: list[Any]) -> tuple[Any, bool]:
     activation = behind[0] if behind and isinstance(behind[0], KINDS) else None
     following = behind[activation is not None :]
     pool = bool(following) and isinstance(following[0], spec.MaxPool) and following[0].size == 2
-    pool = pool and isinstance(row.layer, spec.Conv) and not _sees_all(row) and min(row.output_shape[1:]) >= 2
-    return activation, pool
+    return activation, pool and len(row.output_shape) == 3 and not _sees_all(row) and min(row.output_shape[1:]) >= 2

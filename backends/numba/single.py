@@ -2,130 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from backends.numba.activations import activate
 from backends.numba.convolution import Convolution, maximum
 from backends.numba.dense import Dense
-from backends.numba.product import Cut, product
-from backends.numba.vector import Code, address, kernel
+from backends.numba.product import products
+from backends.numba.vector import INT, Code, Write
 
 # Strides in bytes of what a layer is given: channel, row, column.
 Strides = tuple[int, int, int]
 
 
-def programme(model: Any) -> tuple[list[Any], np.ndarray] | None:
-    """What compiles the kernels for an image whose address is in the buffer of rows, and where its logits will be.
+def programme(model: Any) -> tuple[list[Write], Any] | None:
+    """The kernels for an image whose address is the first of the rows, and where its logits will be.
 
     None where a layer has no kernel of this kind.
     """
-    makes: list[Any] = []
-    grid, size, parameters = model.given.grid, model.target.size, model.parameters[0]
-    x, given = -1, (grid.height * grid.width * size, grid.width * size, size)
+    found: list[Write] = []
+    value, size, array = model.x, model.target.size, None
+    number, given = 0, (value.height * value.width * size, value.width * size, size)
     for stage in model.stages:
-        made, values = stage.made, None
-        if isinstance(made, Convolution) and (makes or not grid.border):
-            y, values = model.memory.fixed((stage.value.grid.plane * made.row,), "uint8")
-            makes.append(partial(convolve, made, given, rows=model.rows, x=x, parameters=parameters, y=y))
-            given = made.target.size, made.result.pitch * made.row, made.row
-        elif isinstance(made, Dense) and makes:
-            y, values = model.memory.fixed((made.row,), "uint8")
-            shape = (grid.channels, grid.height * grid.width)
-            makes.append(partial(multiply, made, shape, (given[0], given[2]), x=x, parameters=parameters, y=y))
-            given = (size, size, size)
-        elif made is not None or not stage.passes:
+        made = stage.made
+        if made is None and stage.passes:
+            continue
+        if isinstance(made, Convolution) and (found or not value.border):
+            to, array = model.memory.fixed(made.y.plane * made.row, dtype="uint8")
+            found.append(_convolve(made, given, number or model.ends.rows, to, first=not number))
+            given = size, made.y.pitch * made.row, made.row
+        elif isinstance(made, Dense) and found:
+            to, array = model.memory.fixed(made.row, dtype="uint8")
+            found.append(_multiply(made, value.height * value.width, given, number, to))
+            given = size, size, size
+        else:
             return None
-        if values is not None:
-            x, grid = y, stage.value.grid
-    return makes, values.view(model.target.dtype)
+        number, value = to, made.y
+    return found, array.view(model.target.dtype)
 
 
-def convolve(conv: Convolution, given: Strides, *, rows: int, x: int, parameters: int, y: int) -> Any:
-    """The kernel of a convolution; numbers of buffers. Where x is negative, it is given the image itself."""
-    result, v, scale = conv.result, conv.target.bytes, 2 if conv.pooled else 1
-    # As many windows of 2x2 at once as hide how long an addition takes.
-    many = min(2 if conv.target.registers == 32 or conv.row == v else 1, result.width)
-    pixels = [
-        (j // 2, 2 * one + j % 2) if conv.pooled else (0, one) for one in range(many) for j in range(scale * scale)
-    ]
-    cut = Cut.of(conv.row // v, max(1, (conv.target.registers - 4) // (len(pixels) + 1)))
-    tile, last = (_tile(conv, given, pixels, size) for size in (cut.size, cut.rest or cut.size))
-    size, number, groups = cut.size, cut.number, cut.number + (cut.rest > 0)
-    height, width, across = result.height, result.width, result.width - many
-    _, down, right = given
-    weights, bias, row_bytes = conv.weights, conv.bias, conv.row
-    pitch, origin = result.pitch, result.origin
-
-    @kernel
-    def run(table, blocks):
-        start = address(address(table, rows), 0) if x < 0 else address(table, x)
-        w, b = address(table, parameters) + weights, address(table, parameters) + bias
-        for row in range(height):
-            for column in range(0, width, many):
-                at = min(column, across)
-                pixel, place = start + scale * (row * down + at * right), (origin + row * pitch + at) * row_bytes
-                for group in range(groups):
-                    shift = group * size * v
-                    if group < number:
-                        tile(pixel, w + shift, address(table, y) + place + shift, b + shift, 0)
-                    else:
-                        last(pixel, w + shift, address(table, y) + place + shift, b + shift, 0)
-
-    return run
-
-
-def _tile(conv: Convolution, given: Strides, pixels: Sequence[tuple[int, int]], vectors: int) -> Callable[..., None]:
-    v, k, (channel, down, right) = conv.target.bytes, conv.kernel, given
+def _convolve(conv: Convolution, given: Strides, read: int, to: int, *, first: bool) -> Write:
+    """A convolution; `read` is the buffer that it reads, or that of the address of what the first one reads."""
+    y, v, k, (channel, down, right), pooled = conv.y, conv.x.target.bytes, conv.size, given, conv.places > 0
+    # As many windows at once as hide how long an addition takes.
+    many, side = min(2, y.width), 2 if pooled else 1
+    pixels = [i * down + (side * one + j) * right for one in range(many) for i in range(side) for j in range(side)]
     steps = [(r * down + c * right, (r * k + c) * conv.row) for r in range(k) for c in range(k)]
-    together = 4 if conv.pooled else 1
 
-    def finish(code: Code, sums: list[list[Any]], y: Any, bias: Any, _: Any) -> None:
-        for vector in range(vectors):
-            added = code.load(bias, vector * v)
-            for one in range(len(pixels) // together):
-                values = [row[vector] for row in sums[one * together : (one + 1) * together]]
-                value = maximum(code, values)[0] if conv.pooled else values[0]
-                code.store(activate(code, conv.activation, code.add(value, added)), y, one * conv.row + vector * v)
+    def write(code: Code, _: Any) -> None:
+        def tile(row: Any, column: Any, vector: Any, vectors: int) -> None:
+            start = code.word(code.buffer(read), 0, INT) if first else code.buffer(read)
+            start = code.offset(start, (row, side * down), (column, side * right))
+            weights = code.offset(code.buffer(conv.parameters), (vector, v))
+            columns, repeat = [n * v for n in range(vectors)], (conv.x.channels, channel, k * k * conv.row)
+            sums = products(code, start, code.offset(weights, (conv.weights, 1)), pixels, columns, steps, repeat)
+            place = code.offset(code.buffer(to), (row, y.pitch * conv.row), (column, conv.row), (vector, v))
+            origin = y.border * (y.pitch + 1) * conv.row
+            for n in range(vectors):
+                bias = code.load(weights, conv.bias + n * v)
+                for one in range(many):
+                    values = [found[n] for found in sums[one * side * side : (one + 1) * side * side]]
+                    value = code.add(maximum(code, values)[0] if pooled else values[0], bias)
+                    code.store(activate(code, conv.activation, value), place, origin + one * conv.row + n * v)
 
-    places = [row * down + column * right for row, column in pixels]
-    repeat = (conv.source.channels, channel, k * k * conv.row)
-    return product(conv.target, places, [vector * v for vector in range(vectors)], steps, repeat, finish)
+        with code.loops(y.height, -(-y.width // many)) as (row, number):
+            column = code.least(code.offset(code.zero, (number, many)), y.width - many)
+            most = (conv.x.target.registers - 4) // (len(pixels) + 1)
+            code.groups(conv.row // v, most, lambda vector, vectors: tile(row, column, vector, vectors))
+
+    return write
 
 
-def multiply(dense: Dense, shape: tuple[int, int], strides: tuple[int, int], *, x: int, parameters: int, y: int) -> Any:
-    """The kernel of a dense layer; numbers of buffers.
+def _multiply(dense: Dense, pixels: int, given: Strides, read: int, to: int) -> Write:
+    """A dense layer, of channels of so many pixels."""
+    v, row = dense.x.target.bytes, dense.row
+    steps = [(pixel * given[2], pixel * row) for pixel in range(pixels)]
 
-    Args:
-        shape, strides: of what it is given, as (channels, pixels); strides in bytes.
-    """
-    v, row, (channels, pixels) = dense.target.bytes, dense.row, shape
-    cut = Cut.of(row // v, 8 if dense.target.registers == 16 else 16)
-    steps = [(pixel * strides[1], pixel * row) for pixel in range(pixels)]
-    repeat = (channels, strides[0], pixels * row)
+    def write(code: Code, _: Any) -> None:
+        def group(vector: Any, vectors: int) -> None:
+            weights, place = (code.offset(code.buffer(number), (vector, v)) for number in (dense.parameters, to))
+            start, columns = code.offset(weights, (dense.weights, 1)), [n * v for n in range(vectors)]
+            repeat = (dense.x.channels // pixels, given[0], pixels * row)
+            for n, value in enumerate(products(code, code.buffer(read), start, [0], columns, steps, repeat)[0]):
+                value = code.add(value, code.load(weights, dense.bias + n * v))
+                code.store(activate(code, dense.activation, value), place, n * v)
 
-    def tile(vectors: int) -> Any:
-        def finish(code: Code, sums: list[list[Any]], y: Any, bias: Any, _: Any) -> None:
-            for vector, value in enumerate(sums[0]):
-                value = code.add(value, code.load(bias, vector * v))
-                code.store(activate(code, dense.activation, value), y, vector * v)
+        code.groups(row // v, dense.x.target.registers // 2, group)
 
-        return product(dense.target, [0], [vector * v for vector in range(vectors)], steps, repeat, finish)
-
-    full, last = tile(cut.size), tile(cut.rest or cut.size)
-    size, number, rest, weights, bias = cut.size, cut.number, cut.rest, dense.weights, dense.bias
-
-    @kernel
-    def run(table, blocks):
-        w, b = address(table, parameters) + weights, address(table, parameters) + bias
-        for group in range(number):
-            shift = group * size * v
-            full(address(table, x), w + shift, address(table, y) + shift, b + shift, 0)
-        if rest > 0:
-            shift = number * size * v
-            last(address(table, x), w + shift, address(table, y) + shift, b + shift, 0)
-
-    return run
+    return write

@@ -1,14 +1,14 @@
-"""Code for vector registers: LLVM IR emitted from Python, one lane an image, called from compiled loops.
+"""Code for vector registers: LLVM IR emitted from Python through numba, one lane an image.
 
-What LLVM's vectoriser makes of plain loops reaches a seventh of what a processor can do with them, so the innermost
-parts of all kernels are written in vectors. Addresses are integers throughout, in bytes.
+What LLVM's vectoriser makes of plain loops reaches a seventh of what a processor can do with them, so kernels are
+written in vectors. Addresses are integers, in bytes; a place in them may be known now, or only when the kernel runs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-INT = ir.IntType(64)
+INT, SHORT, INDEX = ir.IntType(64), ir.IntType(16), ir.IntType(32)
+Write = Callable[["Code", Any], None]
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class Target:
     """A processor's vector registers, for one precision.
 
     Attributes:
-        lanes: numbers in a register.
-        registers: how many there are.
+        lanes: numbers in a register, of which there are `registers`.
         fma: whether one instruction multiplies and adds; without, LLVM would call a function for each lane.
         permute: the LLVM intrinsic that looks up numbers of a register by lane; empty where there is none.
     """
@@ -49,6 +49,10 @@ class Target:
         """Of a register."""
         return self.lanes * self.size
 
+    def whole(self, count: int) -> int:
+        """So many numbers, filled up to whole registers."""
+        return -(-count // self.lanes) * self.lanes
+
 
 def find_target(dtype: str) -> Target:
     """What numba compiles for: this processor, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
@@ -62,78 +66,65 @@ def find_target(dtype: str) -> Target:
 
 
 class Code:
-    """Emits into one function; its methods are the operations that kernels are made of."""
+    """Emits into one kernel; its methods are the operations that kernels are made of."""
 
-    def __init__(self, builder: ir.IRBuilder, target: Target) -> None:
-        self.builder, self.target = builder, target
+    def __init__(self, builder: ir.IRBuilder, target: Target, table: Any) -> None:
+        self.builder, self.target, self.table = builder, target, table
         self.number = ir.FloatType() if target.dtype == "float32" else ir.DoubleType()
         self.vector = ir.VectorType(self.number, target.lanes)
-        self.integer = ir.IntType(8 * target.size)
-        self.integers = ir.VectorType(self.integer, target.lanes)
+        self.integers = ir.VectorType(ir.IntType(8 * target.size), target.lanes)
         self.add, self.sub, self.mul, self.div = builder.fadd, builder.fsub, builder.fmul, builder.fdiv
-        self.select = builder.select
+        self.select, self.zero = builder.select, INT(0)
 
-    def _pointer(self, address: Any, offset: int, kind: ir.Type) -> Any:
-        # Base and constant apart: the constant becomes part of the instruction.
+    def at(self, address: Any, offset: int, kind: ir.Type) -> Any:
+        """A pointer. Base and constant stay apart: the constant becomes part of the instruction."""
         base = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
         return self.builder.bitcast(self.builder.gep(base, [INT(offset)]), kind.as_pointer())
 
-    def load(self, address: Any, offset: int = 0, *, aligned: bool = True) -> Any:
+    def word(self, address: Any, offset: int = 0, kind: ir.Type | None = None) -> Any:
+        """One number, or what else is asked for."""
+        return self.builder.load(self.at(address, offset, kind or self.number), align=1)
+
+    def load(self, address: Any, offset: int = 0, *, aligned: bool = True, kind: ir.Type | None = None) -> Any:
         """A vector."""
         align = self.target.bytes if aligned else self.target.size
-        return self.builder.load(self._pointer(address, offset, self.vector), align=align)
+        return self.builder.load(self.at(address, offset, kind or self.vector), align=align)
 
     def store(self, value: Any, address: Any, offset: int = 0) -> None:
         """A vector, or one number."""
-        whole = value.type == self.vector
-        align = self.target.bytes if whole else self.target.size
-        self.builder.store(value, self._pointer(address, offset, value.type), align=align)
+        align = self.target.bytes if value.type == self.vector else 1
+        self.builder.store(value, self.at(address, offset, value.type), align=align)
 
-    def word(self, address: Any, offset: int = 0) -> Any:
-        """One number."""
-        return self.builder.load(self._pointer(address, offset, self.number), align=self.target.size)
+    def buffer(self, number: int) -> Any:
+        """The address of a buffer."""
+        return self.word(self.table, 8 * number, INT)
 
     def broadcast(self, address: Any, offset: int = 0) -> Any:
         """A vector of one number from memory."""
-        return self.spread(self.word(address, offset))
-
-    def long(self, address: Any, offset: int) -> Any:
-        """One integer of 64 bits."""
-        return self.builder.load(self._pointer(address, offset, INT), align=8)
-
-    def load_integers(self, address: Any) -> Any:
-        """A vector of integers as long as the numbers."""
-        return self.builder.load(self._pointer(address, 0, self.integers), align=self.target.bytes)
-
-    def root(self, value: Any) -> Any:
-        """Square roots."""
-        return self._function("sqrt", [value])
-
-    def _function(self, name: str, values: list[Any]) -> Any:
-        name = f"llvm.{name}.v{self.target.lanes}f{8 * self.target.size}"
-        kind = ir.FunctionType(self.vector, [self.vector] * len(values))
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
-
-    def spread(self, value: Any) -> Any:
-        """A vector of one number or integer."""
-        kind = ir.VectorType(value.type, self.target.lanes)
-        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.target.lanes), [0] * self.target.lanes)
-        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+        empty = ir.Constant(self.vector, ir.Undefined)
+        first = self.builder.insert_element(empty, self.word(address, offset), INDEX(0))
+        return self.shuffle(first, empty, [0] * self.target.lanes)
 
     def constant(self, value: float) -> Any:
-        """A vector of one number that is known now."""
+        """A vector of one number."""
         return ir.Constant(self.vector, [float(value)] * self.target.lanes)
 
     def whole(self, value: int) -> Any:
-        """A vector of one integer that is known now."""
+        """A vector of one integer."""
         return ir.Constant(self.integers, [value] * self.target.lanes)
+
+    def function(self, name: str, *values: Any) -> Any:
+        """An LLVM intrinsic of vectors."""
+        kind = ir.FunctionType(self.vector, [value.type for value in values])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
+
+    def plain(self, name: str, *values: Any) -> Any:
+        """One that there is on every processor."""
+        return self.function(f"llvm.{name}.v{self.target.lanes}f{8 * self.target.size}", *values)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """a * b + c."""
-        if not self.target.fma:
-            return self.add(self.mul(a, b), c)
-        return self._function("fma", [a, b, c])
+        return self.plain("fma", a, b, c) if self.target.fma else self.add(self.mul(a, b), c)
 
     def less(self, a: Any, b: Any) -> Any:
         """A mask; false where one of them is no number."""
@@ -141,13 +132,7 @@ class Code:
 
     def shuffle(self, a: Any, b: Any, order: Sequence[int]) -> Any:
         """Lanes of two vectors, by their numbers."""
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(order)), list(order)))
-
-    def permute(self, table: Any, index: Any) -> Any:
-        """From a vector that is a table, the entry of each lane; index is a vector of integers."""
-        kind = ir.FunctionType(self.vector, [self.vector, self.integers])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, self.target.permute)
-        return self.builder.call(function, [table, index])
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INDEX, len(order)), list(order)))
 
     def barrier(self) -> None:
         """Have LLVM forget what memory held: it would keep for later what there are no registers for."""
@@ -155,128 +140,100 @@ class Code:
 
     def store_mask(self, mask: Any, address: Any, offset: int) -> None:
         """A bit a lane, in two bytes."""
-        short = self.builder.bitcast(mask, ir.IntType(self.target.lanes))
-        whole = ir.IntType(16)
-        short = short if self.target.lanes == 16 else self.builder.zext(short, whole)
-        self.builder.store(short, self._pointer(address, offset, whole), align=2)
+        bits = self.builder.bitcast(mask, ir.IntType(self.target.lanes))
+        self.store(bits if self.target.lanes == 16 else self.builder.zext(bits, SHORT), address, offset)
 
     def load_mask(self, address: Any, offset: int) -> Any:
         """What `store_mask` stored."""
-        whole, short = ir.IntType(16), ir.IntType(self.target.lanes)
-        value = self.builder.load(self._pointer(address, offset, whole), align=2)
-        value = value if self.target.lanes == 16 else self.builder.trunc(value, short)
-        return self.builder.bitcast(value, ir.VectorType(ir.IntType(1), self.target.lanes))
+        bits, lanes = self.word(address, offset, SHORT), self.target.lanes
+        bits = bits if lanes == 16 else self.builder.trunc(bits, ir.IntType(lanes))
+        return self.builder.bitcast(bits, ir.VectorType(ir.IntType(1), lanes))
 
     def offset(self, address: Any, *terms: tuple[Any, int]) -> Any:
-        """An address and multiples of values."""
+        """An address, or number, and multiples of values."""
+        known = sum(value * stride for value, stride in terms if isinstance(value, int))
         for value, stride in terms:
-            address = self.builder.add(address, self.builder.mul(value, INT(stride)))
-        return address
+            if not isinstance(value, int):
+                address = self.builder.add(address, self.builder.mul(value, INT(stride)))
+        return self.builder.add(address, INT(known)) if known else address
+
+    def least(self, value: Any, limit: int) -> Any:
+        """The lesser of two integers."""
+        return self.select(self.builder.icmp_signed("<", value, INT(limit)), value, INT(limit))
 
     @contextmanager
-    def loop(self, count: Any) -> Iterator[Any]:
-        """Repeat what is emitted within; the value is the number of the repetition."""
-        with cgutils.for_range(self.builder, count if isinstance(count, ir.Value) else INT(count), intp=INT) as loop:
-            yield loop.index
+    def loops(self, *counts: Any) -> Iterator[Any]:
+        """Repeat what is emitted within, the last count fastest; the value is the number of each repetition."""
+        with ExitStack() as stack:
+            found = []
+            for count in counts:
+                limit = count if isinstance(count, ir.Value) else INT(count)
+                found.append(stack.enter_context(cgutils.for_range(self.builder, limit, intp=INT)).index)
+            yield found if len(found) > 1 else found[0]
 
-    def variables(self, count: int) -> list[Any]:
+    def groups(self, count: int, most: int, write: Callable[[Any, int], None]) -> None:
+        """Call `write(first, size)` so that groups of at most so many make up the count; the last may be smaller."""
+        most = max(1, min(count, most))
+        size = next((size for size in range(most, 0, -1) if count % size == 0 and 2 * size >= most), most)
+        with self.loops(count // size) as number:
+            write(self.builder.mul(number, INT(size)), size)
+        if count % size:
+            write(INT(count - count % size), count % size)
+
+    def sums(self, count: int) -> list[Any]:
         """Places for vectors, zero at first; LLVM makes registers of them."""
         places = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
         for place in places:
             self.builder.store(self.constant(0), place)
         return places
 
-    def transposed(self, rows: list[Any]) -> list[Any]:
-        """Columns of a square: as many vectors as a vector has lanes."""
-        rows, lanes = list(rows), range(self.target.lanes)
-        width = self.target.lanes
-        distance = width // 2
-        while distance:
-            upper = [lane if not lane & distance else width + lane - distance for lane in lanes]
-            lower = [lane + distance if not lane & distance else width + lane for lane in lanes]
-            for one in (each for each in lanes if not each & distance):
-                a, b = rows[one], rows[one + distance]
-                rows[one], rows[one + distance] = self.shuffle(a, b, upper), self.shuffle(a, b, lower)
-            distance //= 2
-        return rows
+    def values(self, places: Sequence[Any]) -> list[Any]:
+        """What is in the places."""
+        return [self.builder.load(place) for place in places]
+
+    def accumulate(self, places: Sequence[Any], a: Sequence[Any], b: Sequence[Any]) -> None:
+        """Add products to the places."""
+        for place, one, other in zip(places, a, b):
+            self.builder.store(self.fma(one, other, self.builder.load(place)), place)
 
     def total(self, value: Any) -> Any:
         """The sum over lanes, one number: halves onto halves."""
         width = self.target.lanes
         while width > 1:
             width //= 2
-            order = list(range(width))
-            parts = [self.shuffle(value, value, [lane + shift for lane in order]) for shift in (0, width)]
-            value = self.add(*parts)
-        return self.builder.extract_element(value, ir.IntType(32)(0))
+            value = self.add(*(self.shuffle(value, value, range(first, first + width)) for first in (0, width)))
+        return self.builder.extract_element(value, INDEX(0))
+
+    def transposed(self, rows: Sequence[Any]) -> list[Any]:
+        """Columns of a square: as many vectors as a vector has lanes."""
+        rows, width = list(rows), self.target.lanes
+        distance = width // 2
+        while distance:
+            upper = [width + lane - distance if lane & distance else lane for lane in range(width)]
+            lower = [width + lane if lane & distance else lane + distance for lane in range(width)]
+            for one in (lane for lane in range(width) if not lane & distance):
+                pair = rows[one], rows[one + distance]
+                rows[one], rows[one + distance] = self.shuffle(*pair, upper), self.shuffle(*pair, lower)
+            distance //= 2
+        return rows
 
 
-def emit(target: Target, function: Callable[..., None]) -> Callable[..., None]:
-    """A function of five addresses, for compiled loops, that is what `function(code, *addresses)` emits."""
+def kernel(target: Target, write: Write) -> Any:
+    """Compile what `write(code, count)` emits: a C function of the address of a table of buffers, and of a count."""
 
     @intrinsic
-    def emitted(typingctx: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
+    def body(typingctx: Any, table: Any, count: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            function(Code(builder, target), *arguments)
+            write(Code(builder, target, arguments[0]), arguments[1])
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 5), generate
+        return types.void(types.int64, types.int64), generate
 
-    return emitted
+    @cfunc(types.void(types.int64, types.int64))
+    def run(table, count):
+        body(table, count)
 
-
-@intrinsic
-def call(typingctx: Any, function: Any, table: Any, count: Any) -> Any:
-    """Call a kernel by its address."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [INT, INT])
-        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * 3), generate
-
-
-@intrinsic
-def address(typingctx: Any, table: Any, number: Any) -> Any:
-    """The entry of a table of addresses."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        table, number = arguments
-        place = builder.inttoptr(builder.add(table, builder.mul(number, INT(8))), INT.as_pointer())
-        return builder.load(place, align=8)
-
-    return types.int64(types.int64, types.int64), generate
-
-
-def number(target: Target) -> Any:
-    """A function of an address, for compiled loops: the number there, float64."""
-
-    @intrinsic
-    def loaded(typingctx: Any, place: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            value = Code(builder, target).word(arguments[0])
-            return value if target.dtype == "float64" else builder.fpext(value, ir.DoubleType())
-
-        return types.float64(types.int64), generate
-
-    return loaded
-
-
-@intrinsic
-def keep(typingctx: Any, value: Any, place: Any) -> Any:
-    """Write a float64."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[0], builder.inttoptr(arguments[1], ir.DoubleType().as_pointer()), align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.float64, types.int64), generate
-
-
-def kernel(function: Callable[[int, int], None]) -> Any:
-    """Compile a function of the table of addresses and of a count, to be called by its address."""
-    return cfunc(types.void(types.int64, types.int64))(function)
+    return run
 
 
 def exponential(code: Code, x: Any) -> tuple[Any, Any]:
@@ -290,8 +247,7 @@ def exponential(code: Code, x: Any) -> tuple[Any, Any]:
     count = code.sub(code.add(code.mul(x, code.constant(1 / math.log(2))), rounder), rounder)
     high = 0.693359375 if single else float.fromhex("0x1.62e42fee00000p-1")
     low = -2.12194440e-4 if single else float.fromhex("0x1.a39ef35793c76p-33")
-    rest = code.fma(count, code.constant(-high), x)
-    rest = code.fma(count, code.constant(-low), rest)
+    rest = code.fma(count, code.constant(-low), code.fma(count, code.constant(-high), x))
     # Taylor's, |rest| <= log(2) / 2: what is left out is below half a rounding.
     degree = 7 if single else 13
     p = code.constant(1 / math.factorial(degree))
@@ -299,5 +255,4 @@ def exponential(code: Code, x: Any) -> tuple[Any, Any]:
         p = code.fma(p, rest, code.constant(1 / math.factorial(power)))
     bits, bias = (23, 127) if single else (52, 1023)
     exponent = code.builder.add(code.builder.fptosi(count, code.integers), code.whole(bias))
-    scale = code.builder.bitcast(code.builder.shl(exponent, code.whole(bits)), code.vector)
-    return code.mul(p, rest), scale
+    return code.mul(p, rest), code.builder.bitcast(code.builder.shl(exponent, code.whole(bits)), code.vector)

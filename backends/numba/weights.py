@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from backends.numba.grid import rounded_up
 from backends.numba.vector import Target
 from harness.spec.connections import connection_mask
 from harness.spec.network import LayerSummary, Network
@@ -28,16 +27,16 @@ class Places:
         self._parts: dict[str, tuple[int, tuple[int, ...]]] = {}
         for name, shape in network.parameter_shapes().items():
             self._parts[name] = self.count, shape
-            self.count += math.prod(shape[1:]) * rounded_up(shape[0], target.lanes)
+            self.count += math.prod(shape[1:]) * target.whole(shape[0])
 
-    def bytes_of(self, name: str) -> int:
+    def byte_of(self, name: str) -> int:
         """The byte where a parameter begins."""
         return self._parts[name][0] * self._target.size
 
     def view(self, array: np.ndarray, name: str) -> np.ndarray:
         """A parameter within the array, its axes in the canonical order."""
         start, shape = self._parts[name]
-        row = rounded_up(shape[0], self._target.lanes)
+        row = self._target.whole(shape[0])
         whole = array[start : start + math.prod(shape[1:]) * row].reshape(*shape[1:], row)
         return np.moveaxis(whole[..., : shape[0]], -1, 0)
 
