@@ -38,7 +38,8 @@ nox.options.sessions = ["tests"]
 nox.options.error_on_external_run = False
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
-BACKENDS = (*FRAMEWORKS, "numpy")
+# The reference, and the limit: what this machine can do (docs/limit.md).
+BACKENDS = (*FRAMEWORKS, "numpy", "numba")
 # What the trial of a GPU is about.
 OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.
@@ -196,7 +197,7 @@ def tests_wheel(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def verify(session: nox.Session) -> None:
-    """Prove the arithmetic of all five frameworks and of float32 NumPy; options after --."""
+    """Prove the arithmetic of all five frameworks, of float32 NumPy and of the limit; options after --."""
     harness_on(session, BACKENDS, "verify")
 
 

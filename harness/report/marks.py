@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 COLOURS = {"torch": "#d55e00", "tensorflow": "#e69f00", "jax": "#0072b2", "mxnet": "#56b4e9", "paddle": "#009e73",
-           "numpy": "#8a8a8a"}  # fmt: skip
+           "numpy": "#8a8a8a", "numba": "#000000"}  # fmt: skip
 # For backends that are not ours; the eighth colour of Okabe and Ito, yellow, cannot be seen on white.
 OTHER_COLOURS = ("#cc79a7", "#7f5539", "#6a4c93", "#5f6b00")
 # The same shapes as paths of an SVG, 8 units wide around the middle of a box of 28 x 14.

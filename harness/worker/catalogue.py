@@ -32,9 +32,9 @@ def _folders() -> list[Path]:
 
 
 def names() -> list[str]:
-    """All backends: the five frameworks, the reference, then whatever EXTRA adds."""
+    """All backends: the five frameworks, the reference, the limit, then whatever EXTRA adds."""
     found = {file.parent.name for folder in _folders() for file in folder.glob("*/backend.py")}
-    known = [*FRAMEWORKS, "numpy"]
+    known = [*FRAMEWORKS, "numpy", "numba"]
     return known + sorted(found - set(known))
 
 

@@ -18,8 +18,8 @@ from harness.errors import InputError
 # `--environment controlled`, and said so, never dropped in silence (pyperf#47).
 SPEED_PREFIXES = (
     "ATEN_", "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "FLAGS_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "JAX_", "KERAS_",
-    "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "MXNET_", "NPY_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_",
-    "OPENBLAS_", "PYTHON", "PYTORCH_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_",
+    "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "MXNET_", "NPY_", "NUMBA_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_",
+    "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_",
 )  # fmt: skip
 # Terraform's, which share TensorFlow's prefix.
 NOT_MEANT = ("TF_CLI_", "TF_VAR_", "TF_WORKSPACE")

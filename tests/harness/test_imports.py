@@ -12,7 +12,7 @@ import pytest
 
 from harness.worker import catalogue
 
-FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "optax", "mxnet", "paddle"}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "optax", "mxnet", "paddle", "numba", "llvmlite"}
 HARNESS_SIDE = {"pandas", "rich", "typer", "scipy", "requests", "pooch", "platformdirs", "cpuinfo"}
 ROOT = Path(__file__).parents[2]
 # Stands in for every framework: importing one is an error, although none is installed here.
@@ -95,8 +95,8 @@ def test_folder_of_a_backend_is_not_its_framework(session_environment: dict[str,
 
 
 def test_extra_backends_follow_the_known_ones(mutant_class: Callable[[str], object]) -> None:
-    """The folder of LENET_BENCH_BACKENDS adds its backends behind the six."""
+    """The folder of LENET_BENCH_BACKENDS adds its backends behind the seven."""
     names = catalogue.names()
 
-    assert names[:6] == [*catalogue.FRAMEWORKS, "numpy"]
+    assert names[:7] == [*catalogue.FRAMEWORKS, "numpy", "numba"]
     assert {"average_pool", "flatten_hwc", "summed_loss", "twin"} <= set(names[6:])

@@ -28,7 +28,7 @@ def test_every_kind_has_a_largest_size_in_every_precision() -> None:
     assert {sizes["adam_rate", dtype] for dtype in PRECISIONS} == {2.0**-23}
 
 
-@pytest.mark.parametrize("name", [*catalogue.FRAMEWORKS, "numpy"])
+@pytest.mark.parametrize("name", [*catalogue.FRAMEWORKS, "numpy", "numba"])
 def test_what_our_backends_declare_is_allowed(name: str) -> None:
     """MXNet's two are; the others declare nothing."""
     declared = getattr(catalogue.facts(name), "INEXACT", {})
