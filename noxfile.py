@@ -38,8 +38,9 @@ nox.options.sessions = ["tests"]
 nox.options.error_on_external_run = False
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
-# The reference, and the limit: what this machine can do (docs/limit.md).
 BACKENDS = (*FRAMEWORKS, "numpy", "numba")
+# What `run --limit` times beside them.
+LIMIT = "numba"
 # What the trial of a GPU is about.
 OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.
@@ -165,6 +166,8 @@ for each in BACKENDS:
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Install the five frameworks, or those of -b and --versions after --; run them round by round, and compare."""
+    if "--limit" in session.posargs:
+        install_versions(session, {LIMIT: [""]})
     harness_on(session, FRAMEWORKS, "run")
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.disturbed import kept, numbers_of
 from harness.analysis.labels import find
+from harness.analysis.limit import is_limit
 from harness.analysis.simultaneous import intervals_together
 from harness.analysis.statistics import (
     LEVEL,
@@ -57,7 +58,8 @@ def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparis
         launches: rows of launches.csv of one or more comparable runs; those that failed, do not count or were not timed
             are passed over.
         base: label (or backend, where it has one entrant) of the base, chosen beforehand. Without one the
-            fastest is the base, which is a choice made from the data: the intervals then allow for all pairs.
+            fastest framework is the base, which is a choice made from the data: the intervals then allow for all
+            pairs. The limit is the base only where there is nothing else.
 
     Raises:
         InputError: no entrant has that label.
@@ -71,12 +73,17 @@ def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparis
         return []
     several = launches["run"].nunique() > 1
     labels = [label_of(group, with_run=several) for group, _ in speeds]
-    place = find(base, labels) if base else 0
+    place = find(base, labels) if base else _fastest([str(group["backend"].iloc[0]) for group, _ in speeds])
     ratios = _ratios([group for group, _ in speeds], place, base_chosen=not base)
     return [
         Comparison(label, group, speed, ratio, verdict(ratio) if ratio else "")
         for label, (group, speed), ratio in zip(labels, speeds, ratios, strict=True)
     ]
+
+
+def _fastest(backends: Sequence[str]) -> int:
+    """The place of the first that is not the limit."""
+    return next((place for place, backend in enumerate(backends) if not is_limit(backend)), 0)
 
 
 def _ratios(groups: Sequence[pd.DataFrame], place: int, *, base_chosen: bool) -> list[Interval | None]:

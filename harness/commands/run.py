@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 from rich.console import Console
 
 from harness.analysis.conditions import conditions
+from harness.analysis.limit import LIMIT
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
 from harness.commands import signals
@@ -155,6 +156,9 @@ def run(
         bool,
         typer.Option("--unverified", help="Time without a proof; rows say so. For a backend that you are writing."),
     ] = False,
+    limit: Annotated[
+        bool, typer.Option("--limit", help="Time kernels made for this machine beside them: its limit (numba).")
+    ] = False,
     strict: Strict = False,
 ) -> None:
     """Time and train frameworks; write a run under results/; print its tables.
@@ -172,6 +176,7 @@ def run(
     - `lenet-bench run -b all --preset quick`
     - `lenet-bench run -b torch --here`
     - `lenet-bench run -b torch,jax --strict`
+    - `lenet-bench run -b torch,jax --limit`
     - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
@@ -200,11 +205,15 @@ def run(
     chosen, backends = choose(network, recipe), parse_backends(backend)
     pythons = parse_pythons(python or [], here=backends if here else ())
     asked = parse_versions([*(versions or []), *(framework_version or [])], backends)
-    entrants = make_entrants(
-        backends, modes=mode, feeds=feed.split(","), threads=threads,
-        batch_sizes=batch_size or (chosen.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
-        network=chosen.network, environment=environment, versions=asked,
-    )  # fmt: skip
+    alike: dict[str, Any] = {
+        "feeds": feed.split(","), "threads": threads, "batch_sizes": batch_size or (chosen.batch_size,),
+        "device": device, "dtype": precision_of(dtype, tf32=tf32), "network": chosen.network,
+        "environment": environment,
+    }  # fmt: skip
+    entrants = make_entrants(backends, modes=mode, versions=asked, **alike)
+    if limit:
+        # In its one mode, whichever were asked for of the others.
+        entrants = list(dict.fromkeys([*entrants, *make_entrants([LIMIT], **alike)]))
     # Who says where the data set is wants that one, and no drawn digits in its place.
     named = chosen.data_set if data_dir else ""
     plan = default_plan(

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.comparison import SPEED
+from harness.analysis.limit import limit_shares
 from harness.analysis.summary import accuracy_spread
 from harness.report.parts import MISSING, Cell, Row, Table, interval, number, text
 from harness.report.reading import Entrant, Report
@@ -20,13 +21,17 @@ HEADLINE = ["entrant", "images/s", "95 % interval", "ratio", "interval", "verdic
 
 def headline(report: Report) -> Table:
     """Fastest first; behind them what was only trained, or failed."""
+    shares = limit_shares(report.summary)
+    limited = bool(shares.notna().any())
     rows = [
-        Row([text(each.label), *_with_speed(row)], each.number)
-        for each, (_, row) in zip(report.entrants, report.summary.iterrows())
+        Row([text(each.label), *_with_speed(row), *_of_limit(share, limited)], each.number)
+        for each, (_, row), share in zip(report.entrants, report.summary.iterrows(), shares)
     ]
     for each in report.entrants[len(report.summary) :]:
-        rows.append(Row([text(each.label), *_without_speed(report, each)], each.number))
-    return Table(HEADLINE, rows, "Training speed, and what comes with it; fastest first")
+        rows.append(Row([text(each.label), *_without_speed(report, each), *_of_limit(None, limited)], each.number))
+    return Table(
+        [*HEADLINE, *(["% of limit"] if limited else [])], rows, "Training speed, and what comes with it; fastest first"
+    )
 
 
 def _with_speed(row: pd.Series) -> list[Cell]:
@@ -42,6 +47,10 @@ def _with_speed(row: pd.Series) -> list[Cell]:
         number(row["peak_rss_bytes"], ",.0f", scale=2**-20),
         number(row["launches"], ".0f"),
     ]
+
+
+def _of_limit(share: float | None, limited: bool) -> list[Cell]:
+    return [number(share, ".1f", scale=100)] if limited else []
 
 
 def _without_speed(report: Report, each: Entrant) -> list[Cell]:

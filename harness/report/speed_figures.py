@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.comparison import SPEED
+from harness.analysis.limit import limit_shares
 from harness.analysis.statistics import MARGIN
 from harness.report.parts import (
     Figure,
@@ -59,10 +60,19 @@ def throughput(report: Report) -> Figure:
         f"Training speed of {len(shown)} entrant(s): {ends} ({shown[0].label}). A stroke is a launch, a mark the "
         "geometric mean with its 95 % interval.",
         traces,
-        row_layout(shown, SPEED_TITLE, range=[0, most * 1.04], tickformat=",~s"),
+        row_layout(shown, SPEED_TITLE, range=[0, most * 1.04], tickformat=",~s") | _limit_line(summary),
         Table(headers, rows, "Training speed by entrant"),
         rows=True,
     )
+
+
+def _limit_line(summary: pd.DataFrame) -> dict[str, Any]:
+    """A line through the limit, where all entrants have the same one."""
+    limits = set((summary[SPEED] / limit_shares(summary)).round().dropna())
+    if len(limits) != 1:
+        return {}
+    at = {"type": "line", "xref": "x", "yref": "paper", "x0": limits.pop(), "y0": 0, "y1": 1, "layer": "below"}
+    return {"shapes": [at | {"x1": at["x0"], "line": {"width": 1.5, "dash": "dash", "color": "#808080"}}]}
 
 
 def _strokes(each: Entrant, launches: pd.DataFrame) -> dict[str, Any]:

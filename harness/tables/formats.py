@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.analysis.limit import limit_shares
 from harness.errors import unknown
 from harness.results.folder import csv_of
 from harness.tables import markdown
@@ -16,7 +17,8 @@ from harness.tables.run_tables import any_unverified, is_paired
 from harness.visible import visible
 from harness.worker.job import FORMS
 
-# Columns that stand in the headline only where entrants differ in them.
+# Columns of figures, and those that stand in the headline only where entrants differ in them.
+RIGHT = {"images/s", "of limit", "ratio", "launches", "test accuracy"}
 TELLING = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment", "variant")
 
 
@@ -27,12 +29,13 @@ def headline(summary: pd.DataFrame) -> pd.DataFrame:
         summary: rows of summary.csv, in the order in which they are to stand.
     """
     telling = [name for name in TELLING if summary[name].nunique(dropna=False) > 1]
-    rows = []
-    for _, row in summary.iterrows():
+    rows, shares = [], limit_shares(summary)
+    for (_, row), share in zip(summary.iterrows(), shares, strict=True):
         cells = {name: _text(row[name]) for name in ("backend", "framework_version", "mode", *telling)}
         cells |= {
             "images/s": _number(row["train_images_per_s"], ",.0f"),
             "95 % interval": _interval(row, "train_images_per_s", ",.0f"),
+            **({"of limit": _number(share, ".1%")} if shares.notna().any() else {}),
             "ratio": _number(row["ratio"], ".3f"),
             "its interval": _interval(row, "ratio", ".3f"),
             "verdict": _text(row["verdict"]) + ("" if is_paired(row) else " (unpaired)"),
@@ -73,8 +76,7 @@ def as_markdown(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
     """A table as GitHub and most others read it; below it its caption, and what the machine did."""
     table = headline(summary)
     lines = [markdown.row(row) for row in [list(table.columns), *table.to_numpy().tolist()]]
-    right = {"images/s", "ratio", "launches", "test accuracy"}
-    rule = "| " + " | ".join("---:" if name in right else "---" for name in table.columns) + " |"
+    rule = "| " + " | ".join("---:" if name in RIGHT else "---" for name in table.columns) + " |"
     said = [line for sentence in conditions for line in ("", f"**{markdown.plain(sentence)}**")]
     return "\n".join([lines[0], rule, *lines[1:], "", markdown.plain(caption(summary)), *said, ""])
 
@@ -92,8 +94,7 @@ def as_json(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
 def as_latex(summary: pd.DataFrame, conditions: Sequence[str] = ()) -> str:
     """A `table` with the rules of the package booktabs; its caption says what the machine did."""
     table = headline(summary)
-    right = {"images/s", "ratio", "launches", "test accuracy"}
-    columns = "".join("r" if name in right else "l" for name in table.columns)
+    columns = "".join("r" if name in RIGHT else "l" for name in table.columns)
     table.columns = [_tex(name) for name in table.columns]
     under = " ".join([caption(summary), *conditions])
     return table.map(_tex).to_latex(index=False, escape=False, column_format=columns, caption=_tex(under))

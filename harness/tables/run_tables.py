@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.limit import limit_shares
 from harness.analysis.statistics import LEAST_ROUNDS
 from harness.analysis.summary import AccuracySpread
 from harness.tables.layout import make_columns, make_table
@@ -73,15 +74,17 @@ def any_unverified(summary: pd.DataFrame) -> bool:
 
 
 def speed_table(summary: pd.DataFrame) -> Table:
-    """Training speed with its interval, the ratio to the base with its interval, the verdict."""
-    table = make_table()
-    make_columns(table, ["backend", "mode"], ["images/s", "interval", "ratio", "interval"], "verdict")
-    for _, row in summary.iterrows():
+    """Training speed with its interval, share of the limit, ratio to the base with its interval, verdict."""
+    table, shares = make_table(), limit_shares(summary)
+    limited = ["limit"] if shares.notna().any() else []
+    make_columns(table, ["backend", "mode"], ["images/s", "interval", *limited, "ratio", "interval"], "verdict")
+    for (_, row), share in zip(summary.iterrows(), shares, strict=True):
         table.add_row(
             _text(row["backend"]),
             _text(row["mode"]),
             _number(row["train_images_per_s"], ",.0f"),
             _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
+            *([_number(share, ".0%")] if limited else []),
             _number(row["ratio"], ".3f"),
             _interval(row["ratio_low"], row["ratio_high"], ".3f"),
             _text(row["verdict"] if is_paired(row) else f"{row['verdict']} *"),
@@ -232,6 +235,8 @@ def _title(what: str, summary: pd.DataFrame) -> str:
 
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
     console.print("Intervals are 95 %, of launches; ratios are paired by turn and round.")
+    if limit_shares(summary).notna().any():
+        console.print("limit: share of what kernels made for this machine reach (docs/limit.md).")
     if len(summary) > 2:
         console.print("Intervals of ratios are wider: all of them hold together with 95 %.")
     if (summary["launches"] < LEAST_ROUNDS).any():

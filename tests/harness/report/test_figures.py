@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 import pytest
 
 from harness.report.export import for_paper
+from harness.report.facts import headline
 from harness.report.launch_figures import latency, seconds_of
 from harness.report.marks import marks_of
-from harness.report.parts import Cell, digits, interval, log_axis, number
+from harness.report.parts import Cell, Figure, digits, interval, log_axis, number
 from harness.report.reading import read_report
 from harness.report.sections import figures
 from harness.results.folder import RunFolder
@@ -126,3 +127,24 @@ def test_axes() -> None:
     assert log_axis([1.0, 40.0])["ticktext"] == ["1", "2", "5", "10", "20"]
     assert log_axis([900.0, 100_000.0])["ticktext"] == ["1,000", "3,000", "10,000", "30,000", "100,000"]
     assert digits([1.23456789, None, float("nan"), float("inf")], 3) == [1.23, None, None, None]
+
+
+def test_limit_is_a_line_and_a_column(run: Path, tmp_path: Path) -> None:
+    """Where a run has kernels made for the machine; not where threads have limits of their own, or there is none."""
+
+    def figure_of(folder: Path) -> Figure:
+        return next(each for each in figures(read_report(folder)) if each.name == "throughput")
+
+    folder = write_run(tmp_path / "limited", entrants=3, rounds=5)
+    assert "shapes" not in figure_of(folder).layout
+    for file in folder.glob("*.csv"):
+        file.write_text(file.read_text().replace("torch", "numba"))
+
+    report = read_report(folder)
+    (line,) = figure_of(folder).layout["shapes"]
+
+    limit = report.summary.loc[(report.summary["backend"] == "numba").to_numpy(bool), "train_images_per_s"].max()
+    assert line["x0"] == line["x1"] == pytest.approx(limit, abs=1)
+    table = headline(report)
+    assert table.headers[-1] == "% of limit"
+    assert [row.cells[-1].text for row in table.rows if "numba" in row.cells[0].text] == ["100.0"]

@@ -162,3 +162,14 @@ def test_what_disturbed_the_timing_is_in_every_format(summary: pd.DataFrame) -> 
     assert "BUSY MACHINE: other programs" in as_latex(summary, said)
     assert [row["conditions"] for row in json.loads(as_json(summary, said))] == [said] * 6
     assert as_csv(summary, said) == as_csv(summary)
+
+
+def test_share_of_the_limit(summary: pd.DataFrame) -> None:
+    """A column of the headline in every format, where there is a limit."""
+    assert "of limit" not in headline(summary)
+    summary.loc[0, "backend"] = "numba"
+    share = summary["train_images_per_s"].iloc[1] / summary["train_images_per_s"].iloc[0]
+
+    assert headline(summary)["of limit"].tolist()[:2] == ["100.0%", f"{share:.1%}"]
+    assert "| of limit |" in as_markdown(summary)
+    assert "of limit" in as_latex(summary)

@@ -383,3 +383,20 @@ def test_unsteady_launches_are_named() -> None:
     notes = [line for line in shown(rows).splitlines() if "steady; kept" in line]
 
     assert notes == ["jax: 2 of 5 launches never became steady; kept."]
+
+
+def test_share_of_the_limit_stands_beside_the_speeds() -> None:
+    """In 80 columns, with a line that says of what; without a limit there is neither."""
+    limit = rows_of()[0] | {
+        "backend": "numba", "mode": "kernels", "train_images_per_s": 59_000.0, "train_images_per_s_low": 57_001.0,
+        "train_images_per_s_high": 61_002.0, "ratio": 2.73, "ratio_low": 2.701, "ratio_high": 2.752,
+        "verdict": "faster",
+    }  # fmt: skip
+
+    with_it, without = shown([limit, *rows_of()]), shown(rows_of())
+
+    assert "numba      kernels   59,000 57,001..61,002  100% 2.730 2.701..2.752 faster" in with_it
+    assert "torch      eager     18,277 17,363..19,191   31% 0.846 0.803..0.888 slower" in with_it
+    assert "limit: share of what kernels made for this machine reach (docs/limit.md)." in with_it
+    assert max(map(len, with_it.splitlines())) <= 80
+    assert "limit" not in without
