@@ -117,7 +117,8 @@ class Backend:
         self._parameters = jax.tree.map(
             lambda value: jax.device_put(np.array(value, self._dtype), self._device), native
         )
-        self._moments = self._start(self._parameters)
+        # Placed as a step returns them: a step from moments that are not would be another program, compiled for itself.
+        self._moments = jax.device_put(self._start(self._parameters), self._device)
 
     def set_learning_rate(self, value: float) -> None:
         self._moments.hyperparams["learning_rate"] = jax.device_put(self._dtype.type(value), self._device)
