@@ -21,10 +21,11 @@ HEIGHT = 420
 
 @dataclass(frozen=True)
 class Cell:
-    """What people read, and what a column is sorted by; None sorts behind everything."""
+    """What people read, what a column is sorted by (None: behind everything), and where a press on it leads."""
 
     text: str
     value: float | str | None = None
+    link: str = ""
 
     @property
     def sort(self) -> str:
@@ -78,6 +79,7 @@ class Figure:
         name: of the file that it is exported to.
         alt: what is to be seen, in a sentence, with the figures that matter.
         rows: whether each entrant has a row, so that the height depends on their number.
+        half: whether it stands beside another one where the page is wide.
         legend: marks that are to be explained beside it; of a figure with a row for each entrant, none.
     """
 
@@ -88,6 +90,7 @@ class Figure:
     layout: dict[str, Any]
     table: Table
     rows: bool = False
+    half: bool = False
     legend: list[Key] = field(default_factory=list)
 
 
@@ -148,7 +151,7 @@ def line_layout(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     x, y = (axis | {"title": {"standoff": 10} | axis["title"]} for axis in (x, y))
     return {
         "height": HEIGHT,
-        "margin": {"l": 10, "r": 16, "t": 10, "b": 50},
+        "margin": {"l": 10, "r": 20, "t": 10, "b": 50},
         "xaxis": {"automargin": True, "zeroline": False} | x,
         "yaxis": {"automargin": True, "zeroline": False} | y,
         "hovermode": "closest",
