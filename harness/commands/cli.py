@@ -32,6 +32,7 @@ COMMANDS = {
     "list": "Show backends with versions and modes, networks and data sets.",
     "history": "Show how each entrant moved over the runs of one machine, and what changed beside it.",
     "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.",
+    "publish": "Write a site of all runs of a machine: the latest figures, each entrant's history, every report.",
     "baseline": "What the gate holds accuracies against: show it, or measure it anew.",
 }
 # Where modules and functions are not named as their commands are.

@@ -119,11 +119,11 @@ def _against(report: Report, each: Entrant) -> str:
     row = report.summary.iloc[each.number]
     ratio, low, high = (float(row[name]) if pd.notna(row[name]) else math.nan for name in _RATIO)
     if row["verdict"] == "slower":
-        return f"{each.short} is {_percent(1 - ratio)} slower ({_limits(1 - high, 1 - low)})"
+        return f"{each.short} is {_by(1 - ratio, 1 - high, 1 - low, 'slower')}"
     if row["verdict"] == "faster" and ratio >= 2:
         return f"{each.short} is {ratio:.1f} times as fast ({low:.1f} to {high:.1f})"
     if row["verdict"] == "faster":
-        return f"{each.short} is {_percent(ratio - 1)} faster ({_limits(low - 1, high - 1)})"
+        return f"{each.short} is {_by(ratio - 1, low - 1, high - 1, 'faster')}"
     if row["verdict"] == "equivalent":
         return f"{each.short} is as fast, within 2 %"
     return f"{each.short} cannot be told from it ({_side(low)} to {_side(high)})"
@@ -136,10 +136,10 @@ def _percent(share: float) -> str:
     return f"{share * 100:.1f} %" if share < 0.0995 else f"{share * 100:.0f} %"
 
 
-def _limits(low: float, high: float) -> str:
-    """Both ends with as many digits as the smaller one needs."""
+def _by(share: float, low: float, high: float, word: str) -> str:
+    """`13 % slower (10 to 15)`, all three with as many digits as the interval has sense for."""
     form = ".1f" if low < 0.0995 and high - low < 0.02 else ".0f"
-    return f"{low * 100:{form}} to {high * 100:{form}}"
+    return f"{share * 100:{form}} % {word} ({low * 100:{form}} to {high * 100:{form}})"
 
 
 def _side(ratio: float) -> str:

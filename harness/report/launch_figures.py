@@ -72,7 +72,7 @@ def where_time_goes(report: Report) -> Figure | None:
     return Figure(
         "launch",
         "Where the time of a first epoch goes",
-        f"From starting Python to the end of one epoch: {span(sums.min(), sums.max(), '.2f', 's')}, of which "
+        f"From importing the framework to the end of one epoch: {span(sums.min(), sums.max(), '.2f', 's')}, of which "
         f"{span(starts.min(), starts.max(), '.2f', 's')} before training runs at its full speed.",
         traces,
         _stacked(row_layout(shown, "seconds")),

@@ -26,6 +26,8 @@ from harness.visible import visible
 FOLDER = Path(__file__).parent
 # Stands in the head of every report, and tells one from any other file.
 MARK = '<meta name="generator" content="lenet-bench report">'
+# A page says that it is ours in its first lines.
+HEAD = 4096
 TITLES = {"backend": "framework", "framework_version": "version", "data_set": "data set", "batch_size": "batch size"}
 
 
@@ -109,6 +111,15 @@ def render(report: Report, *, home: str = "", plotly: str = "") -> str:
         facets=_facets(report),
         version=harness.__version__,
     )  # fmt: skip
+
+
+def is_ours(path: Path, mark: str) -> bool:
+    """Whether a file is a page with this mark."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return mark in file.read(HEAD)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _shown(value: Any) -> Any:

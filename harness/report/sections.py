@@ -128,7 +128,7 @@ def _target(report: Report) -> Section:
 def _launch(report: Report) -> Section:
     made, missing = _drawn(report, (launch_figures.where_time_goes, "The phases of the launches were not recorded."))
     texts = [
-        "What you wait for until one epoch is trained, from an idle machine on: importing the framework, building the "
+        "What you wait for until one epoch is trained: importing the framework, building the "
         "network, compiling it in the first step (compile caches are empty), the steps that are slower than later "
         "ones, and all images of one epoch at the speed above. Means over the launches; no evaluation."
     ]
