@@ -52,7 +52,8 @@ def publish(
     site.prepare(output)
     site.write(gallery, output, tell=_say)
     index = output / site.INDEX
-    layout.stdout().print(f"Wrote {index}, with {len(gallery.runs)} report(s)", markup=False, soft_wrap=True)
+    reports = "1 report" if len(gallery.runs) == 1 else f"{len(gallery.runs)} reports"
+    layout.stdout().print(f"Wrote {index}, with {reports}", markup=False, soft_wrap=True)
 
 
 def read(places: list[Path], machine: str) -> Gallery:
@@ -80,7 +81,8 @@ def read(places: list[Path], machine: str) -> Gallery:
     for reason in left_out.values():
         _say(f"Left out: {reason}", style="yellow")
     if not runs:
-        raise InputError(f"None of the {len(left_out)} runs can be read. What is wrong with each stands above.")
+        many = "The only run cannot" if len(left_out) == 1 else f"None of the {len(left_out)} runs can"
+        raise InputError(f"{many} be read. What is wrong stands above.")
     return gallery.gather(runs, [folder.name for folder in left_out])
 
 

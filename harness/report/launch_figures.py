@@ -187,33 +187,39 @@ def memory(report: Report) -> Figure | None:
         return None
     shown = report.entrants[: len(summary)]
     imported, peak = summary["rss_import_bytes"] / MIB, summary["peak_rss_bytes"] / MIB
-    parts = zip(MEMORY.items(), (imported, peak - imported))
     gpu = summary["device_memory_bytes"] / MIB
-    traces = [
-        {
-            "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
-            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
-            "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
-            "marker": {"color": colour, "line": {"width": 0.5}},
-        }
-        for (name, colour), values in parts
-    ]  # fmt: skip
+    traces = _memory_bars(shown, imported, peak)
     if gpu.notna().any():
         traces.append(_on_gpu(shown, gpu))
     cells = [
         [number(value, ",.0f") for value in (first, last, on_gpu)] for first, last, on_gpu in zip(imported, peak, gpu)
     ]
     rows = [Row([text(each.label), *of_row], each.number) for each, of_row in zip(shown, cells)]
+    once = span(imported.min(), imported.max(), ",.0f", "MiB") if imported.notna().any() else ""
     return Figure(
         "memory",
         "Memory",
-        f"At its peak, the process takes {span(peak.min(), peak.max(), ',.0f', 'MiB')}. Once the framework is "
-        f"imported, it takes {span(imported.min(), imported.max(), ',.0f', 'MiB')}.",
+        f"At its peak, the process takes {span(peak.min(), peak.max(), ',.0f', 'MiB')}."
+        + (f" Once the framework is imported, it takes {once}." if once else ""),
         traces,
         _stacked(row_layout(shown, "MiB", tickformat=",~g")),
         Table(["framework", "once imported, MiB", "peak, MiB", "GPU, MiB"], rows, "Memory, medians of the launches"),
         rows=True,
     )
+
+
+def _memory_bars(shown: list[Entrant], imported: pd.Series, peak: pd.Series) -> list[dict[str, Any]]:
+    """Two parts of a bar, or one for runs of before what an import takes was recorded."""
+    parts = dict(zip(MEMORY, (imported, peak - imported))) if imported.notna().any() else {list(MEMORY)[1]: peak}
+    return [
+        {
+            "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
+            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
+            "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
+            "marker": {"color": MEMORY[name], "line": {"width": 0.5}},
+        }
+        for name, values in parts.items()
+    ]  # fmt: skip
 
 
 def _on_gpu(shown: list[Entrant], gpu: pd.Series) -> dict[str, Any]:

@@ -29,7 +29,7 @@ DASHES = tuple(STROKES)
 # light in print. No hatching: printed to PDF, a browser turns each hatch into a bitmap of megabytes.
 PHASES = {"import": "#00224e", "build the network": "#434e6c", "compile (first step)": "#7d7c78",
           "warm up": "#bcaf6f", "train one epoch": "#fee838"}  # fmt: skip
-MEMORY = {"once imported": "#434e6c", "from there to the peak": "#bcaf6f"}
+MEMORY = {"once imported": "#434e6c", "up to the peak": "#bcaf6f"}
 
 
 @dataclass(frozen=True)
