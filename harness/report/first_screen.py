@@ -78,7 +78,7 @@ def day(moment: Any) -> str:
 def answer(report: Report) -> str:
     """The result in a sentence or two, with numbers."""
     if report.summary.empty:
-        return "Nothing was timed in this run: it has accuracies alone."
+        return _accuracies(report)
     speeds = report.summary[SPEED]
     first, base = report.entrants[0], report.base
     fastest = f"{first.short} trains fastest, {speeds.iloc[0]:,.0f} images/s"
@@ -91,18 +91,35 @@ def answer(report: Report) -> str:
     return f"{fastest}; {found}." if base.number == 0 else f"{fastest}. Compared with {base.short}: {found}."
 
 
+def _accuracies(report: Report) -> str:
+    """The answer of a run that timed nothing."""
+    ends = report.launches.groupby("entrant")["test_accuracy"].mean().astype(float).dropna() * 100
+    best = ends.sort_values(ascending=False, kind="stable").iloc[:MOST]
+    parts = [f"{report.entrants[number].short} {value:.2f} %" for number, value in zip(best.index, best)]
+    reached = f" Test accuracy at the end: {names.joined(parts)}." if parts else ""
+    return f"Nothing was timed in this run: it has accuracies alone.{reached}"
+
+
+def _chosen(others: list[Entrant], base: Entrant) -> list[Entrant]:
+    """Those that a sentence has room for: of many, the fastest of each other framework, where there are several."""
+    if len(others) <= MOST:
+        return others
+    best = {each.fields["backend"]: each for each in reversed(others)}
+    best.pop(base.fields["backend"], None)
+    return sorted(best.values(), key=lambda each: each.number)[:MOST] or others[:MOST]
+
+
 def _compared(report: Report, others: list[Entrant]) -> str:
-    """What can be said of each of these, and of all together where nothing can be: under two launches of them."""
-    rows = report.summary
+    """What can be said of these, or of all together where nothing can be: under two launches of each."""
+    rows, chosen = report.summary, _chosen(others, report.base)
+    more = (
+        f"; {counted(len(others) - len(chosen), 'other is', 'others are')} below" if len(others) > len(chosen) else ""
+    )
     if rows["ratio_low"].iloc[[each.number for each in others]].isna().all():
-        ratios = [f"{each.short} ({_side(float(rows['ratio'].iloc[each.number]))})" for each in others[:MOST]]
-        more = [counted(len(others) - MOST, "other")] if len(others) > MOST else []
-        verb = "was" if len(others) == 1 else "were"
-        return f"{names.joined([*ratios, *more])} {verb} launched too few times to tell"
-    parts = _without_repeating([_against(report, each) for each in others[:MOST]])
-    if len(others) > MOST:
-        parts.append(f"{counted(len(others) - MOST, 'other')} below")
-    return names.joined(parts)
+        ratios = [f"{each.short} ({_side(float(rows['ratio'].iloc[each.number]))})" for each in chosen]
+        verb = "was" if len(chosen) == 1 else "were"
+        return f"{names.joined(ratios)} {verb} launched too few times to tell{more}"
+    return names.joined(_without_repeating([_against(report, each) for each in chosen])) + more
 
 
 def _without_repeating(parts: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ def latest(gallery: Gallery, group: Group) -> Table:
         row = _last(each)
         cells = [*_figures(row), _link(gallery, row), text(_remarks(row))]
         rows.append(Row([text(each.label), *cells], each.number))
-    return _remarked(LATEST, rows, f"The latest of each entrant: {group.title}")
+    return Table(LATEST, rows, f"The latest of each entrant: {group.title}").filled()
 
 
 def _last(each: Follower) -> pd.Series:
@@ -57,14 +57,7 @@ def _remarks(row: pd.Series) -> str:
 
 def runs(gallery: Gallery) -> Table:
     """Every run with its report, latest first."""
-    return _remarked(RUNS, [Row(_run(each)) for each in reversed(gallery.runs)], "All runs", marked=False)
-
-
-def _remarked(headers: list[str], rows: list[Row], caption: str, *, marked: bool = True) -> Table:
-    """A table without its last column, the remarks, where there are none."""
-    if all(row.cells[-1].value is None for row in rows):
-        headers, rows = headers[:-1], [Row(row.cells[:-1], row.entrant) for row in rows]
-    return Table(headers, rows, caption, marked)
+    return Table(RUNS, [Row(_run(each)) for each in reversed(gallery.runs)], "All runs", marked=False).filled()
 
 
 def _run(run: Run) -> list[Cell]:
@@ -164,4 +157,4 @@ def _past(gallery: Gallery, each: Follower) -> Table:
         Row([_link(gallery, row), *_figures(row), text(row["changed"]), text(_remarks(row))])
         for _, row in each.history.iloc[::-1].iterrows()
     ]
-    return _remarked(PAST, rows, f"All runs of {each.label}", marked=False)
+    return Table(PAST, rows, f"All runs of {each.label}", marked=False).filled()

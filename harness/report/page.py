@@ -104,7 +104,7 @@ def render(report: Report, *, home: str = "", plotly: str = "") -> str:
         warnings=first_screen.warnings(report),
         lead=first_screen.answer(report),
         first=first,
-        headline=facts.headline(report),
+        headline=facts.headline(report).filled(),
         notes=first_screen.notes(report),
         failures=facts.failures(report),
         sections=made,

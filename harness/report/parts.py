@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -57,6 +58,12 @@ class Table:
         """Of each column, whether it has words, which stand on the left, or figures."""
         columns = zip(*(row.cells for row in self.rows)) if self.rows else ()
         return [any(isinstance(cell.value, str) for cell in cells) for cells in columns] or [False] * len(self.headers)
+
+    def filled(self) -> Table:
+        """The table without columns in which nothing is."""
+        kept = [any(row.cells[place].value is not None for row in self.rows) for place in range(len(self.headers))]
+        rows = [replace(row, cells=list(itertools.compress(row.cells, kept))) for row in self.rows]
+        return replace(self, headers=list(itertools.compress(self.headers, kept)), rows=rows)
 
 
 @dataclass(frozen=True)

@@ -178,11 +178,9 @@ def growth(report: Report, dimension: str) -> Figure | None:
     if grown.empty:
         return None
     grown = grown.assign(entrant=report.numbers_of(grown))
-    families = [tuple(sorted((report.entrants[each].fields | {dimension: ""}).items())) for each in grown["entrant"]]
-    several = list(dict.fromkeys(families))
-    labels = dict(zip(several, names.entrants([dict(each) for each in several])))
+    families = _families(report, grown, dimension)
     traces, rows, keys = [], [], []
-    for label, family in grown.groupby([labels[each] for each in families], sort=False):
+    for label, family in grown.groupby(families, sort=False):
         family = family.sort_values(dimension)
         first = report.entrants[int(family["entrant"].iloc[0])]
         x = [int(value) for value in family[dimension]]
@@ -215,3 +213,11 @@ def growth(report: Report, dimension: str) -> Figure | None:
         ),
         legend=keys,
     )
+
+
+def _families(report: Report, grown: pd.DataFrame, dimension: str) -> list[str]:
+    """Of each row the name that its entrant has without this dimension."""
+    found = [tuple(sorted((report.entrants[each].fields | {dimension: ""}).items())) for each in grown["entrant"]]
+    several = list(dict.fromkeys(found))
+    labels = dict(zip(several, names.entrants([dict(each) for each in several])))
+    return [labels[each] for each in found]

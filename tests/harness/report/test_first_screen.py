@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import first_screen, names
+from harness.report import facts, first_screen, names
 from harness.report.reading import Report, read_report
 from tests.harness.synthetic_run import write_run
 
@@ -61,6 +61,34 @@ def test_answer_with_a_base_that_is_not_the_fastest(tmp_path: Path) -> None:
 
     assert ". Compared with JAX: TensorFlow (graph) is " in found
     assert " faster (" in found or " times as fast (" in found
+
+
+def test_answer_of_many_entrants(tmp_path: Path) -> None:
+    """The fastest of each other framework, and how many more there are."""
+    found = first_screen.answer(read_report(write_run(tmp_path / "run", entrants=10, rounds=4, epochs=0)))
+
+    assert [found.count(name) for name in ("TensorFlow", "PyTorch", "JAX", "MXNet", "PaddlePaddle")] == [1] * 5
+    assert found.endswith("; 5 others are below.")
+
+
+def test_answer_of_a_run_that_timed_nothing(tmp_path: Path) -> None:
+    """What it reached."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=2, epochs=1, timing=False)
+
+    found = first_screen.answer(read_report(folder))
+
+    assert found.startswith("Nothing was timed in this run: it has accuracies alone. Test accuracy at the end: ")
+    assert found.count(" %") == 2
+
+
+def test_columns_without_anything_are_left_out(tmp_path: Path) -> None:
+    """A run that only trained has no column of speeds."""
+    folder = write_run(tmp_path / "run", entrants=2, rounds=2, epochs=1, timing=False)
+
+    table = facts.headline(read_report(folder)).filled()
+
+    assert table.headers == ["framework (mode)", "verdict", "accuracy, %", "launches"]
+    assert all(len(row.cells) == 4 for row in table.rows)
 
 
 def test_words_for_what_was_run(report: Report) -> None:
