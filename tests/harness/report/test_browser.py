@@ -109,13 +109,16 @@ def test_filter_acts_on_tables_figures_and_legends(visit: Callable[..., Any]) ->
     assert tab.evaluate("document.querySelectorAll('#figure-rounds .legend li:not([hidden])').length") == 2
 
     tab.locator("#search").fill("CHANNELS")
+    # What is out of sight is drawn a little later.
+    tab.wait_for_function(f"() => {LABELS}.length === 1")
     assert tab.evaluate(LABELS) == ["PyTorch (channels-last)"]
     tab.locator("#search").fill("nobody")
     assert tab.evaluate(SHOWN) == 0
     assert not tab.locator("figure").first.is_visible()
     tab.get_by_role("button", name="Show all entrants").click()
     tab.wait_for_function("() => document.getElementById('count').textContent.startsWith('8 of 8')")
-    assert tab.evaluate(SHOWN) == len(tab.evaluate(LABELS)) == 8
+    tab.wait_for_function(f"() => {LABELS}.length === 8")
+    assert tab.evaluate(SHOWN) == 8
 
 
 def test_choice_is_in_the_address(visit: Callable[..., Any]) -> None:
@@ -131,6 +134,7 @@ def test_choice_is_in_the_address(visit: Callable[..., Any]) -> None:
     tab.wait_for_function("() => document.getElementById('count').textContent.startsWith('1 of 8')")
     assert tab.get_by_label("PyTorch", exact=True).is_checked()
     assert tab.evaluate("document.getElementById('filters').open")
+    tab.wait_for_function(f"() => {LABELS}.length === 1")
     assert tab.evaluate(LABELS) == ["PyTorch (channels-last)"]
     tab.get_by_role("button", name="Show all").click()
     tab.wait_for_function("() => location.search === ''")
