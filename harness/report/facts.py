@@ -17,11 +17,6 @@ from harness.worker.job import installation
 HEADLINE = ["entrant", "images/s", "95 % interval", "ratio", "interval", "verdict", "first epoch s", "accuracy %",
             "latency ms", "peak MiB", "launches"]  # fmt: skip
 
-# As people write them. Of the two intervals the first is the speed's.
-WRITTEN = {"entrant": "framework (mode)", "ratio": "ratio to the base", "interval": "its interval",
-           "first epoch s": "first epoch, s", "accuracy %": "accuracy, %", "latency ms": "latency, ms",
-           "peak MiB": "memory, MiB"}  # fmt: skip
-
 
 def headline(report: Report) -> Table:
     """Fastest first; behind them what was only trained, or failed."""
@@ -100,6 +95,12 @@ def _named(report: Report, label: str) -> int | None:
     """The entrant that `accuracy_spread` calls so: by its label, or by its backend where that has one entrant."""
     found = [each.number for each in report.entrants if label in (each.called, each.fields["backend"])]
     return found[0] if len(found) == 1 else None
+
+
+# As people write them. Of the two intervals the first is the speed's.
+WRITTEN = {"entrant": "framework (mode)", "ratio": "ratio to the base", "interval": "its interval",
+           "first epoch s": "first epoch, s", "accuracy %": "accuracy, %", "latency ms": "latency, ms",
+           "peak MiB": "memory, MiB"}  # fmt: skip
 
 
 def machine(report: Report) -> Table:

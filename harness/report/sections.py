@@ -130,7 +130,8 @@ def _launch(report: Report) -> Section:
     texts = [
         "What you wait for until one epoch is trained: importing the framework, building the "
         "network, compiling it in the first step (compile caches are empty), the steps that are slower than later "
-        "ones, and all images of one epoch at the speed above. Means over the launches; no evaluation."
+        "ones, and all images of one epoch at the speed above. Means over the launches, whose parts add up (the table "
+        "above has geometric means); no evaluation."
     ]
     return Section("launch", "Time to the end of the first epoch", texts if made else [], made, missing=missing)
 

@@ -6,10 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.analysis.timeline import find_runs
-from harness.report import gallery, gallery_tables
+from harness.report import gallery, gallery_tables, site
 from harness.results.folder import RunFolder
 from tests.harness.report.gallery_runs import BUSY, VERSIONS, write_runs
 from tests.harness.report_helpers import Call, Parsed, caller, change
@@ -42,24 +43,24 @@ def read(results: Path) -> gallery.Gallery:
 
 def test_site_is_whole(results: Path, tmp_path: Path, call: Call) -> None:
     """A page of all runs and a report each; every link leads to a file of it, and none out of it."""
-    site = tmp_path / "new" / "site"
+    place = tmp_path / "new" / "site"
 
-    code, out, err = call("publish", results, "--output", site)
+    code, out, err = call("publish", results, "--output", place)
 
-    assert (code, out) == (0, f"Wrote {site / 'index.html'}, with 4 reports")
+    assert (code, out) == (0, f"Wrote {place / 'index.html'}, with 4 reports")
     assert "Report 4 of 4: 2026-11-28" in err
-    pages = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    pages = sorted(path.relative_to(place).as_posix() for path in place.rglob("*.html"))
     assert pages == ["index.html", *(f"runs/2026-11-{day}.html" for day in VERSIONS)]
-    assert (site / ".nojekyll").exists()
+    assert (place / ".nojekyll").exists()
     for page in pages:
-        parsed = Parsed((site / page).read_text(encoding="utf-8"))
+        parsed = Parsed((place / page).read_text(encoding="utf-8"))
         links = [each["href"] for tag in ("a", "link") for each in parsed.of(tag)]
         links += [each["src"] for each in parsed.of("script") if "src" in each]
         for link in links:
-            assert link.startswith(("#", "data:")) or (site / page).parent.joinpath(link).resolve().is_file()
+            assert link.startswith(("#", "data:")) or (place / page).parent.joinpath(link).resolve().is_file()
             assert not link.startswith(("/", "http"))
         assert any(link.endswith("plotly.min.js") for link in links)
-    assert sum(path.stat().st_size for path in site.rglob("*") if path.name != "plotly.min.js") < 1_000_000
+    assert sum(path.stat().st_size for path in place.rglob("*") if path.name != "plotly.min.js") < 1_000_000
 
 
 def test_latest_and_history(results: Path) -> None:
@@ -158,23 +159,23 @@ def test_no_runs_no_site(tmp_path: Path, call: Call) -> None:
 
 def test_site_is_brought_up_to_date(tmp_path: Path, call: Call) -> None:
     """Reports of runs that are gone go too, new ones come, and what somebody else put there stays."""
-    results, site = tmp_path / "results", tmp_path / "site"
+    results, place = tmp_path / "results", tmp_path / "site"
     write_runs(results, {20: "2.12.0", 22: "2.12.1"})
-    assert call("publish", results, "-o", site)[0] == 0
-    (site / "CNAME").write_text("bench.example")
-    (site / "runs" / "notes.html").write_text("<p>mine")
+    assert call("publish", results, "-o", place)[0] == 0
+    (place / "CNAME").write_text("bench.example")
+    (place / "runs" / "notes.html").write_text("<p>mine")
     shutil.rmtree(results / "2026-11-20")
     write_runs(results, {25: "2.12.1"})
 
-    assert call("publish", results, "-o", site)[0] == 0
+    assert call("publish", results, "-o", place)[0] == 0
 
-    assert sorted(path.name for path in (site / "runs").iterdir()) == [
+    assert sorted(path.name for path in (place / "runs").iterdir()) == [
         "2026-11-22.html",
         "2026-11-25.html",
         "notes.html",
     ]
-    assert (site / "CNAME").read_text() == "bench.example"
-    assert "2026-11-20" not in Parsed((site / "index.html").read_text()).words
+    assert (place / "CNAME").read_text() == "bench.example"
+    assert "2026-11-20" not in Parsed((place / "index.html").read_text()).words
 
 
 def test_strangers_see_no_more_than_they_may(tmp_path: Path, call: Call) -> None:
@@ -234,3 +235,32 @@ def test_old_runs_have_reports_and_are_published(version: int, tmp_path: Path, c
     assert "What you wait for until one epoch is trained" in report.words
     assert report.data["figures"]["launch"]["traces"][0]["name"] == "import"
     assert "launches" in Parsed((tmp_path / "site" / "index.html").read_text()).words
+
+
+def test_one_machine_at_a_time(tmp_path: Path, call: Call) -> None:
+    """Runs of another machine are named and not mixed in; which one is meant must be clear."""
+    results = tmp_path / "results"
+    write_runs(results, {20: "2.12.0", 22: "2.12.1"})
+
+    def move(rows: pd.DataFrame) -> None:
+        rows["machine"], rows["machine_sha256"] = "Another CPU, 8 CPUs, 32 GiB", "f" * 64
+
+    change(results / "2026-11-22" / "launches.csv", move)
+
+    code, _, err = call("publish", results, "-o", tmp_path / "site")
+    assert (code, (tmp_path / "site").exists()) == (2, False)
+    assert "The runs are of several machines" in err
+
+    code, out, err = call("publish", results, "-o", tmp_path / "site", "--machine", "Another")
+    assert (code, out.endswith("with 1 report")) == (0, True)
+    assert "Not of this machine: 2026-11-20, of AMD EPYC" in err
+    assert "One run on Another CPU" in Parsed((tmp_path / "site" / "index.html").read_text()).words
+
+
+def test_writer_that_was_killed_is_no_hindrance(results: Path, tmp_path: Path, call: Call) -> None:
+    """What it has left is known as ours, before there is a page of all runs."""
+    site.prepare(tmp_path / "site")
+    (tmp_path / "site" / "runs" / ".half.partial").write_text("half a pa")
+
+    assert call("publish", results, "-o", tmp_path / "site")[0] == 0
+    assert (tmp_path / "site" / "index.html").exists()
