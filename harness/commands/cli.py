@@ -34,6 +34,7 @@ COMMANDS = {
     "list": "Show backends with versions and modes, networks and data sets.",
     "history": "Show how each framework moved from run to run on one machine, and what else had changed.",
     "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.",
+    "publish": "Write a site of all runs of a machine: the latest figures, each entrant's history, every report.",
     "baseline": "Show the accuracies that the gate holds others against, or measure them anew.",
 }
 # Where modules and functions are not named as their commands are.

@@ -12,8 +12,6 @@ from harness.files import write_text_atomically
 from harness.tables import layout
 
 NAME, SHARED_NAME = "report.html", "report-shared.html"
-# A report says that it is one in its first lines.
-HEAD = 4096
 
 
 def report(
@@ -91,14 +89,9 @@ def refuse_foreign(target: Path, mark: str) -> None:
     Raises:
         InputError: there is something else of that name.
     """
-    if not target.exists():
-        return
-    try:
-        with target.open(encoding="utf-8") as file:
-            ours = mark in file.read(HEAD)
-    except (OSError, UnicodeDecodeError):
-        ours = False
-    if not ours:
+    from harness.report.page import is_ours
+
+    if target.exists() and not is_ours(target, mark):
         raise InputError(
             f"{target} exists and is not a report of lenet-bench; it was left alone. Give another --output."
         )

@@ -29,9 +29,8 @@ def headline(report: Report) -> Table:
     ]
     for each in report.entrants[len(report.summary) :]:
         rows.append(Row([text(each.label), *_without_speed(report, each), *_of_limit(None, limited)], each.number))
-    return Table(
-        [*HEADLINE, *(["% of limit"] if limited else [])], rows, "Training speed, and what comes with it; fastest first"
-    )
+    headers = [WRITTEN.get(name, name) for name in HEADLINE] + ["% of limit"] * limited
+    return Table(headers, rows, "Training speed, and what comes with it; fastest first")
 
 
 def _with_speed(row: pd.Series) -> list[Cell]:
@@ -72,7 +71,7 @@ def failures(report: Report) -> Table | None:
         )
         for _, row in failed.iterrows()
     ]
-    return Table(["entrant", "round", "error"], rows, "Launches that failed") if rows else None
+    return Table(["framework", "round", "error"], rows, "Launches that failed") if rows else None
 
 
 def seeds(report: Report) -> tuple[Table, str] | None:
@@ -93,13 +92,21 @@ def seeds(report: Report) -> tuple[Table, str] | None:
         f"The standard deviation between seeds of one entrant is {spread.between_seeds * 100:.3f} points, between "
         f"entrants from one seed {between}."
     )
-    return Table(["entrant", "mean %", "sd", "least %", "most %", "seeds"], rows, "Final accuracy over seeds"), sentence
+    return Table(
+        ["framework", "mean, %", "sd, points", "least, %", "most, %", "seeds"], rows, "Final accuracy over seeds"
+    ), sentence
 
 
 def _named(report: Report, label: str) -> int | None:
     """The entrant that `accuracy_spread` calls so: by its label, or by its backend where that has one entrant."""
-    found = [each.number for each in report.entrants if label in (each.label, each.fields["backend"])]
+    found = [each.number for each in report.entrants if label in (each.called, each.fields["backend"])]
     return found[0] if len(found) == 1 else None
+
+
+# As people write them. Of the two intervals the first is the speed's.
+WRITTEN = {"entrant": "framework (mode)", "ratio": "ratio to the base", "interval": "its interval",
+           "first epoch s": "first epoch, s", "accuracy %": "accuracy, %", "latency ms": "latency, ms",
+           "peak MiB": "memory, MiB"}  # fmt: skip
 
 
 def machine(report: Report) -> Table:
@@ -145,12 +152,13 @@ def controls(report: Report) -> Table:
     asked = report.environment.get("controls")
     asked = asked if isinstance(asked, dict) else {}
     values: dict[tuple[str, str], list[str]] = {}
+    called = {each.called: each.label for each in report.entrants}
     for label, control in asked.items():
         if isinstance(control, dict):
             variables = control.get("environment") or {}
             pairs = {**(variables if isinstance(variables, dict) else {}), "CPUs": control.get("cpus")}
             for name, value in pairs.items():
-                values.setdefault((str(name), _plain(value)), []).append(str(label))
+                values.setdefault((str(name), _plain(value)), []).append(called.get(str(label), str(label)))
     rows = [
         Row([text(name), text(value), text("all" if len(labels) == len(asked) else ", ".join(labels))])
         for (name, value), labels in values.items()

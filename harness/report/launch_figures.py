@@ -33,23 +33,21 @@ SPANS = {(1.0, 99.0): 2, (25.0, 75.0): 9}
 
 
 def seconds_of(timed: pd.DataFrame) -> pd.DataFrame:
-    """Mean seconds of each phase of a launch (columns as PHASES), by entrant.
+    """Mean seconds of what a user waits for until one epoch is trained (columns as PHASES), by entrant.
 
-    Means, not medians: those of a launch's parts add up. Warm-up begins after the first step; steady training is the
-    timed steps at their median.
+    Means, not medians: the parts then add up to `first_epoch_s`. Warming up is what start-up took beside the others;
+    rows of before there was a start-up have neither that nor the epoch.
     """
-    steady = timed["steady_steps"] * timed["step_us_median"] / 1e6
-    phases = pd.DataFrame(
-        {
-            "import": timed["import_s"], "build": timed["build_s"], "first step": timed["first_step_s"],
-            "warm-up": timed["warmup_s"], "steady, timed": steady, "entrant": timed["entrant"],
-        }
-    )  # fmt: skip
+    compiling = (timed["first_step_s"] - timed["step_us_median"].fillna(0) / 1e6).clip(lower=0)
+    before = timed["import_s"] + timed["build_s"] + compiling
+    parts = (timed["import_s"], timed["build_s"], compiling, (timed["start_up_s"] - before).clip(lower=0),
+             timed["first_epoch_s"] - timed["start_up_s"])  # fmt: skip
+    phases = pd.DataFrame(dict(zip(PHASES, parts))).assign(entrant=timed["entrant"])
     return phases.groupby("entrant").mean().astype(float)
 
 
 def where_time_goes(report: Report) -> Figure | None:
-    """Stacked bars of a launch's phases; None where nothing was timed."""
+    """Stacked bars of what a first epoch takes; None where nothing was timed."""
     found = seconds_of(report.timed).dropna(how="all") if len(report.timed) else pd.DataFrame()
     if found.empty:
         return None
@@ -62,23 +60,23 @@ def where_time_goes(report: Report) -> Figure | None:
             "hovertemplate": f"{phase}: %{{x:.3f}} s",
             "marker": {"color": colour, "line": {"width": 0.5}},
         }
-        for phase, colour in PHASES.items()
+        for phase, colour in PHASES.items() if found[phase].notna().any()
     ]  # fmt: skip
     rows = [
         Row([text(each.label), *(number(found.loc[each.number, phase], ".3f") for phase in PHASES),
              number(found.loc[each.number].sum(), ".2f")], each.number)
         for each in shown
     ]  # fmt: skip
-    starts = found[["import", "build", "first step"]].sum(axis=1)
-    slow = shown[int(starts.to_numpy().argmax())]
+    sums = found.sum(axis=1)
+    starts = found.drop(columns=[list(PHASES)[-1]]).sum(axis=1)
     return Figure(
         "launch",
-        "Where a launch's time goes",
-        "Mean seconds of a launch by phase. Import, build and first step take "
-        f"{span(starts.min(), starts.max(), '.2f', 's')} ({slow.label}).",
+        "Where the time of a first epoch goes",
+        f"From importing the framework to the end of one epoch: {span(sums.min(), sums.max(), '.2f', 's')}, of which "
+        f"{span(starts.min(), starts.max(), '.2f', 's')} before training runs at its full speed.",
         traces,
         _stacked(row_layout(shown, "seconds")),
-        Table(["entrant", *(f"{phase}, s" for phase in PHASES), "sum, s"], rows, "Mean seconds of a launch, by phase"),
+        Table(["framework", *(f"{phase}, s" for phase in PHASES), "sum, s"], rows, "Mean seconds of a first epoch"),
         rows=True,
     )
 
@@ -142,12 +140,12 @@ def _latency_table(shown: list[Entrant], summary: pd.DataFrame, distribution: pd
     columns = {f"p{percentile:g}": list(distribution[percentile]) for percentile in distribution}
     if not columns:
         columns = {name: [summary[f"latency_ms_{name}"].iloc[each.number] for each in shown] for name in LATENCIES}
-    names = {"p0": "shortest", "p100": "longest"}
+    names = {"p0": "shortest", "p50": "median", "p100": "longest"}
     rows = [
         Row([text(each.label), *(number(value, ".3f") for value in values)], each.number)
         for each, *values in zip(shown, *columns.values())
     ]
-    return Table(["entrant", *(f"{names.get(name, name)} ms" for name in columns)], rows, "Latency by entrant")
+    return Table(["framework", *(f"{names.get(name, name)}, ms" for name in columns)], rows, "Latency by entrant")
 
 
 def inference(report: Report) -> Figure | None:
@@ -177,7 +175,7 @@ def inference(report: Report) -> Figure | None:
         f"medians of the launches, at most {float(sweep.max().max()):,.0f} images/s.",
         traces,
         line_layout(x_axis, y_axis),
-        Table(["entrant", *(f"batch {size:,}" for size in sizes)], rows, "Inference images/s by batch size"),
+        Table(["framework", *(f"batch {size:,}" for size in sizes)], rows, "Inference images/s by batch size"),
         legend=legend_of(shown),
     )
 
@@ -189,33 +187,39 @@ def memory(report: Report) -> Figure | None:
         return None
     shown = report.entrants[: len(summary)]
     imported, peak = summary["rss_import_bytes"] / MIB, summary["peak_rss_bytes"] / MIB
-    parts = zip(MEMORY.items(), (imported, peak - imported))
     gpu = summary["device_memory_bytes"] / MIB
-    traces = [
-        {
-            "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
-            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
-            "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
-            "marker": {"color": colour, "line": {"width": 0.5}},
-        }
-        for (name, colour), values in parts
-    ]  # fmt: skip
+    traces = _memory_bars(shown, imported, peak)
     if gpu.notna().any():
         traces.append(_on_gpu(shown, gpu))
     cells = [
         [number(value, ",.0f") for value in (first, last, on_gpu)] for first, last, on_gpu in zip(imported, peak, gpu)
     ]
     rows = [Row([text(each.label), *of_row], each.number) for each, of_row in zip(shown, cells)]
+    once = span(imported.min(), imported.max(), ",.0f", "MiB") if imported.notna().any() else ""
     return Figure(
         "memory",
         "Memory",
-        f"Largest resident set of the worker: {span(peak.min(), peak.max(), ',.0f', 'MiB')}. Once the framework is "
-        f"imported: {span(imported.min(), imported.max(), ',.0f', 'MiB')}.",
+        f"At its peak, the process takes {span(peak.min(), peak.max(), ',.0f', 'MiB')}."
+        + (f" Once the framework is imported, it takes {once}." if once else ""),
         traces,
         _stacked(row_layout(shown, "MiB", tickformat=",~g")),
-        Table(["entrant", "once imported, MiB", "peak, MiB", "GPU, MiB"], rows, "Memory, medians of the launches"),
+        Table(["framework", "once imported, MiB", "peak, MiB", "GPU, MiB"], rows, "Memory, medians of the launches"),
         rows=True,
     )
+
+
+def _memory_bars(shown: list[Entrant], imported: pd.Series, peak: pd.Series) -> list[dict[str, Any]]:
+    """Two parts of a bar, or one for runs of before what an import takes was recorded."""
+    parts = dict(zip(MEMORY, (imported, peak - imported))) if imported.notna().any() else {list(MEMORY)[1]: peak}
+    return [
+        {
+            "type": "bar", "orientation": "h", "name": name, "x": digits(values, 5),
+            "y": [plain(each.label) for each in shown], "meta": {"entrants": [each.number for each in shown]},
+            "hovertemplate": f"{name}: %{{x:,.0f}} MiB",
+            "marker": {"color": MEMORY[name], "line": {"width": 0.5}},
+        }
+        for name, values in parts.items()
+    ]  # fmt: skip
 
 
 def _on_gpu(shown: list[Entrant], gpu: pd.Series) -> dict[str, Any]:

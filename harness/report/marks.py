@@ -27,9 +27,9 @@ STROKES = {"solid": "", "dash": "5 3", "dot": "1.5 2.5", "dashdot": "5 2 1.5 2",
 DASHES = tuple(STROKES)
 # Steps from dark to light of cividis (Nuñez, Anderton and Renslow 2018), made for colour-blind readers; as dark to
 # light in print. No hatching: printed to PDF, a browser turns each hatch into a bitmap of megabytes.
-PHASES = {"import": "#00224e", "build": "#434e6c", "first step": "#7d7c78", "warm-up": "#bcaf6f",
-          "steady, timed": "#fee838"}  # fmt: skip
-MEMORY = {"once imported": "#434e6c", "from there to the peak": "#bcaf6f"}
+PHASES = {"import": "#00224e", "build the network": "#434e6c", "compile (first step)": "#7d7c78",
+          "warm up": "#bcaf6f", "train one epoch": "#fee838"}  # fmt: skip
+MEMORY = {"once imported": "#434e6c", "up to the peak": "#bcaf6f"}
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@
   const root = document.documentElement;
   const NARROW = 560;
   const PRINTED = 690;
-  const CONFIG = {
-    displaylogo: false, showTips: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-    toImageButtonOptions: { format: "svg" },
-  };
+  // Plotly's own buttons lie on marks: those of ours are below a figure.
+  const CONFIG = { displaylogo: false, showTips: false, displayModeBar: false };
   const plots = [...document.querySelectorAll(".plot")];
   const state = new Map(plots.map((div) => [div, { near: false, stale: true }]));
   let shown = new Set(entrants.keys());
@@ -59,7 +57,7 @@
     Object.assign(layout, {
       width, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: style.fontFamily, size: 12, color: colour("--fore") },
-      hoverlabel: { namelength: 40 }, modebar: { color: colour("--soft"), bgcolor: "rgba(0,0,0,0)" },
+      hoverlabel: { namelength: 40 },
     });
     for (const name of ["xaxis", "yaxis"]) {
       Object.assign(layout[name], { gridcolor: colour("--line"), linecolor: colour("--line"), tickcolor: colour("--line") });
@@ -98,7 +96,7 @@
     const layout = layoutOf(spec, width);
     const fore = layout.font.color;
     for (const trace of traces) {
-      if (trace.error_x) trace.error_x.color = fore;
+      if (trace.error_x) trace.error_x.color ||= fore;
       if (trace.marker && trace.marker.line && trace.mode === "markers" && trace.marker.symbol !== "line-ns-open") {
         trace.marker.line.color = String(trace.marker.symbol).endsWith("-open") ? trace.marker.color : fore;
       }
@@ -106,31 +104,74 @@
     }
     div.style.minHeight = `${layout.height}px`;
     state.get(div).stale = false;
-    Plotly.react(div, traces, layout, { ...CONFIG, displayModeBar: width < NARROW || printing ? false : "hover" });
+    Plotly.react(div, traces, layout, CONFIG);
+    if (!state.get(div).listens) listen(div);
     if (!root.dataset.drawn) performance.mark("first figure");
     root.dataset.drawn = plots.filter((each) => !state.get(each).stale).length;
+  }
+
+  function listen(div) {
+    state.get(div).listens = true;
+    const reset = div.closest("figure").querySelector("[data-do=reset]");
+    div.on("plotly_relayout", (change) => {
+      if (Object.keys(change).some((name) => name.includes(".range["))) reset.hidden = false;
+      else if (Object.keys(change).some((name) => name.endsWith(".autorange"))) reset.hidden = true;
+    });
+    // Drawn anew, a figure is whole.
+    reset.addEventListener("click", () => { Plotly.purge(div); state.get(div).listens = false; reset.hidden = true; draw(div); });
+  }
+
+  function save(div) {
+    const { layout } = div;
+    Plotly.downloadImage(div, { format: "svg", filename: div.dataset.figure, width: layout.width, height: layout.height });
+  }
+
+  for (const button of document.querySelectorAll("[data-do=save]")) {
+    button.addEventListener("click", () => {
+      const div = button.closest("figure").querySelector(".plot");
+      if (state.get(div).stale) draw(div);
+      save(div);
+    });
+  }
+
+  // What is in sight at once, all else while nothing happens, so that no figure is empty when it is scrolled to.
+  const later = window.requestIdleCallback || ((call) => setTimeout(call, 30));
+  let waiting = false;
+  function drawNext() {
+    waiting = false;
+    const next = plots.find((div) => state.get(div).stale && div.clientWidth);
+    if (!next || printing) return;
+    draw(next);
+    drawAll();
+  }
+  function drawAll() {
+    if (!waiting) later(drawNext);
+    waiting = true;
   }
 
   function redraw() {
     for (const div of plots) {
       state.get(div).stale = true;
-      if (state.get(div).near) draw(div);
+      if (state.get(div).near && div.clientWidth) draw(div);
     }
+    drawAll();
   }
 
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       const of = state.get(entry.target);
       of.near = entry.isIntersecting;
-      if (of.near && of.stale) draw(entry.target);
+      if (of.near && of.stale && entry.target.clientWidth) draw(entry.target);
     }
   }, { rootMargin: "400px" });
   plots.forEach((div) => observer.observe(div));
-  // Not only once it is scrolled to: whoever looks for figures finds one.
-  if (plots.length) setTimeout(() => { if (state.get(plots[0]).stale) draw(plots[0]); });
+  drawAll();
 
   // Paper shows all figures, as wide as a page, and is white.
-  addEventListener("beforeprint", () => { printing = true; plots.forEach(draw); });
+  addEventListener("beforeprint", () => {
+    printing = true;
+    plots.filter((div) => !div.closest("[hidden]")).forEach(draw);
+  });
   addEventListener("afterprint", () => { printing = false; redraw(); });
   let width = innerWidth;
   let timer = 0;
@@ -144,17 +185,41 @@
   const form = document.getElementById("filter");
   const rows = [...document.querySelectorAll("[data-entrants]")];
 
+  const boxes = form ? [...form.querySelectorAll("input[type=checkbox]")] : [];
+
+  // The choice is in the address, so that it can be passed on: ?backend=torch&name=eager.
+  function remember(search) {
+    const asked = new URLSearchParams();
+    for (const box of boxes) if (box.checked) asked.append(box.name, box.value);
+    if (search.trim()) asked.set("name", search.trim());
+    const query = String(asked);
+    try {
+      history.replaceState(null, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`);
+    } catch { /* Some browsers let files have no other address. */ }
+  }
+
+  function recall() {
+    const asked = new URLSearchParams(location.search);
+    for (const box of boxes) box.checked = asked.getAll(box.name).includes(box.value);
+    document.getElementById("search").value = asked.get("name") || "";
+    if ([...asked].length) document.getElementById("filters").open = true;
+  }
+
   function filter() {
     const wanted = {};
-    for (const box of form.querySelectorAll("input:checked")) (wanted[box.name] ||= new Set()).add(box.value);
-    const words = document.getElementById("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const box of boxes) if (box.checked) (wanted[box.name] ||= new Set()).add(box.value);
+    const search = document.getElementById("search").value;
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
     shown = new Set([...entrants.keys()].filter((number) => {
       const entrant = entrants[number];
       return Object.entries(wanted).every(([name, values]) => values.has(entrant[name]))
         && words.every((word) => entrant.label.toLowerCase().includes(word));
     }));
     for (const element of rows) element.hidden = !element.dataset.entrants.split(" ").some((number) => shown.has(Number(number)));
+    document.getElementById("nothing").hidden = shown.size > 0;
+    for (const figure of document.querySelectorAll("figure")) figure.hidden = !shown.size;
     document.getElementById("count").textContent = `${shown.size} of ${entrants.length} entrants shown`;
+    remember(search);
     redraw();
   }
 
@@ -163,6 +228,8 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     // A form's fields are empty only after this event.
     form.addEventListener("reset", () => setTimeout(filter));
+    document.getElementById("all").addEventListener("click", () => form.reset());
+    recall();
     filter();
   }
 

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import html
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,62 @@ from plotly.offline import get_plotlyjs
 
 import harness
 from harness.analysis.comparison import KEY
-from harness.analysis.conditions import conditions
-from harness.report import facts
+from harness.report import facts, first_screen, names
 from harness.report.parts import ROW, Figure
 from harness.report.reading import Entrant, Report
-from harness.report.sections import sections
+from harness.report.sections import first_figure, sections
 from harness.visible import visible
 
 FOLDER = Path(__file__).parent
 # Stands in the head of every report, and tells one from any other file.
 MARK = '<meta name="generator" content="lenet-bench report">'
-TITLES = {"framework_version": "version", "data_set": "data set", "batch_size": "batch size"}
+# A page says that it is ours in its first lines.
+HEAD = 4096
+TITLES = {"backend": "framework", "framework_version": "version", "data_set": "data set", "batch_size": "batch size"}
 
 
-def render(report: Report) -> str:
-    """The whole page."""
-    environment = Environment(
+@dataclass(frozen=True)
+class Shell:
+    """What stands around the contents of a page of ours.
+
+    Attributes:
+        mark: the element by which the page is known as ours.
+        plotly: where its script is; empty for inside of the page.
+    """
+
+    title: str
+    mark: Markup
+    policy: str
+    style: Markup
+    data: Markup
+    scripts: list[Markup]
+    plotly: str
+
+
+def shell(title: str, mark: str, figures: Iterable[Figure], entrants: list[dict[str, str]], plotly: str = "") -> Shell:
+    """The shell of a page with these figures; `entrants` are what it filters by, in their order."""
+    data = {"row": ROW, "figures": {figure.name: _spec(figure) for figure in figures}, "entrants": entrants}
+    scripts = [*([] if plotly else [plotly_script()]), (FOLDER / "page.js").read_text(encoding="utf-8")]
+    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    return Shell(
+        title=f"{title} – lenet-bench",  # noqa: RUF001
+        mark=Markup(mark),
+        policy=policy(scripts, beside=bool(plotly)),
+        style=Markup(style),
+        data=Markup(as_json(data)),
+        scripts=[Markup(script) for script in scripts],
+        plotly=plotly,
+    )
+
+
+def plotly_script() -> str:
+    """Plotly, as it may stand in a page."""
+    return get_plotlyjs().replace("\r\n", "\n")
+
+
+def environment() -> Environment:
+    """What makes pages of templates."""
+    made = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -38,27 +80,46 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made = sections(report)
-    scripts = [get_plotlyjs().replace("\r\n", "\n"), (FOLDER / "page.js").read_text(encoding="utf-8")]
-    data = {"row": ROW, "figures": {figure.name: _spec(figure) for each in made for figure in each.figures},
-            "entrants": [{"label": each.label, **_filtered_by(report, each)} for each in report.entrants]}  # fmt: skip
-    return environment.get_template("template.html.j2").render(
+    # No line begins with the sign for per cent. Not where text is copied from.
+    made.filters["tight"] = lambda text: text.replace(" %", "\u00a0%")
+    return made
+
+
+def render(report: Report, *, home: str = "", plotly: str = "") -> str:
+    """The whole page.
+
+    Args:
+        home: the page that it is one of several of, as this one links to it.
+        plotly: as `Shell.plotly`.
+    """
+    made, first = sections(report), first_figure(report)
+    drawn = [*([first] if first else []), *(figure for each in made for figure in each.figures)]
+    entrants = [{"label": each.label, **_filtered_by(report, each)} for each in report.entrants]
+    return environment().get_template("template.html.j2").render(
+        shell=shell(report.name, MARK, drawn, entrants, plotly),
         report=report,
-        mark=Markup(MARK),
-        policy=policy(scripts),
-        title=f"{report.name} – lenet-bench",  # noqa: RUF001
-        subtitle=_subtitle(report),
-        warnings=_warnings(report),
-        lead=_lead(report),
-        headline=facts.headline(report),
+        home=home,
+        heading=first_screen.title(report),
+        subtitle=first_screen.subtitle(report),
+        warnings=first_screen.warnings(report),
+        lead=first_screen.answer(report),
+        first=first,
+        headline=facts.headline(report).filled(),
+        notes=first_screen.notes(report),
         failures=facts.failures(report),
         sections=made,
         facets=_facets(report),
         version=harness.__version__,
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
-        data=Markup(as_json(data)),
-        scripts=[Markup(script) for script in scripts],
-    )
+    )  # fmt: skip
+
+
+def is_ours(path: Path, mark: str) -> bool:
+    """Whether a file is a page with this mark."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return mark in file.read(HEAD)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _shown(value: Any) -> Any:
@@ -72,13 +133,16 @@ def as_json(values: Any) -> str:
     return dumped.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def policy(scripts: list[str]) -> str:
+def policy(scripts: list[str], *, beside: bool = False) -> str:
     """A Content-Security-Policy under which nothing is fetched and only these scripts are run.
+
+    Args:
+        beside: whether scripts from where the page itself is are run too.
 
     Styles may be inline because Plotly sets them; images may be data, which is how it saves a figure as a file.
     """
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    allowed = " ".join([*(["'self'"] if beside else []), *(f"'sha256-{digest}'" for digest in digests)])
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -109,50 +173,6 @@ def _facets(report: Report) -> list[dict[str, Any]]:
         if len(values) > 1 and (parts not in seen or name == "mode"):
             seen.add(parts)
             values.sort(key=lambda value: (not value.isdigit(), int(value) if value.isdigit() else 0, value))
-            found.append({"name": name, "title": TITLES.get(name, name), "values": values})
+            pairs = [(value, names.value(name, value)) for value in values]
+            found.append({"name": name, "title": TITLES.get(name, name), "values": pairs})
     return found
-
-
-def _subtitle(report: Report) -> str:
-    first = report.launches.iloc[0]
-    parts = [str(first[name]) for name in ("network", "data_set", "device", "dtype")]
-    launches = len(report.launches) - report.trainings
-    parts.append(f"{len(report.entrants)} entrant(s), {report.rounds} round(s), {launches} launch(es)")
-    parts += [f"{report.trainings} training(s)"] if report.trainings else []
-    return f"{', '.join(parts)}. {first['machine']}."
-
-
-def _warnings(report: Report) -> list[str]:
-    """What must be known before any figure is read."""
-    found = []
-    if not report.ended:
-        found.append(
-            f"THIS RUN HAS NOT ENDED: made from the {len(report.launches)} launches that had. It is under way, or was "
-            f"stopped: lenet-bench run --resume {report.where} goes on with it; then make the report again."
-        )
-    if (report.launches["data_set"] == "drawn-digits").any():
-        found.append("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not.")
-    failed = int((report.launches["status"] == "failed").sum())
-    if failed:
-        found.append(
-            f"{failed} launch(es) failed; what they were of left the run then. Their errors are below the table."
-        )
-    if (report.launches["verified"] == False).fillna(False).any():  # noqa: E712
-        found.append("NOT VERIFIED: run with --unverified, so nothing says that these compute the same.")
-    if (report.launches["environment"] == "native").any():
-        found.append("Native environment: threads, allocator and CPUs were not controlled.")
-    unsteady = int((~report.timed["steady"].astype("boolean").fillna(True)).sum())
-    if unsteady:
-        found.append(f"{unsteady} of {len(report.timed)} timed launches never became steady; they are kept.")
-    return found + conditions(report.timed)
-
-
-def _lead(report: Report) -> str:
-    """The result in a sentence."""
-    if report.summary.empty:
-        return "Nothing was timed in this run: it has accuracies alone."
-    first, labels = report.summary.iloc[0], [each.label for each in report.entrants]
-    sentence = f"Fastest in training: {labels[0]}, {first['train_images_per_s']:,.0f} images/s"
-    counts = report.summary["verdict"].dropna().value_counts()
-    others = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{sentence}. Against the base {first['base']}: {others}." if others else f"{sentence}."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -21,10 +22,11 @@ HEIGHT = 420
 
 @dataclass(frozen=True)
 class Cell:
-    """What people read, and what a column is sorted by; None sorts behind everything."""
+    """What people read, what a column is sorted by (None: behind everything), and where a press on it leads."""
 
     text: str
     value: float | str | None = None
+    link: str = ""
 
     @property
     def sort(self) -> str:
@@ -57,6 +59,12 @@ class Table:
         columns = zip(*(row.cells for row in self.rows)) if self.rows else ()
         return [any(isinstance(cell.value, str) for cell in cells) for cells in columns] or [False] * len(self.headers)
 
+    def filled(self) -> Table:
+        """The table without columns in which nothing is."""
+        kept = [any(row.cells[place].value is not None for row in self.rows) for place in range(len(self.headers))]
+        rows = [replace(row, cells=list(itertools.compress(row.cells, kept))) for row in self.rows]
+        return replace(self, headers=list(itertools.compress(self.headers, kept)), rows=rows)
+
 
 @dataclass(frozen=True)
 class Key:
@@ -78,6 +86,7 @@ class Figure:
         name: of the file that it is exported to.
         alt: what is to be seen, in a sentence, with the figures that matter.
         rows: whether each entrant has a row, so that the height depends on their number.
+        half: whether it stands beside another one where the page is wide.
         legend: marks that are to be explained beside it; of a figure with a row for each entrant, none.
     """
 
@@ -88,6 +97,7 @@ class Figure:
     layout: dict[str, Any]
     table: Table
     rows: bool = False
+    half: bool = False
     legend: list[Key] = field(default_factory=list)
 
 
@@ -148,7 +158,7 @@ def line_layout(x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     x, y = (axis | {"title": {"standoff": 10} | axis["title"]} for axis in (x, y))
     return {
         "height": HEIGHT,
-        "margin": {"l": 10, "r": 16, "t": 10, "b": 50},
+        "margin": {"l": 10, "r": 20, "t": 10, "b": 50},
         "xaxis": {"automargin": True, "zeroline": False} | x,
         "yaxis": {"automargin": True, "zeroline": False} | y,
         "hovermode": "closest",

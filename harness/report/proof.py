@@ -18,7 +18,7 @@ from harness.worker.job import Entrant as Job
 
 # Columns of verification.csv and of launches.csv that must agree. Feed and batch size change no formula.
 SAME = ("backend", "framework_version", "network", "mode", "device", "dtype", "recipe")
-HEADERS = ["entrant", "version", "verified before it ran", "certificate", "worst share of a tolerance", "quantities"]
+HEADERS = ["framework", "version", "verified before it ran", "certificate", "worst share of a tolerance", "quantities"]
 
 
 def verification(report: Report) -> Table:

@@ -14,6 +14,7 @@ from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep, summarise
 from harness.analysis.target import LAUNCH
 from harness.errors import InputError
+from harness.report import names
 from harness.report.marks import Mark, marks_of
 from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
@@ -30,12 +31,16 @@ class Entrant:
 
     Attributes:
         number: place in the headline table, counted from 0; tables and figures are filtered by it.
-        label: as `harness.worker.job.label_of`, with the framework's version where that alone tells two apart.
+        label: `PyTorch (eager)`, as `harness.report.names` has it.
+        short: the same in a sentence, `PyTorch`.
+        called: on the command line, `torch eager`.
         fields: its key, text; what the page filters by.
     """
 
     number: int
     label: str
+    short: str
+    called: str
     fields: dict[str, str]
     mark: Mark
 
@@ -76,6 +81,11 @@ class Report:
     sweep: pd.DataFrame
     scaling: pd.DataFrame
     ended: bool
+
+    @property
+    def base(self) -> Entrant:
+        """The entrant that all others are compared with; the run must have timed some."""
+        return next(each for each in self.entrants if each.called == visible(str(self.summary["base"].iloc[0])))
 
     @property
     def rounds(self) -> int:
@@ -182,11 +192,9 @@ def _of(rows: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
 
 def _entrants(launches: pd.DataFrame) -> list[Entrant]:
     firsts = launches.drop_duplicates("entrant").sort_values("entrant")
-    labels = [visible(label_of(firsts.iloc[[place]])) for place in range(len(firsts))]
+    called = [visible(label_of(firsts.iloc[[place]])) for place in range(len(firsts))]
     fields = [dict(zip(KEY, map(visible, key))) for key in keys_of(firsts)]
-    twice = {label for label in labels if labels.count(label) > 1}
-    for place, label in enumerate(labels):
-        if label in twice:
-            labels[place] = f"{label} {fields[place]['framework_version']}"
+    labels = names.entrants(fields)
     marks = marks_of([each["backend"] for each in fields])
-    return [Entrant(*each) for each in zip(range(len(labels)), labels, fields, marks)]
+    short = names.in_sentences(fields, labels)
+    return [Entrant(*each) for each in zip(range(len(labels)), labels, short, called, fields, marks)]

@@ -1,9 +1,9 @@
-"""The report's sections in their order: what each shows, or why it has nothing to show and how to get it."""
+"""The report's sections in their order: what each shows; and what this run has not, and how to get it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.doctor.causes import likely_cause
 from harness.report import facts, launch_figures, proof, reproduction, speed_figures, training_figures
@@ -23,7 +23,7 @@ class Section:
         texts: paragraphs.
         commands: what is typed into a shell.
         folded: tables that are shown when asked for.
-        missing: in place of figures: why there are none, and how to get them.
+        missing: what is not shown, why, and how to get it.
     """
 
     name: str
@@ -37,21 +37,32 @@ class Section:
 
 
 def sections(report: Report) -> list[Section]:
-    """All sections behind the headline table."""
+    """All sections behind the headline table that have something to show; the last says what the others would have."""
     made = [
         _speed(report), _accuracy(report), _target(report), _launch(report), _inference(report), _scaling(report),
-        _memory(report), _proof(report), _surroundings(report), _again(report),
+        _memory(report), _proof(report), _surroundings(report),
     ]  # fmt: skip
-    return made if report.plan is None or not report.plan.until else [made[0], made[2], made[1], *made[3:]]
+    if report.plan is not None and report.plan.until:
+        made[1:3] = [made[2], made[1]]
+    missing = dict.fromkeys(sentence for each in made for sentence in each.missing)
+    again = replace(_again(report), missing=list(missing))
+    return [*(replace(each, missing=[]) for each in made if each.figures or each.tables), again]
+
+
+def first_figure(report: Report) -> Figure | None:
+    """What stands on the first screen, above all sections: the speeds; None where nothing was timed."""
+    return speed_figures.throughput(report) if len(report.summary) else None
 
 
 def figures(report: Report) -> list[Figure]:
     """Every figure that the run has data for."""
-    return [figure for section in sections(report) for figure in section.figures]
+    first = first_figure(report)
+    return [*([first] if first else []), *(figure for section in sections(report) for figure in section.figures)]
 
 
 UNTIMED_TOO = (
-    training_figures.accuracy_by_epoch, training_figures.accuracy_by_seconds, training_figures.time_to_target,
+    training_figures.accuracy_by_epoch, training_figures.loss_by_epoch, training_figures.accuracy_by_seconds,
+    training_figures.time_to_target,
 )  # fmt: skip
 
 
@@ -72,7 +83,6 @@ def _drawn(report: Report, *makers: tuple[Callable[[Report], Figure | None], str
 def _speed(report: Report) -> Section:
     made, missing = _drawn(
         report,
-        (speed_figures.throughput, UNTIMED),
         (speed_figures.ratios, "There is one entrant, so there are no ratios: name several with --backend or --mode."),
         (speed_figures.by_round, "There is one round, so there is no spread: give --rounds 5, or a --budget."),
     )
@@ -95,11 +105,14 @@ def _speed(report: Report) -> Section:
 def _accuracy(report: Report) -> Section:
     why = "No epochs were trained (--epochs 0): give --epochs 5."
     made, missing = _drawn(
-        report, (training_figures.accuracy_by_epoch, why), (training_figures.accuracy_by_seconds, why)
-    )  # fmt: skip
+        report,
+        (training_figures.accuracy_by_epoch, why),
+        (training_figures.loss_by_epoch, why if report.epochs.empty else "The training loss was not recorded."),
+        (training_figures.accuracy_by_seconds, why),
+    )
     seeds = facts.seeds(report)
     if seeds is None and made:
-        missing = ["One seed was trained, so nothing tells how much seeds differ: give --seeds 5."]
+        missing += ["One seed was trained, so nothing tells how much seeds differ: give --seeds 5."]
     texts = [seeds[1]] if seeds else []
     return Section("accuracy", "Accuracy", texts, made, [seeds[0]] if seeds else [], missing=missing)
 
@@ -115,10 +128,12 @@ def _target(report: Report) -> Section:
 def _launch(report: Report) -> Section:
     made, missing = _drawn(report, (launch_figures.where_time_goes, "The phases of the launches were not recorded."))
     texts = [
-        "Means over the launches. Compile caches are empty, so compilation is in the first step. Epochs for the "
-        "accuracy come after all this, and are in the section on accuracy."
+        "What you wait for until one epoch is trained: importing the framework, building the "
+        "network, compiling it in the first step (compile caches are empty), the steps that are slower than later "
+        "ones, and all images of one epoch at the speed above. Means over the launches, whose parts add up (the table "
+        "above has geometric means); no evaluation."
     ]
-    return Section("launch", "Where a launch's time goes", texts if made else [], made, missing=missing)
+    return Section("launch", "Time to the end of the first epoch", texts if made else [], made, missing=missing)
 
 
 def _inference(report: Report) -> Section:
@@ -143,7 +158,10 @@ def _scaling(report: Report) -> Section:
 
 def _memory(report: Report) -> Section:
     made, missing = _drawn(report, (launch_figures.memory, "Memory was not recorded."))
-    texts = ["Resident set of the worker, before it trains epochs; the data set, mapped into memory, is in it."]
+    texts = [
+        "Physical memory of the training process (its resident set), the data set in it, before the epochs that "
+        "accuracies are from."
+    ]
     return Section("memory", "Memory", texts if made else [], made, missing=missing)
 
 
@@ -163,16 +181,12 @@ def _surroundings(report: Report) -> Section:
 
 def _again(report: Report) -> Section:
     if report.plan is None:
-        return Section(
-            "again", "How to reproduce", missing=["environment.json holds no plan, so the command is not known."]
-        )
+        return Section("again", "How to reproduce", ["environment.json holds no plan, so the command is not known."])
     command = reproduction.command_of(report.plan)
     same = (
         "Every row of launches.csv has the digests of the initial weights and of the batches (weights_sha256, "
         "batches_sha256): they must come out equal on any machine. Speeds need this machine and these versions."
     )
     if command.reason:
-        return Section(
-            "again", "How to reproduce", [same], missing=[f"{command.reason} The plan is in environment.json."]
-        )
+        return Section("again", "How to reproduce", [same, f"{command.reason} The plan is in environment.json."])
     return Section("again", "How to reproduce", [same], commands=[command.text])

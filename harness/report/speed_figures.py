@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.comparison import SPEED
 from harness.analysis.limit import limit_shares
 from harness.analysis.statistics import MARGIN
+from harness.report import names
 from harness.report.parts import (
     Figure,
     Key,
@@ -28,10 +29,9 @@ from harness.report.parts import (
     text,
 )
 from harness.report.reading import Entrant, Report
-from harness.worker.job import label_of
 
 NAMES = {"batch_size": "batch size", "threads": "threads"}
-SPEED_TITLE = "training, images/s"
+SPEED_TITLE = "training speed, images/s"
 
 
 def throughput(report: Report) -> Figure:
@@ -105,7 +105,7 @@ def ratios(report: Report) -> Figure | None:
     summary = report.summary
     if len(summary) < 2:
         return None
-    shown, base = report.entrants[: len(summary)], str(summary["base"].iloc[0])
+    shown, base = report.entrants[: len(summary)], report.base.label
     traces, rows = [], []
     for each, (_, row) in zip(shown, summary.iterrows()):
         traces.append(_point(each, plain(each.label), row, "ratio", ".3f"))
@@ -132,12 +132,12 @@ def ratios(report: Report) -> Figure | None:
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary["verdict"].dropna().value_counts().items())
     return Figure(
         "ratios",
-        "Ratio to the base",
-        f"Speed of {len(shown)} entrants as ratio to {base}: {verdicts}. The grey band is ±{MARGIN:.0%}, within which "
+        f"Ratio to {base}",
+        f"Speed of each as a multiple of the speed of {base}: {verdicts}. The grey band is ±{MARGIN:.0%}, within which "
         "an interval means equivalent.",
         traces,
         layout,
-        Table(["entrant", f"ratio to {base}", "interval", "verdict"], rows, "Ratios by entrant"),
+        Table(["framework", f"ratio to {base}", "95 % interval", "verdict"], rows, "Ratios by entrant"),
         rows=True,
     )
 
@@ -166,8 +166,8 @@ def by_round(report: Report) -> Figure | None:
         traces,
         line_layout({"title": {"text": "round"}, "tick0": 1, "dtick": math.ceil(len(rounds) / 12),
                      "range": [rounds[0] - 0.5, rounds[-1] + 0.5]},
-                    {"title": {"text": "% of the entrant's mean"}}),
-        Table(["entrant", *(f"round {value}" for value in rounds)], rows, "Percent of the entrant's mean, by round"),
+                    {"title": {"text": "% of its mean speed"}}),
+        Table(["framework", *(f"round {value}" for value in rounds)], rows, "Per cent of the mean speed, by round"),
         legend=legend_of(shown),
     )  # fmt: skip
 
@@ -188,15 +188,14 @@ def growth(report: Report, dimension: str) -> Figure | None:
     if grown.empty:
         return None
     grown = grown.assign(entrant=report.numbers_of(grown))
-    families = grown.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
+    families = _families(report, grown, dimension)
     traces, rows, keys = [], [], []
     for label, family in grown.groupby(families, sort=False):
         family = family.sort_values(dimension)
         first = report.entrants[int(family["entrant"].iloc[0])]
         x = [int(value) for value in family[dimension]]
-        trace = line(
-            first, x, digits(family[SPEED]), f"{NAMES[dimension]} %{{x}}: %{{y:,.0f}} images/s", name=plain(label)
-        )
+        hover = f"{NAMES[dimension]} %{{x}}: %{{y:,.0f}} images/s"
+        trace = line(first, x, digits(family[SPEED]), hover, name=plain(str(label)))
         members = [int(value) for value in family["entrant"]]
         traces.append(trace | {"meta": {"entrants": members}})
         keys.append(Key(first.number, str(label), members))
@@ -219,6 +218,16 @@ def growth(report: Report, dimension: str) -> Figure | None:
         f"{best['ratio']:.2f} times ({report.entrants[int(best['entrant'])].label}).",
         traces,
         line_layout(x_axis, {"title": {"text": SPEED_TITLE}} | log_axis(digits(grown[SPEED]))),
-        Table(["entrant", NAMES[dimension], "images/s", "ratio to the smallest", "interval"], rows, "Speed by size"),
+        Table(
+            ["framework", NAMES[dimension], "images/s", "ratio to the smallest", "95 % interval"], rows, "Speed by size"
+        ),
         legend=keys,
     )
+
+
+def _families(report: Report, grown: pd.DataFrame, dimension: str) -> list[str]:
+    """Of each row the name that its entrant has without this dimension."""
+    found = [tuple(sorted((report.entrants[each].fields | {dimension: ""}).items())) for each in grown["entrant"]]
+    several = list(dict.fromkeys(found))
+    labels = dict(zip(several, names.entrants([dict(each) for each in several])))
+    return [labels[each] for each in found]

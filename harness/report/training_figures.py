@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.target import LAUNCH
+from harness.report.names import counted
 from harness.report.parts import (
     Cell,
     Figure,
@@ -15,6 +16,7 @@ from harness.report.parts import (
     digits,
     legend_of,
     line_layout,
+    log_axis,
     named,
     number,
     plain,
@@ -26,58 +28,85 @@ from harness.report.reading import Entrant, Report
 from harness.report.speed_figures import line
 
 ACCURACY = {"title": {"text": "test accuracy, %"}, "tickformat": ".4~g"}
-# How far apart entrants stand within an epoch: they often have the same accuracy, and would hide each other.
-DODGE = 0.5
+LOSS = {"title": {"text": "training loss (cross-entropy)"}}
+# How far apart the bars of entrants stand within an epoch: they often reach the same, and would hide each other.
+# Lines and points stay at the epochs that they are of.
+DODGE = 0.3
 
 
 def accuracy_by_epoch(report: Report) -> Figure | None:
     """Mean over the seeds after each epoch, with the range of the seeds; None where no epoch was trained."""
     if report.epochs.empty:
         return None
+    last = report.epochs.groupby(LAUNCH)["test_accuracy"].last() * 100
+    ends = f"At the end of each training {span(last.min(), last.max(), '.2f', '%')}."
+    return _by_epoch(report, "test_accuracy", "accuracy-epochs", "Test accuracy", ends, ACCURACY, 100, " %")
+
+
+def loss_by_epoch(report: Report) -> Figure | None:
+    """As `accuracy_by_epoch`, of the loss on the training images; None where it was not recorded."""
+    if report.epochs.empty or report.epochs["train_loss"].isna().all():
+        return None
+    means = report.epochs.groupby(["entrant", "epoch"])["train_loss"].mean()
+    ends = "The loss is the mean over the epoch's images, each before its own update."
+    return _by_epoch(report, "train_loss", "loss-epochs", "Training loss", ends, LOSS | log_axis(means), 1, "")
+
+
+def _by_epoch(
+    report: Report, column: str, name: str, title: str, ends: str, axis: dict[str, Any], scale: int, unit: str
+) -> Figure:  # fmt: skip
     shown = named(report.entrants, report.epochs["entrant"].unique())
     epochs = [int(value) for value in sorted(report.epochs["epoch"].unique())]
-    traces, rows = [], []
-    by_epoch = {number: _spread(rows) for number, rows in report.epochs.groupby("entrant")}
-    seeds_of = report.epochs.groupby("entrant")["seed"].nunique()
+    form = ".2f" if scale == 100 else ".4f"
+    lines, bars, rows = [], [], []
     for place, each in enumerate(shown):
-        found = by_epoch[each.number]
-        offset = (place - (len(shown) - 1) / 2) * DODGE / len(shown)
-        traces.append(_means(each, found, offset))
-        means = [number(found["mean"].get(epoch), ".2f") for epoch in epochs]
-        rows.append(Row([text(each.label), *means, number(seeds_of[each.number], ".0f")], each.number))
-    last = report.epochs.groupby(LAUNCH)["test_accuracy"].last() * 100
+        found = _spread(report.epochs[report.epochs["entrant"] == each.number], column, scale)
+        lines.append(_means(each, found, f"%{{y:{form}}}{unit}"))
+        if (found["count"] > 1).any():
+            bars.append(_bars(each, found, (place - (len(shown) - 1) / 2) * DODGE / len(shown)))
+        means = [number(found["mean"].get(epoch), form) for epoch in epochs]
+        rows.append(Row([text(each.label), *means, number(found["count"].max(), ".0f")], each.number))
+    headers = ["framework", *(f"epoch {epoch}{',' if unit else ''}{unit}" for epoch in epochs), "seeds"]
+    spread = ", mean over seeds; bars, moved aside from one another, span the seeds" if bars else ""
     left = report.epochs.groupby("epoch").size()
     fewer = " Later epochs are of fewer seeds: the others had reached the target." if left.iloc[-1] < left.max() else ""
+    x_axis = {"title": {"text": "epoch"}, "tickvals": epochs, "range": [epochs[0] - 0.4, epochs[-1] + 0.4]}
     return Figure(
-        "accuracy-epochs",
-        "Accuracy over epochs",
-        f"Test accuracy of {len(shown)} entrant(s) over {epochs[-1]} epoch(s), mean over seeds; bars span the seeds. "
-        f"At the end of each training {span(last.min(), last.max(), '.2f', '%')}.{fewer}",
-        traces,
-        line_layout({"title": {"text": "epoch"}, "tickvals": epochs, "range": [epochs[0] - 0.5, epochs[-1] + 0.5]},
-                    ACCURACY),
-        Table(["entrant", *(f"epoch {epoch}, %" for epoch in epochs), "seeds"], rows, "Mean test accuracy by epoch"),
+        name,
+        f"{title} over epochs",
+        f"{title} after each of {counted(epochs[-1], 'epoch')}{spread}. {ends}{fewer}",
+        # Lines first: a legend shows the first trace of a name.
+        lines + bars,
+        line_layout(x_axis, axis),
+        Table(headers, rows, f"Mean {title.lower()} by epoch"),
+        half=True,
         legend=legend_of(shown),
+    )
+
+
+def _spread(epochs: pd.DataFrame, column: str, scale: int) -> pd.DataFrame:
+    """Mean, min and max, and the count of seeds, by epoch."""
+    found = epochs.groupby("epoch")[column].agg(["mean", "min", "max", "count"])
+    return found.astype(float) * [scale, scale, scale, 1]
+
+
+def _means(each: Entrant, found: pd.DataFrame, shown: str) -> dict[str, Any]:
+    return line(
+        each, digits(found.index), digits(found["mean"]), f"epoch %{{x}}: {shown}, %{{customdata}}",
+        customdata=[counted(int(count), "seed") for count in found["count"]],
     )  # fmt: skip
 
 
-def _spread(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Mean, min and max of the accuracy in %, and the count of seeds, by epoch."""
-    found = epochs.groupby("epoch")["test_accuracy"].agg(["mean", "min", "max", "count"])
-    return found.astype(float) * [100, 100, 100, 1]
-
-
-def _means(each: Entrant, found: pd.DataFrame, offset: float) -> dict[str, Any]:
-    trace = line(
-        each, digits(found.index + offset), digits(found["mean"]),
-        "epoch %{customdata[0]}: %{y:.2f} %, %{customdata[1]} seed(s)",
-        customdata=[[int(epoch), int(count)] for epoch, count in zip(found.index, found["count"])],
-    )  # fmt: skip
-    if (found["count"] > 1).any():
-        above, below = digits(found["max"] - found["mean"], 3), digits(found["mean"] - found["min"], 3)
-        trace["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1,
-                            "width": 3}  # fmt: skip
-    return trace
+def _bars(each: Entrant, found: pd.DataFrame, offset: float) -> dict[str, Any]:
+    """From the least to the most of the seeds, beside the points, which are drawn apart."""
+    above, below = digits(found["max"] - found["mean"], 3), digits(found["mean"] - found["min"], 3)
+    return {
+        "type": "scatter", "mode": "markers", "x": digits(found.index + offset), "y": digits(found["mean"]),
+        "name": plain(each.label), "meta": {"entrant": each.number}, "hoverinfo": "skip", "showlegend": False,
+        "marker": {"opacity": 0, "size": 1, "color": each.mark.colour},
+        "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5,
+                    "width": 3, "color": each.mark.colour},
+    }  # fmt: skip
 
 
 def accuracy_by_seconds(report: Report) -> Figure | None:
@@ -102,12 +131,12 @@ def accuracy_by_seconds(report: Report) -> Figure | None:
     ends = report.epochs.groupby(LAUNCH)["seconds"].max()
     return Figure(
         "accuracy-seconds",
-        "Accuracy over seconds of training",
-        f"Test accuracy over seconds of training, a line a seed; the trainings took "
+        "Test accuracy over seconds of training",
+        "A line is a training from one seed; they took "
         f"{span(ends.min(), ends.max(), '.2f', 's')}. Evaluations and start-up are not counted.",
         traces,
         line_layout({"title": {"text": "seconds of training"}, "rangemode": "tozero"}, ACCURACY),
-        Table(["entrant", "seed", "epochs", "seconds of training", "accuracy, %"], rows, "The end of each training"),
+        Table(["framework", "seed", "epochs", "training, s", "accuracy, %"], rows, "The end of each training"),
         legend=legend_of(shown),
     )
 
@@ -137,18 +166,19 @@ def time_to_target(report: Report) -> Figure | None:
         "reached it. A thin cross stands where a training ended without.",
         traces,
         layout,
-        Table(["entrant", "reached", "epochs", "training s", "with evaluation s"], rows, "Median over the seeds"),
+        Table(["framework", "reached", "epochs", "training, s", "with evaluations, s"], rows, "Median over the seeds"),
         rows=True,
     )
 
 
 def _times(each: Entrant, launches: pd.DataFrame, symbol: str, what: str) -> dict[str, Any]:
+    epochs = [counted(int(count), "epoch") for count in launches["epochs"]]
     return {
         "type": "scatter", "mode": "markers", "x": digits(launches["seconds"], 4), "name": plain(each.label),
         "y": [plain(each.label)] * len(launches), "meta": {"entrant": each.number},
         # A seed as text: JavaScript holds 53 bits of a number.
-        "customdata": [[str(seed), int(epochs)] for seed, epochs in zip(launches["seed"], launches["epochs"])],
-        "hovertemplate": f"seed %{{customdata[0]}}: {what} after %{{x:.2f}} s, %{{customdata[1]}} epoch(s)",
+        "customdata": [[str(seed), count] for seed, count in zip(launches["seed"], epochs)],
+        "hovertemplate": f"seed %{{customdata[0]}}: {what} after %{{x:.2f}} s, %{{customdata[1]}}",
         "marker": {"symbol": symbol, "size": 10, "color": each.mark.colour, "opacity": 0.85, "line": {"width": 1.2}},
     }  # fmt: skip
 

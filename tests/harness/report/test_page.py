@@ -52,15 +52,18 @@ def test_page_has_the_results(run: Path) -> None:
     parsed = render(run)
 
     fastest = summary.iloc[0]
-    assert f"Fastest in training: {fastest['backend']}" in parsed.words
-    assert f"{fastest['train_images_per_s']:,.0f}" in parsed.words
-    order = [parsed.words.index(f" {value:,.0f} ") for value in summary["train_images_per_s"]]
+    assert fastest["backend"] == "tensorflow"
+    assert "LeNet-5 on MNIST: training speed of 3 frameworks On the CPU, float32, batches of 64." in parsed.words
+    speed = f"{fastest['train_images_per_s']:,.0f}"
+    assert f"TensorFlow (graph, 2 threads) trains fastest, {speed} images/s;" in parsed.words
+    table = parsed.words[parsed.words.index("framework (mode)") :]
+    order = [table.index(f" {value:,.0f} ") for value in summary["train_images_per_s"]]
     assert order == sorted(order)
     for verdict in summary["verdict"].dropna():
         assert verdict in parsed.words
     assert "HAS NOT ENDED" not in parsed.words
-    drawn = {"throughput", "ratios", "rounds", "accuracy-epochs", "accuracy-seconds", "time-to-target", "launch",
-             "latency", "inference", "scaling-threads", "memory"}  # fmt: skip
+    drawn = {"throughput", "ratios", "rounds", "accuracy-epochs", "loss-epochs", "accuracy-seconds",
+             "time-to-target", "launch", "latency", "inference", "scaling-threads", "memory"}  # fmt: skip
     assert (
         set(parsed.data["figures"])
         == drawn
@@ -100,7 +103,8 @@ def test_page_says_which_ratios_are_not_paired(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "told"), [(0, "3 round(s), 6 launch(es)."), (1, "3 round(s), 6 launch(es), 4 training(s).")]
+    ("epochs", "told"),
+    [(0, "2 entrants, 3 rounds, 6 launches."), (1, "2 entrants, 3 rounds, 6 launches, 4 trainings from 2 seeds.")],
 )
 def test_trainings_are_no_rounds(tmp_path: Path, epochs: int, told: str) -> None:
     """They follow all that is timed, and are told apart from it."""
@@ -246,12 +250,12 @@ def test_failed_unverified_unsteady(tmp_path: Path) -> None:
     change(folder / "launches.csv", edit)
     parsed = render(folder)
 
-    assert "4 launch(es) failed" in parsed.words
+    assert "4 launches failed" in parsed.words
     assert "out of <memory>" in parsed.words
     assert "NOT VERIFIED" in parsed.words
     assert "never became steady" in parsed.words
     assert [entrant["verdict"] for entrant in parsed.data["entrants"]] == ["base", "slower", "not timed"]
-    assert re.search("jax jit . . . . failed", parsed.words.replace("–", "."))  # noqa: RUF001
+    assert re.search(r"JAX \(jit\) . . . . failed", parsed.words.replace("–", "."))  # noqa: RUF001
 
 
 def test_output(tmp_path: Path, run: Path, call: Call) -> None:
@@ -273,7 +277,7 @@ def test_output(tmp_path: Path, run: Path, call: Call) -> None:
 def test_base(run: Path, call: Call, tmp_path: Path) -> None:
     """Another base, and a sentence for one that is not there."""
     assert call("report", run, "--output", tmp_path / "a.html", "--base", "jax jit 2t")[0] == 0
-    assert "Against the base jax jit 2t" in Parsed((tmp_path / "a.html").read_text()).words
+    assert "Compared with JAX (jit, 2 threads): TensorFlow" in Parsed((tmp_path / "a.html").read_text()).words
     code, _, err = call("report", run, "--output", tmp_path / "b.html", "--base", "jaxx")
     assert code == 2
     assert "There is no base 'jaxx'" in err

@@ -65,8 +65,8 @@ def test_verification_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (broken / "verification.csv").write_text("half a fi")
 
     rows = {row.cells[0].text: [cell.text for cell in row.cells[2:]] for row in proof_of(folder)}
-    assert rows["torch eager"] == ["yes", f"passed, for code {code.digest('torch')[:12]}", "0.25", "–"]  # noqa: RUF001
-    assert rows["tensorflow graph"] == ["yes", f"passed 2026-11-20 ({beside.name}/verification.csv)", "0.50", "2"]
+    assert rows["PyTorch (eager)"] == ["yes", f"passed, for code {code.digest('torch')[:12]}", "0.25", "–"]  # noqa: RUF001
+    assert rows["TensorFlow (graph)"] == ["yes", f"passed 2026-11-20 ({beside.name}/verification.csv)", "0.50", "2"]
 
 
 def proof_of(folder: Path) -> list[Any]:
