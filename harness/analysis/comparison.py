@@ -40,7 +40,8 @@ class Comparison:
         label: as `Entrant.label`.
         launches: its rows.
         speed: geometric mean of its launches, with an interval of its own.
-        ratio: of its speed to the base's; all ratios of the table hold together. None for the base.
+        ratio: of its speed to the base's; all ratios of the table hold together, but for the limit's, which holds by
+            itself. None for the base.
         verdict: what the ratio allows to say; empty for the base.
     """
 
@@ -49,6 +50,11 @@ class Comparison:
     speed: Interval
     ratio: Interval | None
     verdict: str
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it is what the machine can do, and no framework."""
+        return is_limit(self.label.partition(" ")[0])
 
 
 def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparison]:
@@ -73,17 +79,30 @@ def compare_entrants(launches: pd.DataFrame, *, base: str = "") -> list[Comparis
         return []
     several = launches["run"].nunique() > 1
     labels = [label_of(group, with_run=several) for group, _ in speeds]
-    place = find(base, labels) if base else _fastest([str(group["backend"].iloc[0]) for group, _ in speeds])
-    ratios = _ratios([group for group, _ in speeds], place, base_chosen=not base)
+    limits = [is_limit(str(group["backend"].iloc[0])) for group, _ in speeds]
+    place = find(base, labels) if base else limits.index(False) if not all(limits) else 0
+    ratios = _beside_limits([group for group, _ in speeds], limits, place, base_chosen=not base)
     return [
         Comparison(label, group, speed, ratio, verdict(ratio) if ratio else "")
         for label, (group, speed), ratio in zip(labels, speeds, ratios, strict=True)
     ]
 
 
-def _fastest(backends: Sequence[str]) -> int:
-    """The place of the first that is not the limit."""
-    return next((place for place, backend in enumerate(backends) if not is_limit(backend)), 0)
+def _beside_limits(
+    groups: Sequence[pd.DataFrame], limits: Sequence[bool], place: int, *, base_chosen: bool
+) -> list[Interval | None]:
+    """As `_ratios`; whether a limit was timed beside them changes nothing for the others.
+
+    The limit is no entrant that anybody chooses, and its launches spread by themselves: they would widen all intervals.
+    """
+    if limits[place]:
+        return _ratios(groups, place, base_chosen=base_chosen)
+    compared = [number for number, limit in enumerate(limits) if not limit]
+    ratios = _ratios([groups[number] for number in compared], compared.index(place), base_chosen=base_chosen)
+    found = dict(zip(compared, ratios, strict=True))
+    return [
+        found[number] if number in found else ratio_of(groups[number], groups[place]) for number in range(len(groups))
+    ]
 
 
 def _ratios(groups: Sequence[pd.DataFrame], place: int, *, base_chosen: bool) -> list[Interval | None]:

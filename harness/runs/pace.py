@@ -54,12 +54,17 @@ class Pace:
     @property
     def widest(self) -> float:
         """Width of the widest interval of a comparison, as a share of its ratio; infinity where one has none yet."""
-        return max((width(each.ratio) for each in self.found if each.ratio), default=math.inf)
+        return max((width(each.ratio) for each in self._compared if each.ratio), default=math.inf)
+
+    @property
+    def _compared(self) -> list[Comparison]:
+        """Those whose precision is waited for: not the limit, which nobody chooses."""
+        return [each for each in self.found if not each.is_limit] or self.found
 
     @property
     def compares(self) -> bool:
         """Whether there is anything to compare."""
-        return len(self.found or self.plan.entrants) > 1
+        return len(self._compared or self.plan.entrants) > 1
 
     def wants_round(self, number: int) -> bool:
         """Whether the round of this number should begin; where not, `ending` says why."""
@@ -100,7 +105,7 @@ class Pace:
 
     def waits_for(self) -> str:
         """What more rounds would be for: the entrant that is known least, what it spreads by, how many there may be."""
-        apart = [(width(each.ratio), each) for each in self.found if each.ratio]
+        apart = [(width(each.ratio), each) for each in self._compared if each.ratio]
         if not apart or not self.plan.precision or self._is_precise():
             return ""
         least = max(apart, key=lambda pair: pair[0])[1]
@@ -116,13 +121,13 @@ class Pace:
     def _rounds_until_precise(self) -> int:
         """How many rounds there will be in all, if widths go with one over the root of their number."""
         for number in range(max(self.rounds, 1), self.plan.most_rounds):
-            width = self.widest * math.sqrt(self.rounds / number) * guard(number, len(self.found) - 1)
+            width = self.widest * math.sqrt(self.rounds / number) * guard(number, len(self._compared) - 1)
             if width <= self.plan.precision:
                 return number
         return self.plan.most_rounds
 
     def _is_precise(self) -> bool:
-        ratios = [each.ratio for each in self.found if each.ratio]
+        ratios = [each.ratio for each in self._compared if each.ratio]
         return self.plan.precision > 0 and len(ratios) > 0 and precise_enough(ratios, precision=self.plan.precision)
 
     def _out_of_budget(self) -> str:

@@ -95,7 +95,8 @@ def describe() -> str:
 
 def _is_numpys(library: Path) -> bool:
     """Whether a wheel of NumPy brought it: beside the package on Linux and Windows, inside it on macOS."""
-    package = Path(np.__file__).parent
+    # Either may be named through a link.
+    package, library = Path(np.__file__).resolve().parent, library.resolve()
     return library.is_relative_to(package) or library.is_relative_to(package.with_name("numpy.libs"))
 
 

@@ -66,3 +66,22 @@ def test_limit_is_no_base_while_there_is_a_framework() -> None:
     assert found["numba"].ratio is not None
     assert found["numba"].ratio.estimate == pytest.approx(5.0)
     assert alone[0].ratio is None
+
+
+def test_limit_changes_nothing_for_the_others() -> None:
+    """Its launches spread by 10 %; intervals and verdicts of the frameworks are those of a run without it."""
+    spreads = (("numba", 50.0, 0.05), ("torch", 10.0, 0.001), ("jax", 9.0, 0.002), ("mxnet", 8.0, 0.001))
+    rows = [
+        {"run": "r", "backend": backend, "mode": "m", "status": "ok", "threads": 1, "round": number,
+         "train_images_per_s": speed * (1 + spread * (-1) ** number * number)}
+        for backend, speed, spread in spreads for number in (1, 2, 3, 4, 5)
+    ]  # fmt: skip
+    launches = frame_of(rows, LAUNCHES)
+    without = launches[(launches["backend"] != "numba").to_numpy(bool)]
+
+    for base in ("", "jax"):
+        found = {each.label: each for each in compare_entrants(launches, base=base)}
+        assert found.pop("numba m").ratio is not None
+        assert [(each.label, each.ratio, each.verdict) for each in found.values()] == [
+            (each.label, each.ratio, each.verdict) for each in compare_entrants(without, base=base)
+        ]

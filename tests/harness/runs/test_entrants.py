@@ -44,7 +44,9 @@ def test_all_is_every_mode_of_the_device() -> None:
     on_cpu = labels_of("torch,paddle", modes="all")
     on_gpu = labels_of("torch,paddle", modes="all", device="gpu")
 
-    assert on_cpu == [f"torch {mode}" for mode in catalogue.modes("torch", "cpu")] + ["paddle dynamic", "paddle static"]
+    assert on_cpu == [f"torch {mode}" for mode in catalogue.modes("torch", "cpu")] + [
+        "paddle dynamic", "paddle apart", "paddle static"
+    ]  # fmt: skip
     assert set(on_gpu) - {f"{label} gpu" for label in on_cpu} == {"torch cuda-graph gpu", "paddle cinn gpu"}
 
 

@@ -88,6 +88,21 @@ def test_one_wide_interval_keeps_the_run_going(make_pace: Callable[..., Pace], c
     assert play(make_pace("numpy", "twin", "hanging"), clock, 1e-6, 1e-6) == 5
 
 
+def test_limit_is_not_waited_for(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """However wide its interval is; and a framework beside its limit alone has nothing that it is compared with."""
+    pace, alone = make_pace("numpy", "twin", rounds=5), make_pace("numpy", rounds=5)
+    for number in range(1, 6):
+        limit = standing("numba kernels", 0.5, number)
+        for each, beside in ((pace, [standing("other", 1e-6, number)]), (alone, [])):
+            assert each.wants_round(number)
+            each.round_ended([limit, standing("base", None, number), *beside])
+
+    assert not pace.wants_round(6)
+    assert pace.widest == pytest.approx(1e-6)
+    assert not alone.wants_round(6)
+    assert alone.ending == "5 rounds; there is nothing to compare."
+
+
 def test_widest_interval_is_told(make_pace: Callable[..., Pace], clock: Clock) -> None:
     """Of several comparisons it is the widest that is said, and that decides."""
     pace = make_pace("numpy", "twin", "hanging", budget_s=45.0)
