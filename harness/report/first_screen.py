@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.analysis.comparison import SPEED
 from harness.analysis.conditions import conditions, spoiling
+from harness.analysis.limit import is_limit, limit_shares
 from harness.report import names
 from harness.report.names import counted
 from harness.report.reading import Entrant, Report
@@ -25,7 +26,7 @@ def title(report: Report) -> str:
     """`LeNet-5 on MNIST: training speed of 5 frameworks`."""
     first = report.launches.iloc[0]
     what = f"{_said(first, 'network')} on {_said(first, 'data_set')}"
-    frameworks = {each.fields["backend"] for each in report.entrants}
+    frameworks = {each.fields["backend"] for each in _frameworks(report.entrants)}
     measured = "training speed" if len(report.summary) else "accuracy"
     if len(frameworks) > 1:
         return f"{what}: {measured} of {len(frameworks)} frameworks"
@@ -79,16 +80,29 @@ def answer(report: Report) -> str:
     """The result in a sentence or two, with numbers."""
     if report.summary.empty:
         return _accuracies(report)
-    speeds = report.summary[SPEED]
-    first, base = report.entrants[0], report.base
-    fastest = f"{first.short} trains fastest, {speeds.iloc[0]:,.0f} images/s"
-    if len(report.summary) == 1:
-        return f"{first.short} trains {speeds.iloc[0]:,.0f} images/s."
-    if base.number == 0 and report.summary["verdict"].iloc[1] != "slower":
-        fastest = f"{first.short} has the highest speed, {speeds.iloc[0]:,.0f} images/s"
-    others = [each for each in report.entrants[: len(report.summary)] if each is not base]
-    found = _compared(report, others)
-    return f"{fastest}; {found}." if base.number == 0 else f"{fastest}. Compared with {base.short}: {found}."
+    shown = _frameworks(report.entrants[: len(report.summary)])
+    first, base, limit = shown[0], report.base, _limit(report, shown[0])
+    speed = f"{report.summary[SPEED].iloc[first.number]:,.0f} images/s"
+    if len(shown) == 1:
+        return f"{first.short} trains {speed}.{limit}"
+    fastest = f"{first.short} trains fastest, {speed}"
+    if base is first and report.summary["verdict"].iloc[shown[1].number] != "slower":
+        fastest = f"{first.short} has the highest speed, {speed}"
+    found = _compared(report, [each for each in shown if each is not base])
+    return (f"{fastest}; {found}." if base is first else f"{fastest}. Compared with {base.short}: {found}.") + limit
+
+
+def _frameworks(entrants: list[Entrant]) -> list[Entrant]:
+    """Those that somebody could choose; the limit where there is nothing else."""
+    return [each for each in entrants if not is_limit(each.fields["backend"])] or entrants
+
+
+def _limit(report: Report, first: Entrant) -> str:
+    """A sentence with how far the fastest is from what the machine can do; empty where that was not timed."""
+    share = limit_shares(report.summary).iloc[first.number]
+    if pd.isna(share) or is_limit(first.fields["backend"]):
+        return ""
+    return f" {first.short} reaches {share * 100:.0f} % of what kernels made for this machine reach."
 
 
 def _accuracies(report: Report) -> str:

@@ -45,9 +45,15 @@ def test_readme_shows_figures_of_the_run_in_measured() -> None:
     """Speeds, first steps and accuracies are those of the run's tables; shares are ratios to the fastest."""
     training, start, _, machine = (part.split("\n```")[0] for part in MEASURED.split("```text\n")[1:5])
     rows = re.findall(r"^\| \w+ `([a-z]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README, re.MULTILINE)
-    best = float(re.findall(r"([\d.]+) [\d.]+\.\.[\d.]+ faster", training)[0])
+    # The first line is the limit's, which is no framework.
+    best = float(re.findall(r"([\d.]+) [\d.]+\.\.[\d.]+ faster", training)[1])
+    shares = dict(re.findall(r"^\w+ +(\w+) .* (\d+)% ", training, re.MULTILINE))
+    limit = re.findall(r"`(\w+)`(?: reaches)? (\d+) %", README)
 
-    assert len(rows) == 7
+    assert len(rows) == 8
+    assert len(limit) == 5
+    assert all(shares[mode] == percent for mode, percent in limit)
+    assert f"train at {training.splitlines()[2].split()[2]} images/s" in README
     for mode, speed, share, first, accuracy in rows:
         line = next(line for line in training.splitlines() if line.split()[1:2] == [mode])
         assert f" {speed} " in line

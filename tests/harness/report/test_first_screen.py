@@ -118,3 +118,19 @@ def test_names_of_entrants() -> None:
     assert [names.counted(count, "launch", "launches") for count in (1, 2, 1000)] == [
         "1 launch", "2 launches", "1,000 launches"
     ]  # fmt: skip
+
+
+def test_answer_beside_the_limit(tmp_path: Path) -> None:
+    """The limit is no framework that trains fastest: the fastest of the others is, with its share of the limit."""
+    folder = write_run(tmp_path / "run", entrants=3, rounds=5, epochs=0, spread=0.005)
+    for file in folder.glob("*.csv"):
+        file.write_text(file.read_text().replace("tensorflow", "numba"))
+
+    limited = read_report(folder)
+
+    speeds = limited.summary["train_images_per_s"]
+    found = first_screen.answer(limited)
+    assert found.startswith(f"PyTorch trains fastest, {speeds.iloc[1]:,.0f} images/s; JAX is ")
+    share = f"{speeds.iloc[1] / speeds.iloc[0] * 100:.0f} %"
+    assert found.endswith(f". PyTorch reaches {share} of what kernels made for this machine reach.")
+    assert first_screen.title(limited).endswith("training speed of 2 frameworks")
