@@ -30,12 +30,20 @@ OUT_OF_MEMORY = re.compile(
 )
 
 
+def _forget_checkout() -> None:
+    """Take the repository off the path, where `pip install -e` puts it: what is ours is in the launch's folder."""
+    here = Path(__file__).resolve().parents[2]
+    if (here / "pyproject.toml").exists():
+        sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != here]
+
+
 def main() -> int:
     """Run the job in argv[1], answering in JSON lines on the file descriptor argv[2], taking turns by argv[3]."""
     job = Job.read(Path(sys.argv[1]))
     descriptor, turns = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(descriptor, False)
     os.set_inheritable(turns, False)
+    _forget_checkout()
     _die_with_parent()
     _die_first()
     tell = _teller(descriptor)
