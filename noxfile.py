@@ -179,7 +179,7 @@ def tests(session: nox.Session) -> None:
     # A file stays in one process: its tests share what was trained for them.
     session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "worksteal", *session.posargs)
     # The slowest to compile first.
-    test_backends(session, sorted(backends, key=lambda backend: backend != "jax"))
+    test_backends(session, sorted(backends, key=lambda backend: backend not in ("jax", "numba")))
 
 
 @nox.session(name="tests-pandas2", venv_backend="none", default=False)
