@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from harness.runs.wheels import VERSION
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
 BACKEND = ("--backend", "-b")
 VERSIONS = ("--versions", "--framework-version")
-VERSION = re.compile(r"[0-9][0-9a-z.+]*")
 
 
 def values(options: Sequence[str], names: Sequence[str]) -> list[str]:

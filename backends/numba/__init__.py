@@ -14,3 +14,4 @@ DISTRIBUTIONS = ("numba",)
 MODES = {"kernels": "kernels of vectors, generated for the shapes of the network"}
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
+MOST_THREADS = 1

@@ -10,9 +10,9 @@ import typer
 
 from benchmarks.noise import duets as pairs
 from benchmarks.noise import judge as judging
+from benchmarks.noise import record as recording
 from benchmarks.noise.estimators import ESTIMATORS
 from benchmarks.noise.record import Recording
-from benchmarks.noise.record import record as record_rounds
 from harness.errors import LenetBenchError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -20,30 +20,31 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 OURS = "median of pairs"
 
 
+Out = Annotated[Path, typer.Option(help="The file to write, .csv.gz.")]
+Minutes = Annotated[float, typer.Option(help="No round is begun after so many.")]
+BACKEND = typer.Option("--backend", "-b", help="Names, with commas; one that is there twice has a twin.")
+
+
 @app.command()
 def record(
-    out: Annotated[Path, typer.Option(help="The file to write, .csv.gz.")],
-    backend: Annotated[
-        str, typer.Option("--backend", "-b", help="Names, with commas; one that is there twice has a twin.")
-    ] = "torch,torch,jax,jax,tensorflow,mxnet,paddle",
+    out: Out,
+    backend: Annotated[str, BACKEND] = "torch,torch,jax,jax,tensorflow,mxnet,paddle",
     turns: Annotated[int, typer.Option(min=2, help="Of a launch, 0.3 s each.")] = 16,
-    minutes: Annotated[float, typer.Option(help="No round is begun after so many.")] = 30,
+    minutes: Minutes = 30,
 ) -> None:
     """Record rounds of launches that take turns: every turn's blocks, and what was seen of the CPUs."""
-    record_rounds(Recording(backend.split(","), turns, minutes), out)
+    recording.record(Recording(backend.split(","), turns, minutes), out, recording.in_turns)
 
 
 @app.command()
 def duets(
-    out: Annotated[Path, typer.Option(help="The file to write, .csv.gz.")],
-    backend: Annotated[
-        str, typer.Option("--backend", "-b", help="Names, with commas; each is held against the first.")
-    ] = "torch,torch,tensorflow,jax",
-    repeats: Annotated[int, typer.Option(min=2, help="In a round: turns alone of each, duets of each pair.")] = 16,
-    minutes: Annotated[float, typer.Option(help="No round is begun after so many.")] = 10,
+    out: Out,
+    backend: Annotated[str, BACKEND] = "torch,torch,tensorflow,jax",
+    turns: Annotated[int, typer.Option(min=2, help="Of each launch alone, and of each with the first.")] = 16,
+    minutes: Minutes = 10,
 ) -> None:
     """Hold turns that follow each other against duets, at once on two CPUs: sharper? biased?"""
-    pairs.record(pairs.Duets(backend.split(","), repeats, minutes), out)
+    recording.record(Recording(backend.split(","), turns, minutes), out, pairs.in_duets)
     judge_duets(out)
 
 

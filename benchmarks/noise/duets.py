@@ -9,10 +9,7 @@ from __future__ import annotations
 import math
 import os
 import random
-import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,98 +17,32 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.noise.record import TURN_S, entrants_of
-from benchmarks.overhead import prepare
+from benchmarks.noise.record import Recording, Round, Row
 from harness.errors import InputError
-from harness.runs.asked_controls import asked_controls
-from harness.runs.display import Display
-from harness.runs.interpreters import find
-from harness.runs.scratch import scratch_folder
 from harness.runs.worker_process import WorkerProcess
-from harness.spec.recipes import LENET5
-from harness.worker.job import Entrant, Job
+from harness.worker.job import Entrant
 
 # Kinds of turns: alone, or both at once.
 ALONE, DUET = "alone", "duet"
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Duets:
-    """What is to be recorded: every entrant against the first.
-
-    Attributes:
-        backends: names; one that is there twice has a twin.
-        repeats: in a round, of a turn alone for each and a duet for each pair.
-        minutes: no round is begun after so many.
-    """
-
-    backends: Sequence[str]
-    repeats: int
-    minutes: float
-
-
-def record(what: Duets, out: Path) -> None:
-    """Record rounds until the time is over, and write them after each: a row for each side of each turn.
+def in_duets(what: Recording, entrants: list[Entrant], round_: Round) -> list[Row]:
+    """Let them take turns alone, and the first with every other at once, in random order; a row for each side of each.
 
     Raises:
         InputError: there are not two CPUs.
-        WorkerFailed: a launch failed.
     """
     cpus = sorted(os.sched_getaffinity(0))[-2:]
     if len(cpus) < 2:
         raise InputError(f"A duet needs two CPUs, and this process may use {len(cpus)}.")
-    entrants = entrants_of(what.backends)
-    rows: list[dict[str, object]] = []
-    end, number = time.monotonic() + 60 * what.minutes, 0
-    with Display() as display, scratch_folder() as scratch:
-        prepare(scratch, entrants[0])
-        display.start(len(entrants))
-        while time.monotonic() < end:
-            number += 1
-            display.round_started(number)
-            with ExitStack() as stack:
-                workers = _started(entrants, what, scratch / str(number), cpus, stack, display.launch_started)
-                rows += [{"round": number} | row for row in _turns(workers, what.repeats, cpus, number)]
-            pd.DataFrame(rows).to_csv(out, index=False)
-
-
-def _started(
-    entrants: Sequence[Entrant],
-    what: Duets,
-    folder: Path,
-    cpus: Sequence[int],
-    stack: ExitStack,
-    started: Callable[[str], None],
-) -> dict[str, WorkerProcess]:
-    folder.mkdir()
-    # Each has its turns alone, and its duets; the first has one with every other.
-    turns = what.repeats * (1 + len(entrants) - 1)
-    workers = {}
-    for place, entrant in enumerate(entrants):
-        started(entrant.label)
-        own = folder / str(place)
-        job = Job(
-            kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(folder.parent),
-            weights=str(folder.parent / "weights.npz"), steady_s=turns * TURN_S, turns=turns, inference_sizes=(),
-            # Either side is its own at one time or another.
-            asked=asked_controls(entrant, own) | {"cpus": list(cpus)},
-        )  # fmt: skip
-        worker = WorkerProcess(job, interpreter=find(entrant.backend).path, folder=own, timeout_s=600)
-        stack.callback(worker.close)
-        worker.ready(lambda message: None)
-        workers[entrant.label] = worker
-    return workers
-
-
-def _turns(
-    workers: dict[str, WorkerProcess], repeats: int, cpus: Sequence[int], number: int
-) -> list[dict[str, object]]:
-    """Let them take turns in random order; a row for each side of each, with the microseconds of its steps."""
-    order, (first, *others) = random.Random(number), workers
+    order = random.Random(round_.number)
+    # The first has as many turns as there are tasks with it: one alone, one with every other.
+    workers = {each.label: round_.launch(each, what.turns * len(entrants), cpus=cpus) for each in entrants}
+    first, *others = workers
     tasks = [(label,) for label in workers] + [(first, other) for other in others]
-    rows: dict[str, list[dict[str, object]]] = {label: [] for label in workers}
-    for repeat in range(1, repeats + 1):
+    rows: dict[str, list[Row]] = {label: [] for label in workers}
+    for repeat in range(1, what.turns + 1):
         sides = cpus if repeat % 2 else list(reversed(cpus))
         for task in order.sample(tasks, len(tasks)):
             together = len(task) > 1
@@ -134,7 +65,7 @@ def _take(workers: dict[str, WorkerProcess], placed: dict[str, int]) -> None:
             pass
 
 
-def _with_steps(rows: list[dict[str, object]], worker: WorkerProcess) -> list[dict[str, object]]:
+def _with_steps(rows: list[Row], worker: WorkerProcess) -> list[Row]:
     result = worker.result(lambda message: None)
     steady = result["blocks"]["steady"]
     us = [1e6 * float(np.mean(seconds)) / result["block_steps"] for seconds in steady]

@@ -36,7 +36,7 @@ class Recording:
 
     Attributes:
         backends: names; one that is there twice has a twin.
-        turns: of a launch.
+        turns: of a launch; of duets: of each launch alone, and of each pair.
         minutes: no round is begun after so many.
     """
 
@@ -45,14 +45,40 @@ class Recording:
     minutes: float
 
 
-def record(what: Recording, out: Path) -> None:
-    """Record rounds until the time is over, and write them after each.
+class Round:
+    """One round under way: launches that are started one after the other, and ended with it."""
+
+    def __init__(self, number: int, scratch: Path, display: Display, stack: ExitStack) -> None:
+        self.number = number
+        self._scratch, self._display, self._stack = scratch, display, stack
+
+    def launch(self, entrant: Entrant, turns: int, *, cpus: Sequence[int] = ()) -> WorkerProcess:
+        """Start a launch, and wait until it is warm.
+
+        Args:
+            cpus: that it may be on at one time or another; none for the one that all launches have.
+        """
+        self._display.launch_started(entrant.label)
+        folder = self._scratch / f"{self.number}-{entrant.label}".replace(" ", "-")
+        asked = asked_controls(entrant, folder) | ({"cpus": list(cpus)} if cpus else {})
+        job = Job(
+            kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(self._scratch),
+            weights=str(self._scratch / "weights.npz"), asked=asked, steady_s=turns * TURN_S, turns=turns,
+            inference_sizes=(),
+        )  # fmt: skip
+        worker = WorkerProcess(job, interpreter=find(entrant.backend).path, folder=folder, timeout_s=600)
+        self._stack.callback(worker.close)
+        worker.ready(lambda message: None)
+        return worker
+
+
+def record(what: Recording, out: Path, one_round: Callable[[Recording, list[Entrant], Round], list[Row]]) -> None:
+    """Record rounds until the time is over, and write their rows after each.
 
     Raises:
         WorkerFailed: a launch failed.
     """
-    entrants = entrants_of(what.backends)
-    pythons = {entrant.backend: find(entrant.backend).path for entrant in entrants}
+    entrants = _entrants(what.backends)
     rows: list[Row] = []
     end, number = time.monotonic() + 60 * what.minutes, 0
     with Display() as display, scratch_folder() as scratch:
@@ -61,11 +87,13 @@ def record(what: Recording, out: Path) -> None:
         while time.monotonic() < end:
             number += 1
             display.round_started(number)
-            rows += _round(number, entrants, what.turns, pythons, scratch, display.launch_started)
+            with ExitStack() as stack:
+                found = one_round(what, entrants, Round(number, scratch, display, stack))
+            rows += [{"round": number} | row for row in found]
             pd.DataFrame(rows).to_csv(out, index=False)
 
 
-def entrants_of(backends: Sequence[str]) -> list[Entrant]:
+def _entrants(backends: Sequence[str]) -> list[Entrant]:
     """Default modes; a name that is there again is a twin."""
     made = {
         each.backend: each
@@ -79,43 +107,22 @@ def entrants_of(backends: Sequence[str]) -> list[Entrant]:
     return found
 
 
-def _round(
-    number: int,
-    entrants: Sequence[Entrant],
-    turns: int,
-    pythons: dict[str, str],
-    scratch: Path,
-    started: Callable[[str], None],
-) -> list[Row]:
+def in_turns(what: Recording, entrants: list[Entrant], round_: Round) -> list[Row]:
     """Start every entrant in random order, let them take turns, return a row for each turn."""
-    order = random.Random(number)
-    seen: dict[str, list[Row]] = {}
-    rows: list[Row] = []
-    with ExitStack() as stack:
-        workers = {}
-        for place, entrant in enumerate(order.sample(list(entrants), len(entrants))):
-            started(entrant.label)
-            folder = scratch / f"{number}-{place}"
-            job = Job(
-                kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(scratch),
-                weights=str(scratch / "weights.npz"), asked=asked_controls(entrant, folder), steady_s=turns * TURN_S,
-                turns=turns, inference_sizes=(),
-            )  # fmt: skip
-            worker = WorkerProcess(job, interpreter=pythons[entrant.backend], folder=folder, timeout_s=600)
-            stack.callback(worker.close)
-            worker.ready(lambda message: None)
-            workers[entrant.label] = worker
-        for turn in range(1, turns + 1):
-            for label in order.sample(list(workers), len(workers)):
-                seen.setdefault(label, []).append(_turn(workers[label], turn))
-        for label, worker in workers.items():
-            result = worker.result(lambda message: None)
-            if len(result["blocks"]["steady"]) != turns:
-                raise WorkerFailed(f"{label} timed {len(result['blocks']['steady'])} turns, not {turns}.")
-            for row, blocks in zip(seen[label], result["blocks"]["steady"]):
-                us = " ".join(f"{second / result['block_steps'] * 1e6:.1f}" for second in blocks)
-                identity = {"round": number, "entrant": label, "block_steps": result["block_steps"]}
-                rows.append(identity | row | {"step_us": us})
+    order, turns = random.Random(round_.number), what.turns
+    workers = {each.label: round_.launch(each, turns) for each in order.sample(entrants, len(entrants))}
+    seen: dict[str, list[Row]] = {label: [] for label in workers}
+    for turn in range(1, turns + 1):
+        for label in order.sample(list(workers), len(workers)):
+            seen[label].append(_turn(workers[label], turn))
+    rows = []
+    for label, worker in workers.items():
+        result = worker.result(lambda message: None)
+        if len(result["blocks"]["steady"]) != turns:
+            raise WorkerFailed(f"{label} timed {len(result['blocks']['steady'])} turns, not {turns}.")
+        for row, blocks in zip(seen[label], result["blocks"]["steady"]):
+            us = " ".join(f"{second / result['block_steps'] * 1e6:.1f}" for second in blocks)
+            rows.append({"entrant": label, "block_steps": result["block_steps"]} | row | {"step_us": us})
     return rows
 
 

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.analysis.disturbed import kept, numbers_of
-from harness.analysis.labels import find
-from harness.analysis.limit import is_limit
+from harness.analysis.labels import find, is_limit
 from harness.analysis.simultaneous import intervals_together
 from harness.analysis.statistics import (
     LEVEL,

@@ -1,8 +1,19 @@
-"""Which entrant is meant by as much of its label as people type. Of text alone: plans are made without pandas."""
+"""Which entrant is meant by as much of its label as people type, and which is the limit.
+
+Of text alone: plans are made without pandas.
+"""
 
 from __future__ import annotations
 
 from harness.errors import InputError, unknown
+
+# The backend that is no framework to choose: kernels made for this machine (docs/limit.md).
+LIMIT = "numba"
+
+
+def is_limit(backend: str) -> bool:
+    """Whether a backend is the limit."""
+    return backend == LIMIT
 
 
 def find(base: str, labels: list[str], *, option: str = "--base") -> int:

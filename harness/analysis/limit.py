@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-LIMIT = "numba"
-SPEED = "train_images_per_s"
+from harness.analysis.comparison import SPEED
+from harness.analysis.labels import LIMIT
+
 # What an entrant and its limit have in common: everything that changes what a machine can do.
 ALIKE = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment")
 
@@ -24,8 +25,3 @@ def limit_shares(summary: pd.DataFrame) -> pd.Series:
     limits = summary[SPEED].astype(float).where((summary["backend"] == LIMIT).to_numpy(bool))
     best = limits.groupby(keys).transform("max")
     return (summary[SPEED].astype(float) / best).astype("Float64")
-
-
-def is_limit(backend: str) -> bool:
-    """Whether a backend is the limit, and no framework to choose."""
-    return backend == LIMIT

@@ -68,14 +68,16 @@ def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> li
 
         def describe(name: str) -> dict[str, str]:
             display.launch_started(name)
-            result = _launch_description(name, found[name], threads, scratch)
+            result = _launch_description(name, found[name], threads, cpus, scratch)
             display.advance()
             return result
 
         return findings + effective_threads(backends, launch_describe=describe)
 
 
-def _launch_description(name: str, interpreter: Interpreter, threads: int, scratch: Path) -> dict[str, str]:
+def _launch_description(
+    name: str, interpreter: Interpreter, threads: int, cpus: list[int], scratch: Path
+) -> dict[str, str]:
     facts = catalogue.facts(name)
     entrant = Entrant(
         backend=name, network="lenet5", mode=next(iter(facts.MODES)), feed="host", device="cpu", dtype="float32",
@@ -86,6 +88,6 @@ def _launch_description(name: str, interpreter: Interpreter, threads: int, scrat
     folder = scratch / name
     job = Job(
         kind="describe", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data="", weights=str(weights),
-        asked=asked_controls(entrant, folder),
+        asked=asked_controls(entrant, folder, cpus),
     )  # fmt: skip
     return run_job(job, interpreter=interpreter.path, folder=folder, timeout_s=120, listen=lambda message: None)

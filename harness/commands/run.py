@@ -14,7 +14,6 @@ import typer
 from rich.console import Console
 
 from harness.analysis.conditions import conditions
-from harness.analysis.limit import LIMIT
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
 from harness.commands import signals
@@ -56,7 +55,7 @@ from harness.results.folder import RunFolder
 from harness.runs import quiet
 from harness.runs import resume as resuming
 from harness.runs.display import Display
-from harness.runs.entrants import make_entrants, parse_backends, parse_versions, precision_of
+from harness.runs.entrants import limit_entrants, make_entrants, parse_backends, parse_versions, precision_of
 from harness.runs.plan import PRESETS, Plan, default_plan, pace_fields
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
@@ -212,8 +211,7 @@ def run(
     }  # fmt: skip
     entrants = make_entrants(backends, modes=mode, versions=asked, **alike)
     if limit:
-        # In its one mode, whichever were asked for of the others.
-        entrants = list(dict.fromkeys([*entrants, *make_entrants([LIMIT], **alike)]))
+        entrants = list(dict.fromkeys([*entrants, *limit_entrants(**alike)]))
     # Who says where the data set is wants that one, and no drawn digits in its place.
     named = chosen.data_set if data_dir else ""
     plan = default_plan(

@@ -11,7 +11,8 @@ import pandas as pd
 
 from harness.analysis.comparison import SPEED
 from harness.analysis.conditions import conditions, spoiling
-from harness.analysis.limit import is_limit, limit_shares
+from harness.analysis.labels import is_limit
+from harness.analysis.limit import limit_shares
 from harness.report import names
 from harness.report.names import counted
 from harness.report.reading import Entrant, Report
@@ -26,7 +27,8 @@ def title(report: Report) -> str:
     """`LeNet-5 on MNIST: training speed of 5 frameworks`."""
     first = report.launches.iloc[0]
     what = f"{_said(first, 'network')} on {_said(first, 'data_set')}"
-    frameworks = {each.fields["backend"] for each in _frameworks(report.entrants)}
+    backends = {each.fields["backend"] for each in report.entrants}
+    frameworks = {each for each in backends if not is_limit(each)} or backends
     measured = "training speed" if len(report.summary) else "accuracy"
     if len(frameworks) > 1:
         return f"{what}: {measured} of {len(frameworks)} frameworks"
@@ -80,7 +82,7 @@ def answer(report: Report) -> str:
     """The result in a sentence or two, with numbers."""
     if report.summary.empty:
         return _accuracies(report)
-    shown = _frameworks(report.entrants[: len(report.summary)])
+    shown = report.compared
     first, base, limit = shown[0], report.base, _limit(report, shown[0])
     speed = f"{report.summary[SPEED].iloc[first.number]:,.0f} images/s"
     if len(shown) == 1:
@@ -90,11 +92,6 @@ def answer(report: Report) -> str:
         fastest = f"{first.short} has the highest speed, {speed}"
     found = _compared(report, [each for each in shown if each is not base])
     return (f"{fastest}; {found}." if base is first else f"{fastest}. Compared with {base.short}: {found}.") + limit
-
-
-def _frameworks(entrants: list[Entrant]) -> list[Entrant]:
-    """Those that somebody could choose; the limit where there is nothing else."""
-    return [each for each in entrants if not is_limit(each.fields["backend"])] or entrants
 
 
 def _limit(report: Report, first: Entrant) -> str:

@@ -63,17 +63,17 @@ def runs(gallery: Gallery) -> Table:
 def _run(run: Run) -> list[Cell]:
     report, first = run.report, run.report.launches.drop_duplicates(["backend", "framework_version"])
     used = [f"{names.framework(str(row.backend))} {row.framework_version}" for row in first.itertuples()]
-    timed = len(report.summary) > 0
+    fastest = next(iter(report.compared), None)
     started = run.record.started
     remarks = [] if report.ended else ["has not ended"]
     failed = int((report.launches["status"] == "failed").sum())
     remarks += [f"{counted(failed, 'launch', 'launches')} failed"] if failed else []
-    remarks += [] if timed else ["trained only"]
+    remarks += [] if fastest else ["trained only"]
     return [
         Cell(started[:16].replace("T", " "), started), Cell(run.record.name, run.record.name, run.page),
         text(names.joined(used)), number(report.rounds, ".0f"), number(len(report.launches) - report.trainings, ",.0f"),
-        text(report.entrants[0].label if timed else None),
-        number(report.summary[SPEED].iloc[0] if timed else None, ",.0f"), text(", ".join(remarks)),
+        text(fastest.label if fastest else None),
+        number(report.summary[SPEED].iloc[fastest.number] if fastest else None, ",.0f"), text(", ".join(remarks)),
     ]  # fmt: skip
 
 

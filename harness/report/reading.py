@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.analysis.comparison import KEY, SPEED, keys_of, label_of
 from harness.analysis.joining import check_comparable
+from harness.analysis.labels import is_limit
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep, summarise
 from harness.analysis.target import LAUNCH
@@ -86,6 +87,12 @@ class Report:
     def base(self) -> Entrant:
         """The entrant that all others are compared with; the run must have timed some."""
         return next(each for each in self.entrants if each.called == visible(str(self.summary["base"].iloc[0])))
+
+    @property
+    def compared(self) -> list[Entrant]:
+        """Those timed that somebody could choose, fastest first; the limit where there is nothing else."""
+        timed = self.entrants[: len(self.summary)]
+        return [each for each in timed if not is_limit(each.fields["backend"])] or timed
 
     @property
     def rounds(self) -> int:

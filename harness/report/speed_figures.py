@@ -54,13 +54,15 @@ def throughput(report: Report) -> Figure:
     headers = ["entrant", "images/s", "95 % interval", "slowest launch", "median", "fastest launch", "spread (sd) %",
                "launches"]  # fmt: skip
     ends = span(summary[SPEED].iloc[-1], summary[SPEED].iloc[0], ",.0f", "images/s")
+    limit = _limit_line(summary)
+    line = " The dashed line is what kernels made for this machine reach." if limit else ""
     return Figure(
         "throughput",
         "Training speed",
-        f"Training speed of {len(shown)} entrant(s): {ends} ({shown[0].label}). A stroke is a launch, a mark the "
-        "geometric mean with its 95 % interval.",
+        f"Training speed of {names.counted(len(shown), 'entrant')}: {ends} ({shown[0].label}). A stroke is a launch, a "
+        f"mark the geometric mean with its 95 % interval.{line}",
         traces,
-        row_layout(shown, SPEED_TITLE, range=[0, most * 1.04], tickformat=",~s") | _limit_line(summary),
+        row_layout(shown, SPEED_TITLE, range=[0, most * 1.04], tickformat=",~s") | limit,
         Table(headers, rows, "Training speed by entrant"),
         rows=True,
     )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from harness.analysis.labels import LIMIT
 from harness.errors import InputError, unknown
+from harness.runs.wheels import VERSION
 from harness.spec.recipes import LENET5
 from harness.worker import catalogue
 from harness.worker.job import Entrant
 
-# PEP 440, as far as releases use it: 2.13.0, 2.13.0rc1, 2.13.0+cpu.
-VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*(\+[a-z0-9.]+)?")
 FEEDS = ("host", "device")
 ENVIRONMENTS = ("controlled", "native")
 
@@ -92,6 +91,9 @@ def make_entrant(backend: str, *, mode: str | None, environment: str, threads: i
     if refusal:
         raise InputError(f"{backend} is not run with --mode {mode} --dtype {dtype}: {refusal}.")
     threads = 0 if environment == "native" else threads
+    most = catalogue.most_threads(backend)
+    if most is not None and threads > most:
+        raise InputError(f"{backend} computes with {_counted(most)} at the most, got --threads {threads}.")
     return Entrant(backend=backend, mode=mode, environment=environment, threads=threads, **fields)
 
 
@@ -146,6 +148,24 @@ def make_entrants(
             )
         )
     )
+
+
+def limit_entrants(*, threads: Sequence[int], **options: Any) -> list[Entrant]:
+    """The limit beside the frameworks, in its default mode; of several numbers of threads, with those that it has.
+
+    Raises:
+        InputError: as `make_entrants`; it says that the limit is meant.
+    """
+    most = catalogue.most_threads(LIMIT)
+    possible = [count for count in threads if most is None or count <= most]
+    try:
+        return make_entrants([LIMIT], threads=possible or threads, **options)
+    except InputError as error:
+        raise InputError(f"--limit: {error}") from None
+
+
+def _counted(threads: int) -> str:
+    return "one thread" if threads == 1 else f"{threads} threads"
 
 
 def _modes_of(backend: str, asked: list[str], known: list[str], *, alone: bool, dtype: str) -> Sequence[str | None]:

@@ -18,7 +18,8 @@ GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
 SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
 # Frameworks that have wheels for one version of Python alone.
 ONLY_PYTHON = {"mxnet": "3.11"}
-VERSION = re.compile("[0-9][0-9a-z.+]*")
+# PEP 440, as far as releases use it: 2.13.0, 2.13.0rc1, 2.13.0+cpu.
+VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*(\+[a-z0-9.]+)?")
 # What tests need, and nobody else.
 OF_TESTS = ("pytest",)
 

@@ -16,6 +16,7 @@ Beside the class, `backends/<name>/__init__.py` states, without importing the fr
     INEXACT (optional): dtype -> kind of error (`harness.proof.rounding.KINDS`) -> the largest there is, where the
         framework's own kernels are less exact than the precision allows: verification measures what comes of such
         errors, allows for it, and says so. None may be larger than `harness.proof.rounding.largest`.
+    MOST_THREADS (optional): with how many threads it can compute, at the most; as many as there are without it.
     DEVICES: what the backend has code for; the installation decides what works.
 """
 

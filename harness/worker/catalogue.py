@@ -65,6 +65,11 @@ def refusal(name: str, mode: str, dtype: str) -> str:
     return str(getattr(facts(name), "REFUSED", {}).get((mode, dtype), ""))
 
 
+def most_threads(name: str) -> int | None:
+    """With how many threads a backend can compute, at the most; None for any number."""
+    return getattr(facts(name), "MOST_THREADS", None)
+
+
 def steps_of(entrant: Entrant) -> int:
     """Steps of a block of this entrant."""
     return block_steps(entrant.batch_size) * blockwise(entrant.backend).get(entrant.mode, 1)

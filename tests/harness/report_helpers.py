@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,33 @@ def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return code, " ".join(out.split()), " ".join(err.split())
 
     return run
+
+
+@contextlib.contextmanager
+def visits(
+    browser: Any, page: Path, *, ours: Callable[[str], bool], viewport: dict[str, int]
+) -> Iterator[Callable[..., Any]]:
+    """A function that opens the page in a browser; whatever it complains of, or asks for elsewhere, fails the test.
+
+    Args:
+        ours: whether an address that is asked for is the page's own.
+        viewport: unless the function is given another one.
+    """
+    opened: list[Any] = []
+    complaints: list[str] = []
+
+    def visit(**options: Any) -> Any:
+        context = browser.new_context(**({"viewport": viewport} | options))
+        opened.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: complaints.append(f"console: {message.text}"))
+        tab.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        tab.on("request", lambda request: None if ours(request.url) else complaints.append(request.url))
+        tab.goto(page.as_uri(), wait_until="load")
+        tab.wait_for_selector("html[data-drawn]", state="attached")
+        return tab
+
+    yield visit
+    for context in opened:
+        context.close()
+    assert complaints == []

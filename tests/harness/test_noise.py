@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,8 @@ import pytest
 
 from benchmarks.noise import duets, judge
 from benchmarks.noise.estimators import ESTIMATORS
+from benchmarks.noise.record import Recording
+from harness.errors import InputError
 from harness.files import ROOT
 
 DUETS = Path(ROOT, "benchmarks", "noise", "recorded", "2026-11-28-duets.csv.gz")
@@ -97,3 +102,27 @@ def test_recorded_duets_say_what_the_page_says() -> None:
         slower = " and ".join(f"{value:.0f}" for value in each.slower)
         cells = " | ".join(f"{value:.1f}" for value in figures)
         assert f"| {each.entrant} | {cells} | {each.bias:+.1f} ± {each.bias_error:.1f} | {slower} |" in text
+
+
+def test_duets_change_sides_and_turns_alone_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every repeat each launch has a turn alone, on one CPU, and the first a duet with every other."""
+    taken: list[dict[str, int]] = []
+    monkeypatch.setattr(duets, "_take", lambda workers, placed: taken.append(dict(placed)))
+    monkeypatch.setattr(duets, "_with_steps", lambda rows, worker: rows)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 7})
+    labels = ("a", "b", "c")
+    round_ = SimpleNamespace(number=1, launch=lambda entrant, turns, cpus: None)
+
+    rows = duets.in_duets(Recording(labels, 4, 1), [SimpleNamespace(label=each) for each in labels], round_)  # type: ignore
+
+    assert Counter(label for placed in taken for label in placed) == {"a": 12, "b": 8, "c": 8}
+    assert {cpu for placed in taken if len(placed) == 1 for cpu in placed.values()} == {7}
+    for other in ("b", "c"):
+        pairs = [placed for placed in taken if set(placed) == {"a", other}]
+        assert sorted(placed["a"] for placed in pairs) == [5, 5, 7, 7]
+        assert all(set(placed.values()) == {5, 7} for placed in pairs)
+    assert sum(row["kind"] == duets.DUET for row in rows) == 16
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    with pytest.raises(InputError, match="A duet needs two CPUs, and this process may use 1"):
+        duets.in_duets(Recording(labels, 4, 1), [], round_)  # type: ignore[arg-type]

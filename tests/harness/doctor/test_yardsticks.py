@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import psutil
@@ -119,11 +119,24 @@ def test_neighbour_is_busy_while_it_is_wanted_and_gone_afterwards() -> None:
 def test_slower_beside_is_the_median_of_pairs_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half the speed of the loop beside another is 100 % slower; one window that something else spoilt is nothing."""
     speeds = iter([10.0, 8.0, 5.0, 6.4, 10.0, 8.0, 5.0, 6.4, 10.0, 8.0, 0.1, 0.1])
-    monkeypatch.setattr(yardsticks, "_speed", lambda work: next(speeds))
+    states: list[str] = []
+
+    def speed(work: Callable[[], object]) -> float:
+        (neighbour,) = psutil.Process().children()
+        # The kernel stops a process at its next chance.
+        wanted, end = len(states) % 4 < 2, time.monotonic() + 10
+        while wanted != (neighbour.status() == psutil.STATUS_STOPPED):
+            assert time.monotonic() < end, f"It is {neighbour.status()} in window {len(states) + 1}."
+            time.sleep(0.001)
+        states.append(neighbour.status())
+        return next(speeds)
+
+    monkeypatch.setattr(yardsticks, "_speed", speed)
 
     found = yardsticks._slower_beside(max(os.sched_getaffinity(0)), np.zeros(1, np.float32))
 
     assert found == pytest.approx((1.0, 0.25))
+    assert len(states) == 12
 
 
 def test_pinned_while_measured_where_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from harness.report import page
 from harness.report.export import write_figures
 from harness.report.reading import read_report
 from harness.report.sections import figures
-from tests.harness.report_helpers import change
+from tests.harness.report_helpers import change, visits
 from tests.harness.synthetic_run import write_run
 
 CHROMIUM = os.environ.get("BROWSER_PATH", "/usr/bin/chromium")
@@ -46,28 +46,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visit(browser: Any, report: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens the page; whatever it complains of or asks for fails the test."""
-    opened: list[Any] = []
-    complaints: list[str] = []
+    """Opens the page, from the disk."""
 
-    def asks(address: str) -> bool:
-        return address.partition("?")[0] != report.as_uri() and not address.startswith("blob:")
+    def ours(address: str) -> bool:
+        return address.partition("?")[0] == report.as_uri() or address.startswith("blob:")
 
-    def visit(**options: Any) -> Any:
-        context = browser.new_context(**({"viewport": {"width": 1200, "height": 900}} | options))
-        opened.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        tab.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        tab.on("request", lambda request: complaints.append(request.url) if asks(request.url) else None)
-        tab.goto(report.as_uri(), wait_until="load")
-        tab.wait_for_selector("html[data-drawn]", state="attached")
-        return tab
-
-    yield visit
-    for context in opened:
-        context.close()
-    assert complaints == []
+    with visits(browser, report, ours=ours, viewport={"width": 1200, "height": 900}) as visit:
+        yield visit
 
 
 def backs(tab: Any) -> tuple[str, str]:

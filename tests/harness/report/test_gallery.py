@@ -264,3 +264,14 @@ def test_writer_that_was_killed_is_no_hindrance(results: Path, tmp_path: Path, c
 
     assert call("publish", results, "-o", tmp_path / "site")[0] == 0
     assert (tmp_path / "site" / "index.html").exists()
+
+
+def test_limit_is_no_fastest_framework(tmp_path: Path) -> None:
+    """The list of runs names who could be chosen."""
+    for folder in write_runs(tmp_path, {20: "2.12.1"}):
+        for file in folder.glob("*.csv"):
+            file.write_text(file.read_text().replace("tensorflow", "numba"))
+
+    (row,) = gallery_tables.runs(read(tmp_path)).rows
+
+    assert "PyTorch (eager)" in [cell.text for cell in row.cells]

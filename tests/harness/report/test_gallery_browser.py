@@ -11,6 +11,7 @@ import pytest
 from harness.commands.publish import read
 from harness.report import site
 from tests.harness.report.gallery_runs import write_runs
+from tests.harness.report_helpers import visits
 
 DRAWN = "document.documentElement.dataset.drawn"
 
@@ -27,26 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visit(browser: Any, folder: Path) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens the page; whatever it complains of or asks for elsewhere fails the test."""
-    opened: list[Any] = []
-    complaints: list[str] = []
-
-    def visit(**options: Any) -> Any:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-        opened.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        tab.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        ours = folder.as_uri() + "/"
-        tab.on("request", lambda request: None if request.url.startswith(ours) else complaints.append(request.url))
-        tab.goto((folder / "index.html").as_uri(), wait_until="load")
-        tab.wait_for_selector("html[data-drawn]", state="attached")
-        return tab
-
-    yield visit
-    for context in opened:
-        context.close()
-    assert complaints == []
+    """Opens the page, from the disk."""
+    mine = folder.as_uri() + "/"
+    viewport = {"width": 1280, "height": 800}
+    with visits(browser, folder / "index.html", ours=lambda url: url.startswith(mine), viewport=viewport) as visit:
+        yield visit
 
 
 def test_histories_are_drawn(visit: Callable[..., Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.runs.entrants import make_entrants, parse_versions, precision_of
+from harness.runs.entrants import limit_entrants, make_entrants, parse_versions, precision_of
 from harness.worker import catalogue
 from harness.worker.job import block_steps
 
@@ -26,6 +26,19 @@ def test_without_modes_each_backend_has_its_default() -> None:
     found = labels_of("torch,tensorflow,jax,mxnet,paddle")
 
     assert found == ["torch eager", "tensorflow graph", "jax jit", "mxnet hybrid", "paddle dynamic"]
+
+
+def test_limit_stands_beside_what_it_can_compute() -> None:
+    """Of a sweep over threads those that it has kernels for; refused at once where it has none of what is asked for."""
+    fields: dict[str, Any] = {"network": "lenet5", "device": "cpu", "dtype": "float32", "threads": (1, 2)}
+
+    assert [each.label for each in limit_entrants(**fields)] == ["numba kernels"]
+    with pytest.raises(InputError, match=r"^--limit: numba computes with one thread at the most, got --threads 2\.$"):
+        limit_entrants(**fields | {"threads": (2,)})
+    with pytest.raises(InputError, match=r"^--limit: There is no precision of numba 'bfloat16'"):
+        limit_entrants(**fields | {"dtype": "bfloat16"})
+    with pytest.raises(InputError, match=r"^numba computes with one thread"):
+        entrants_of("numba", threads=(1, 2))
 
 
 def test_sweep_is_the_product() -> None:
