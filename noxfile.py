@@ -243,6 +243,12 @@ def gate_alarms(session: nox.Session) -> None:
     session.run(str(harness_python(session)), "-m", "benchmarks.gate_alarms", *session.posargs)
 
 
+@nox.session(name="audit-alarms", venv_backend="none", default=False)
+def audit_alarms(session: nox.Session) -> None:
+    """Audit every turn of honest launches, 1,000 at the least, and fail on an alarm (15 min); options after --."""
+    benchmark(session, "audit_alarms")
+
+
 def benchmark(session: nox.Session, name: str) -> None:
     """Run a script of benchmarks/ on all five frameworks, or on those that are named after --."""
     choice = chosen_backends(session, FRAMEWORKS)

@@ -81,6 +81,7 @@ class Audit:
     """The audit of one run.
 
     Attributes:
+        turns_drawn: how many turns of a round are done over.
         drawn: seed of a round -> its turns that are done over; drawn when the first is asked about.
     """
 
@@ -88,6 +89,7 @@ class Audit:
         # What has dropout is audited in inference, where it drops nothing.
         self.drops, self.network = network.drops, network.keeping_all()
         self.recipe, self.dataset = recipe, dataset
+        self.turns_drawn = DRAWN
         self.drawn: dict[int, list[int]] = {}
         self._replays: dict[Turn, Replay] = {}
         self._losses: dict[tuple[object, ...], np.ndarray] = {}
@@ -114,7 +116,7 @@ class Audit:
 
     def _draw(self, seed: int, turns: int) -> list[int]:
         if seed not in self.drawn:
-            self.drawn[seed] = sorted(_draw.sample(range(1, turns + 1), min(DRAWN, turns)))
+            self.drawn[seed] = sorted(_draw.sample(range(1, turns + 1), min(self.turns_drawn, turns)))
         return [number for number in self.drawn[seed] if number <= turns]
 
     def _unlike(self, job: Job, said: Sequence[str], drawn: list[int]) -> list[int]:
