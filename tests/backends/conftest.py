@@ -65,15 +65,37 @@ def make(backend_name: str, facts: ModuleType) -> Callable[..., Any]:
         backend_class = importlib.import_module(f"backends.{backend_name}.backend").Backend
 
     def build(**changes: Any) -> Any:
-        options = {
-            "network": get_network("lenet5"),
-            "recipe": LENET5,
-            "mode": next(iter(facts.MODES)),
-            "feed": "host",
-            "device": "cpu",
-            "dtype": "float32",
-            "threads": 1,
-        }
-        return backend_class(**(options | changes))
+        return backend_class(**(defaults(facts) | changes))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def made_once(make: Callable[..., Any], facts: ModuleType) -> Callable[..., Any]:
+    """Return a function like `make` that builds each backend once, and hands it to every test that asks for the same.
+
+    What one test had compiled is then there for the next. `load_weights` makes a backend as new, which
+    `test_loading_weights_forgets_the_past` holds.
+    """
+    backends: dict[tuple[Any, ...], Any] = {}
+
+    def build(**changes: Any) -> Any:
+        key = tuple((defaults(facts) | changes).values())
+        if key not in backends:
+            backends[key] = make(**changes)
+        return backends[key]
+
+    return build
+
+
+def defaults(facts: ModuleType) -> dict[str, Any]:
+    """What a backend is built with where a test does not say otherwise."""
+    return {
+        "network": get_network("lenet5"),
+        "recipe": LENET5,
+        "mode": next(iter(facts.MODES)),
+        "feed": "host",
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 1,
+    }

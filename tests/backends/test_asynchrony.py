@@ -32,11 +32,11 @@ def measure(backend: Any) -> dict[str, np.ndarray]:
     return asynchrony.measure(backend, initial_weights(LENET, seed=0), images=images, labels=labels)
 
 
-def wait_for_nothing(backend: Any) -> None:
-    backend.synchronize = lambda: None
+def wait_for_nothing(backend: Any, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(backend, "synchronize", lambda: None)
 
 
-def wait_for_the_first_loss(backend: Any) -> None:
+def wait_for_the_first_loss(backend: Any, patch: pytest.MonkeyPatch) -> None:
     """Make `synchronize` wait for the first of k steps; inference is not waited for at all."""
     train_steps, losses = backend.train_steps, []
 
@@ -44,23 +44,25 @@ def wait_for_the_first_loss(backend: Any) -> None:
         losses[:] = train_steps(batches)
         return losses
 
-    backend.train_steps = train
-    backend.synchronize = lambda: backend.to_numpy(losses[:1]) if losses else None
+    patch.setattr(backend, "train_steps", train)
+    patch.setattr(backend, "synchronize", lambda: backend.to_numpy(losses[:1]) if losses else None)
 
 
-def test_2k_steps_take_twice_as_long_as_k(make: Callable[..., Any]) -> None:
+def test_2k_steps_take_twice_as_long_as_k(made_once: Callable[..., Any]) -> None:
     """The times of k and 2k steps are in the ratio 1:2, and when `synchronize` returns there is nothing left."""
-    found = measure(make())
+    found = measure(made_once())
 
     for name, error in asynchrony.errors(found).items():
         assert error <= TOLERANCES[name], f"{name}: {float(found[name]):.3f} instead of {IDEAL[name]}"
 
 
 @pytest.mark.parametrize("mutate", [wait_for_nothing, wait_for_the_first_loss], ids=lambda each: each.__name__)
-def test_without_waiting_work_is_left(make: Callable[..., Any], backend_name: str, mutate: Callable[..., Any]) -> None:
+def test_without_waiting_work_is_left(
+    made_once: Callable[..., Any], backend_name: str, mutate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without `synchronize` an asynchronous framework leaves training and inference undone, and it shows."""
-    backend = make()
-    mutate(backend)
+    backend = made_once()
+    mutate(backend, monkeypatch)
     expected = {TRAINING_LEFT, INFERENCE_LEFT} if backend_name in ASYNCHRONOUS else set()
 
     for _ in range(ATTEMPTS):

@@ -99,10 +99,10 @@ def test_weights_come_back_bit_exact(make, network, dtype):
 
 
 @pytest.mark.parametrize("feed", ["host", "device"])
-def test_what_arrives_is_what_was_sent(make, feed):
+def test_what_arrives_is_what_was_sent(made_once, feed):
     """read_back returns the images and labels of the batch bit by bit, through the feed that training uses."""
     images, labels = draw_batch(LENET, count=20)
-    backend = make(feed=feed)
+    backend = made_once(feed=feed)
     backend.load_weights(initial_weights(LENET, seed=3))
     index = np.array([3, 1, 19, 7, 7])
     batch = (images[index], labels[index])
@@ -117,13 +117,13 @@ def test_what_arrives_is_what_was_sent(make, feed):
 
 
 @NETWORKS_
-def test_one_batch_agrees_with_the_reference(make, network, dtype):
+def test_one_batch_agrees_with_the_reference(made_once, network, dtype):
     """Outputs of layers, logits, loss and every gradient of a batch are those of the float64 reference."""
     # Values under dropout are each framework's own.
     network = network.keeping_all()
     images, labels = draw_batch(network)
     expected = reference(network)
-    backend = make(network=network, dtype=dtype)
+    backend = made_once(network=network, dtype=dtype)
     backend.load_weights(initial_weights(network, seed=3))
     batch = backend.put(images=images.astype(dtype), labels=labels)
     oracle = expected.put(images=images, labels=labels)
@@ -140,7 +140,7 @@ def test_one_batch_agrees_with_the_reference(make, network, dtype):
         assert_close(gradients[name], value, dtype, f"gradient of {name}")
 
 
-def test_steps_agree_with_the_reference(make, facts, request, any_mode, dtype, feed):
+def test_steps_agree_with_the_reference(made_once, facts, request, any_mode, dtype, feed):
     """Losses and weights of five steps are the reference's: momentum, a smaller last batch, a new learning rate.
 
     The smaller batch, which is a program of its own, is there in float64, which tells most; every mode meets it.
@@ -154,7 +154,8 @@ def test_steps_agree_with_the_reference(make, facts, request, any_mode, dtype, f
     # Sizes that are powers of two: MXNet holds 1 / batch in float32, which would show in float64.
     last = [4, 2, 9, 30] if dtype == "float64" else [4, 2, 9, 30, 1, 17, 8, 0]
     index = [np.arange(32).reshape(4, 8), np.array([last])]
-    backend = make(recipe=recipe, mode=any_mode, feed=feed, dtype=dtype)
+    # Its own rate is not this one, which is set before the first step.
+    backend = made_once(mode=any_mode, feed=feed, dtype=dtype)
     backend.load_weights(initial_weights(LENET, seed=3))
     if feed == "device":
         backend.use_dataset(backend.put(images=images, labels=labels))
@@ -211,11 +212,11 @@ def test_dropout_is_of_the_right_distribution(make, any_mode):
         assert found[name] <= tolerance, name
 
 
-def test_loading_weights_forgets_the_past(make, any_mode):
+def test_loading_weights_forgets_the_past(made_once, any_mode):
     """Training, reloading and training again gives the same bits: no momentum survives load_weights."""
     # As many steps, and images in each, as those of `test_steps_agree_with_the_reference`: compiled there already.
     images, labels = draw_batch(LENET, count=8)
-    backend = make(mode=any_mode)
+    backend = made_once(mode=any_mode)
     results = []
     for _ in range(2):
         backend.load_weights(initial_weights(LENET, seed=3))
@@ -228,12 +229,12 @@ def test_loading_weights_forgets_the_past(make, any_mode):
         np.testing.assert_allclose(results[1][name], value, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
-def test_weights_are_not_aliased(make):
+def test_weights_are_not_aliased(made_once):
     """Neither training nor loading changes the arrays that the harness handed over."""
     weights = initial_weights(LENET, seed=3)
     kept = {name: value.copy() for name, value in weights.items()}
     images, labels = draw_batch(LENET, count=8)
-    backend = make()
+    backend = made_once()
     backend.load_weights(weights)
     first = backend.dump_weights()
     backend.train_steps([(images, labels)])

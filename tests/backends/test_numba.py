@@ -65,13 +65,13 @@ def test_other_processors_compute_the_same(processor: str, lanes: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 9, 16, 17, 64, 70])
-def test_any_number_of_images(make: Callable[..., Any], count: int) -> None:
+def test_any_number_of_images(made_once: Callable[..., Any], count: int) -> None:
     """Blocks, images one by one, and both together give the reference's logits."""
     images = np.random.default_rng(5).random((count, *LENET.input_shape), dtype=np.float32)
     expected = Reference(
         network=LENET, recipe=LENET5, mode="eager", feed="host", device="cpu", dtype="float64", threads=1
     )
-    backend = make()
+    backend = made_once()
     for each in (backend, expected):
         each.load_weights(initial_weights(LENET, seed=3))
 
