@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -270,8 +270,7 @@ def _log_ratios(point: Point, other: Point) -> pd.Series:
         for number, row in mine.items()
         if number in others
     }
-    # It reads cells by name, and dictionaries of them are made faster than the rows of a frame.
-    return pd.Series({number: float(np.log(round_ratio(cast(pd.Series, row)))) for number, row in rows.items()})
+    return pd.Series({number: float(np.log(round_ratio(row))) for number, row in rows.items()})
 
 
 def _interval(name: str, interval: Interval, limits: str = "") -> dict[str, Any]:
