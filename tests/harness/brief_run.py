@@ -1,6 +1,6 @@
 """A whole run of two entrants on tiny data, in a process that can be killed; called again, it goes on.
 
-python -m tests.harness.brief_run FOLDER
+python -m tests.harness.brief_run FOLDER IMAGES
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from pathlib import Path
 import numpy as np
 
 from harness.commands import run as run_command
-from harness.data import drawn_digits
 from harness.data.sources import Dataset
 from harness.runs import plan as plans
 from harness.runs import preparation, quiet, rounds
 from harness.runs.plan import default_plan
+from harness.worker.batches import PARTS
 from harness.worker.job import Entrant, Job
 
 
-def main(folder: Path) -> int:
-    """Begin the run of this folder, or go on with it; return the exit code."""
-    train, test = drawn_digits.draw_train(200), drawn_digits.draw_test(500)
-    images = {"train_images": train.images, "train_labels": train.labels.astype(np.int32)}
-    images |= {"test_images": test.images, "test_labels": test.labels.astype(np.int32)}
-    dataset = Dataset(name="drawn-digits", source="a few drawn digits", sha256="0" * 64, **images)
+def main(folder: Path, images: Path) -> int:
+    """Begin the run of this folder, or go on with it; return the exit code.
+
+    Args:
+        images: the arrays of a data set, .npz; 200 of them are trained on.
+    """
+    with np.load(images) as arrays:
+        few = {part: arrays[part][:200] if part.startswith("train") else arrays[part] for part in PARTS}
+    dataset = Dataset(name="drawn-digits", source="a few drawn digits", sha256="0" * 64, **few)
     preparation.load = lambda name, data_dir, display: dataset
     rounds.Job = functools.partial(Job, warmup_limit_s=0.2)  # type: ignore[misc, assignment]
     # Kills are to come while it starts, times, trains and writes, and not while it looks at the machine.
@@ -42,4 +45,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

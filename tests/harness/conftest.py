@@ -36,6 +36,7 @@ from harness.runs.worker_process import run_job
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
+from harness.worker.batches import PARTS
 from harness.worker.controls import THREAD_VARIABLES
 from harness.worker.job import Entrant, Job
 from tests.faults import small
@@ -53,18 +54,22 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny_dataset() -> Dataset:
+def tiny_images(session_cache: Path) -> Path:
+    """The arrays of `tiny_dataset`, .npz: drawn once for all of pytest-xdist's processes, and for theirs."""
+    path = session_cache.parent / "tiny.npz"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            train, test = drawn_digits.draw_train(650), drawn_digits.draw_test(500)
+            arrays = train.images, train.labels.astype(np.int32), test.images, test.labels.astype(np.int32)
+            np.savez(path, **dict(zip(PARTS, arrays)))  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tiny_images: Path) -> Dataset:
     """650 drawn digits to train on, which leaves a last batch of 10 of 64, and 500 to test on."""
-    train, test = drawn_digits.draw_train(650), drawn_digits.draw_test(500)
-    return Dataset(
-        name="drawn-digits",
-        source="a few drawn digits",
-        train_images=train.images,
-        train_labels=train.labels.astype(np.int32),
-        test_images=test.images,
-        test_labels=test.labels.astype(np.int32),
-        sha256="0" * 64,
-    )
+    with np.load(tiny_images) as arrays:
+        return Dataset(name="drawn-digits", source="a few drawn digits", sha256="0" * 64, **arrays)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +96,15 @@ def brief_look() -> Iterator[None]:
     """Runs in this process look at the machine for a moment only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quiet, "LOOK_S", 0.02)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """Nothing that this process writes is waited for until it is on the disk: only a power cut would tell. That it is
+    asked for, and in which order, is held by `test_files.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda opened: None)
         yield
 
 

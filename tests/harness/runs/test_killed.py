@@ -28,13 +28,13 @@ Start = Callable[[Path], "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(session_environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+def start(session_environment: dict[str, str], tiny_images: Path, tmp_path: Path) -> Iterator[Start]:
     """Return a function that starts `tests.harness.brief_run` of a folder, its TMPDIR being `tmp`."""
     (tmp_path / "tmp").mkdir()
     started = []
 
     def run(folder: Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.harness.brief_run", str(folder)]
+        command = [sys.executable, "-m", "tests.harness.brief_run", str(folder), str(tiny_images)]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=session_environment | {"TMPDIR": str(tmp_path / "tmp")}, start_new_session=True,
