@@ -134,7 +134,7 @@ def bench_session(backend: str) -> None:
 
 def test_backends(session: nox.Session, backends: list[str]) -> None:
     """Run the conformance suites of several, two at a time and each on a CPU of its own: they measure waiting, too."""
-    pythons = {backend: backend_python(session, backend) for backend in backends}
+    pythons = {backend: backend_environment(session, backend)[1] for backend in backends}
     cpus = sorted(os.sched_getaffinity(0))[-2:]
 
     def run(backend: str) -> subprocess.CompletedProcess[str]:
@@ -176,8 +176,9 @@ def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
     python = harness_python(session)
     backends = install_all(session, BACKENDS)
-    # A file stays in one process: its tests share what was trained for them.
-    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "2", "--dist", "worksteal", *session.posargs)
+    # A file stays in one process: its tests share what was trained for them. Of three processes one mostly waits, for a
+    # worker, a browser or a deadline.
+    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "3", "--dist", "worksteal", *session.posargs)
     # The slowest to compile first.
     test_backends(session, sorted(backends, key=lambda backend: backend not in ("jax", "numba")))
 
