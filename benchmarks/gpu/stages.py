@@ -37,7 +37,7 @@ STAGES = {
     for stage in (
         Stage("look", "look", "What is there: driver, card, clocks, memory, packages", 40, 20),
         Stage("pose", "posed", "What all proofs have in common: the reference's own work, which needs no card", 60, 75),
-        Stage("verify", "proof", "Is it the same computation: every mode, in float32, TF32 and bfloat16", 150, 75),
+        Stage("verify", "proof", "Is it the same computation: every mode, in float32, TF32 and bfloat16", 180, 75),
         Stage("run", "runs", "How fast: the key modes in turns, with verdicts", 230, 80),
         Stage("launches", "launches", "The limit: launches, the card's time and the bytes of a step", 120, 30),
         Stage("field", "field", "How fast: all modes, both feeds, three batch sizes, started side by side", 200, 40),

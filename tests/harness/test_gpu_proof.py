@@ -15,6 +15,7 @@ from benchmarks.gpu.trial import Trial, read_json
 from harness.proof import kept, proving
 from harness.runs.entrants import make_entrants
 from harness.spec.recipes import LENET5
+from harness.worker import catalogue
 
 
 @pytest.fixture
@@ -69,9 +70,12 @@ def test_mixed_precisions_wait_for_float32(trial: Trial) -> None:
 
 
 def test_what_a_proof_is_asked_for_has_its_own_folder() -> None:
-    """Two that differ in nothing but their feed must not read each other's certificates."""
-    asked = (*proof.FULL_PRECISION, *proof.MIXED)
+    """Two that differ in nothing but their feed must not read each other's certificates. Every mode is asked."""
+    asked = (*proof.FULL_PRECISION, *proof.MIXED, *proof.OTHERS)
 
+    assert {(each.backend, mode) for each in asked for mode in each.modes} == {
+        (name, mode) for name in ("torch", "jax") for mode in catalogue.modes(name, "gpu")
+    }
     assert len({each.name for each in asked}) == len(asked)
 
 
