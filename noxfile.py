@@ -8,6 +8,7 @@ configuration, where a machine may have its own index or CPU wheels.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -281,8 +282,11 @@ def gpu_rehearsal(session: nox.Session) -> None:
     """Run the very code of `gpu` on the CPU, with small numbers and a made-up card (five minutes); options after --."""
     for backend in OF_TRIAL:
         backend_python(session, backend)
-    out = ["--out", str(ROOT / "results" / "gpu-rehearsal"), "--device", "cpu", "--budget", "290"]
-    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *out, *session.posargs)
+    out = ROOT / "results" / "gpu-rehearsal"
+    # A trial goes on where the last one in its folder ended: one of other code, for a rehearsal.
+    shutil.rmtree(out, ignore_errors=True)
+    options = ["--out", str(out), "--device", "cpu", "--budget", "290"]
+    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *options, *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)

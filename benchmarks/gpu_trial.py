@@ -32,7 +32,7 @@ def main(
     stages: Annotated[str, typer.Option(help=f"Of {', '.join(STAGES)}; in this order. [default: all]")] = "",
     budget: Annotated[float, typer.Option(min=0, help="Seconds for all stages together; 0 for no limit.")] = 540.0,
     limit: Annotated[list[str], typer.Option(metavar="STAGE=S", help="Seconds of a stage, for its own.")] = [],  # noqa: B006
-    threads: Annotated[int, typer.Option(min=0, help="CPUs of each launch. [default: 4, with a GPU and 16 CPUs]")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPUs of each launch. [default: 8, with a GPU and 16 CPUs]")] = 0,
     wheels: Annotated[Path | None, typer.Option(help="Fetch wheels into this folder, and do nothing else.")] = None,
     only: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:

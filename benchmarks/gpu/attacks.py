@@ -8,7 +8,7 @@ from functools import partial
 from benchmarks.gpu.commands import Command, Ended
 from benchmarks.gpu.proof import Asked, verify_all
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import FRAMEWORKS, ROOT, Cell, Trial
+from benchmarks.gpu.trial import FRAMEWORKS, ROOT, Cell, Trial, of_probe
 
 ATTACKS = ROOT / "tests" / "gpu_attacks"
 # Backend and mode -> what gives it away on a GPU, and on a CPU: `times`, `numbers`, or nothing.
@@ -63,7 +63,7 @@ class Flattery:
         return {
             Command(
                 f"unwaited-{name}", ("-m", "benchmarks.gpu.probes.unwaited", name, self._trial.device),
-                python=python_of(name, self._trial), variables={"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},
+                python=python_of(name, self._trial), variables=of_probe(self._trial.out),
             ): partial(self._take_in, name)
             for name in FRAMEWORKS
         }  # fmt: skip

@@ -110,16 +110,24 @@ def run(command: Command, trial: Trial, *, limit_s: float | None = None) -> Ende
     return Ended(code, time.monotonic() - begin, output.read_text(encoding="utf-8", errors="replace"), log)
 
 
-def run_all(commands: Sequence[Command], trial: Trial, *, width: int, ended: Callable[[Command, Ended], None]) -> None:
+def run_all(
+    commands: Sequence[Command],
+    trial: Trial,
+    *,
+    width: int,
+    ended: Callable[[Command, Ended], None],
+    all_cpus: bool = False,
+) -> None:
     """Run commands in their order, up to `width` at once, each on a window of the CPUs.
 
     Args:
         width: at most; never more than there are CPUs.
         ended: called in this thread as each ends.
+        all_cpus: each may use all of them; for what is not timed.
     """
     width = max(1, min(width, len(commands), len(os.sched_getaffinity(0))))
     free: SimpleQueue[list[int]] = SimpleQueue()
-    for window in cpu_windows(width, trial.threads):
+    for window in cpu_windows(width, os.cpu_count() or 1 if all_cpus else trial.threads):
         free.put(window)
 
     def one(command: Command) -> tuple[Command, Ended]:

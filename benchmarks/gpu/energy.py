@@ -9,7 +9,7 @@ from benchmarks.gpu.card import Card, Sample, Sampler, counter_j, integral_j, pe
 from benchmarks.gpu.commands import Command, run
 from benchmarks.gpu.look import card_of
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial
+from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial, of_probe
 
 IDLE_S, LOAD_S = 2.0, 4.0
 # How far the integral of the power and the counter may be apart, as a share.
@@ -48,8 +48,7 @@ def _loaded(trial: Trial, card: Card, name: str) -> tuple[list[Sample], dict[str
     mode = (LOADS_REHEARSAL if trial.rehearsal else LOADS)[name]
     seconds = 1.5 if trial.rehearsal else LOAD_S
     arguments = ("-m", "benchmarks.gpu.probes.load", name, mode, trial.device, str(seconds))
-    variables = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "NVIDIA_TF32_OVERRIDE": "0"}
-    command = Command(name, arguments, python=python_of(name, trial), variables=variables)
+    command = Command(name, arguments, python=python_of(name, trial), variables=of_probe(trial.out))
     spans: dict[str, dict[str, Any]] = {}
 
     def load() -> None:

@@ -1,7 +1,9 @@
 """Stage `field`: all modes, both feeds, three batch sizes; started side by side, each on its own CPUs; timed in turns.
 
 `lenet-bench run` starts its launches one after the other, so that each has the machine to itself from the beginning: 54
-entrants would take ten minutes. Here only what is timed has the card to itself; what starting costs is not looked at.
+entrants would take ten minutes. Here only what is timed has the card to itself. What starting costs is not looked at:
+JAX takes what it has compiled before from the trial's cache. The key modes come first, with every batch size.
+
 One launch of each is no verdict: the spread given is that of its turns. And XLA times its algorithms while others use
 the card: it may pick another one than in a `run`, whose figures are those to quote.
 """
@@ -20,7 +22,8 @@ from typing import Any
 
 from benchmarks.gpu.commands import cpu_windows
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import FRAMEWORKS, Trial
+from benchmarks.gpu.runs import KEY
+from benchmarks.gpu.trial import FRAMEWORKS, Trial, keeping_compiled
 from benchmarks.overhead import prepare
 from harness.errors import WorkerFailed
 from harness.runs.asked_controls import asked_controls
@@ -28,17 +31,19 @@ from harness.runs.entrants import make_entrants
 from harness.runs.scratch import scratch_folder
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.recipes import LENET5
-from harness.worker.catalogue import modes
 from harness.worker.job import Entrant, Job
 
 BATCH_SIZES = (64, 1024, 8192)
-BATCH_SIZES_REHEARSAL = (64,)
-REHEARSED = {"torch": "eager", "jax": "jit"}
+REHEARSED = {"torch": ("eager",), "jax": ("jit",)}
+# What the time that is left is divided by: to start the others takes longer, and they are missed less.
+SHARES = {"key": 2, "others": 1}
+NAMES = {"key": "the key modes", "others": "the other modes"}
+LEAST_S = 10.0
 TURNS, TURN_S = 12, 0.04
 BASE = ("torch", "eager", "host")
 COLUMNS = (
     "backend", "mode", "feed", "batch_size", "threads", "framework_version", "status", "error", "step_us_median",
-    "step_us_p95", "train_images_per_s", "ratio", "turns_spread", "first_step_s", "warmup_steps", "steady", "energy_j",
+    "step_us_p95", "train_images_per_s", "ratio", "turns_spread", "warmup_steps", "steady", "energy_j",
     "steady_steps", "device_memory_bytes", "device_memory_source", "peak_rss_bytes", "cpu_s_user", "cpu_s_system",
     "weights_sha256", "batches_sha256", "cpus_found", "compiler", "turn_step_us",
 )  # fmt: skip
@@ -48,16 +53,21 @@ Row = dict[str, Any]
 class Started:
     """A worker that is being started in a thread, and then takes turns."""
 
-    def __init__(self, entrant: Entrant, interpreter: str, scratch: Path, folder: Path, limit_s: float) -> None:
+    def __init__(
+        self, entrant: Entrant, interpreter: str, scratch: Path, limit_s: float, variables: dict[str, str]
+    ) -> None:
         self.entrant = entrant
         self.error = ""
-        self._options = interpreter, scratch, folder, limit_s
+        self._options = interpreter, scratch, limit_s
+        self._variables = variables
         self._worker: WorkerProcess | None = None
 
     def start(self, cpus: list[int]) -> None:
         """Start it on these CPUs and wait until it is warm."""
-        interpreter, scratch, folder, limit_s = self._options
+        interpreter, scratch, limit_s = self._options
+        folder = scratch / self.entrant.label.replace(" ", "-")
         asked = asked_controls(self.entrant, folder) | {"cpus": cpus}
+        asked["environment"] = {**asked["environment"], **self._variables}
         job = Job(
             kind="measure", entrant=self.entrant, recipe=replace(LENET5, batch_size=self.entrant.batch_size).as_dict(),
             seed=0, data=str(scratch), weights=str(scratch / "weights.npz"), asked=asked, steady_s=TURNS * TURN_S,
@@ -93,21 +103,22 @@ class Started:
 
 
 def run_field(trial: Trial) -> None:
-    """Time every entrant of a batch size against each other, size after size, while there is time."""
+    """Time entrants of a batch size against each other, the key modes first, while there is time."""
     pythons = {name: path for name in FRAMEWORKS if (path := python_of(name, trial))}
+    kinds = ("key",) if trial.rehearsal else tuple(SHARES)
+    fields = [(kind, size) for kind in kinds for size in (BATCH_SIZES[:1] if trial.rehearsal else BATCH_SIZES)]
     rows: list[Row] = []
     with scratch_folder() as scratch:
-        sizes = BATCH_SIZES_REHEARSAL if trial.rehearsal else BATCH_SIZES
-        for number, size in enumerate(sizes):
-            # What is left is divided among the sizes that are left.
-            limit_s = trial.left_s() / (len(sizes) - number)
-            entrants = _entrants(list(pythons), size, trial)
-            if number == 0:
-                prepare(scratch, entrants[0])
-            if limit_s < 5:
-                trial.problem(f"No time was left for batch {size}.")
+        prepare(scratch, _entrants(list(pythons), *fields[0], trial)[0])
+        for number, (kind, size) in enumerate(fields):
+            limit_s = trial.left_s() * SHARES[kind] / sum(SHARES[kind] for kind, _ in fields[number:])
+            if limit_s < LEAST_S:
+                trial.problem(f"No time was left for batch {size}, {NAMES[kind]}.")
                 continue
-            new = _with_ratios(_one_size(entrants, pythons, scratch, trial, limit_s))
+            entrants = _entrants(list(pythons), kind, size, trial)
+            new = _with_ratios(_one_field(entrants, pythons, scratch, trial, limit_s))
+            # The base is there again for the others' ratios alone.
+            new = [row for row in new if kind == "key" or (row["backend"], row["mode"], row["feed"]) != BASE]
             for row in new:
                 if row["error"]:
                     name = f"{row['backend']} {row['mode']} {row['feed']} {row['batch_size']}"
@@ -117,28 +128,29 @@ def run_field(trial: Trial) -> None:
             _show(trial, rows)
 
 
-def _entrants(names: list[str], size: int, trial: Trial) -> list[Entrant]:
-    wanted = {name: [REHEARSED[name]] if trial.rehearsal else list(modes(name, trial.device)) for name in names}
-    asked = ",".join(f"{name}:{mode}" for name, each in wanted.items() for mode in each)
-    return make_entrants(
-        names, modes=asked, feeds=("host", "device"), threads=(trial.threads,), batch_sizes=(size,), network="lenet5",
+def _entrants(names: list[str], kind: str, size: int, trial: Trial) -> list[Entrant]:
+    found = make_entrants(
+        names, modes="all", feeds=("host", "device"), threads=(trial.threads,), batch_sizes=(size,), network="lenet5",
         device=trial.device, dtype="float32",
     )  # fmt: skip
+    if trial.rehearsal:
+        return [each for each in found if each.mode in REHEARSED[each.backend]]
+    return [
+        each for each in found
+        if (f"{each.backend}:{each.mode}" in KEY) == (kind == "key") or (each.backend, each.mode, each.feed) == BASE
+    ]  # fmt: skip
 
 
-def _one_size(
+def _one_field(
     entrants: Sequence[Entrant], pythons: dict[str, str], scratch: Path, trial: Trial, limit_s: float
 ) -> list[Row]:
     began = time.monotonic()
     windows = cpu_windows(len(entrants), trial.threads)
     each_limit_s = max(5.0, limit_s * 0.7)
     started = [
-        Started(
-            entrant, pythons[entrant.backend], scratch,
-            scratch / entrant.label.replace(" ", "-"), each_limit_s,
-        )
+        Started(entrant, pythons[entrant.backend], scratch, each_limit_s, keeping_compiled(trial.out))
         for entrant in entrants
-    ]  # fmt: skip
+    ]
     # Linux ends a worker when the thread that started it ends: the pool lives as long as they do.
     with ThreadPoolExecutor(len(started)) as pool:
         # Neighbours share CPUs: starting is slower then, timing is not.
@@ -186,7 +198,7 @@ def _write(path: Path, rows: Sequence[Row]) -> None:
 
 
 def _show(trial: Trial, rows: Sequence[Row]) -> None:
-    header = ["backend", "mode", "feed", "batch", "images/s", "step us", "ratio", "spread", "first step s", "card MB"]
+    header = ["backend", "mode", "feed", "batch", "images/s", "step us", "ratio", "spread", "card MB"]
     good = [row for row in rows if row["status"] == "ok"]
     trial.table(
         "One launch of each, in turns; ratios to torch eager with host feed",
@@ -194,7 +206,7 @@ def _show(trial: Trial, rows: Sequence[Row]) -> None:
         [
             [
                 row["backend"], row["mode"], row["feed"], row["batch_size"], row["train_images_per_s"],
-                row["step_us_median"], row.get("ratio"), row.get("turns_spread"), row["first_step_s"],
+                row["step_us_median"], row.get("ratio"), row.get("turns_spread"),
                 (row["device_memory_bytes"] or 0) / 1e6 or None,
             ]
             for row in sorted(good, key=lambda row: (row["batch_size"], -row["train_images_per_s"]))

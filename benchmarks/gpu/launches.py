@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.gpu.commands import Command, Ended, run, run_all
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial
+from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial, of_probe
 from harness.spec import operations
 from harness.spec.network import Flatten, Relu
 from harness.spec.networks import get_network
@@ -16,7 +16,7 @@ FLOAT_BYTES = 4
 
 
 def run_launches(trial: Trial) -> None:
-    """Measure the card's ceilings, then trace the steps of every mode."""
+    """Measure the card's ceilings, then trace the steps of every mode; the profiles are kept in profiles/."""
     ceilings = Command(
         "ceilings", ("-m", "benchmarks.gpu.probes.ceilings", trial.device), python=python_of("torch", trial)
     )
@@ -88,9 +88,11 @@ def _steps(trial: Trial) -> None:
         trial.table("A step: untraced time; what the card did in it, traced", header, rows)
         trial.record("steps", rows)
 
+    profiles = trial.folder / "profiles"
+    profiles.mkdir(exist_ok=True)
     commands = [
-        Command(name, ("-m", f"benchmarks.gpu.probes.{name}_launches", trial.device), python=python_of(name, trial),
-                variables={"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "NVIDIA_TF32_OVERRIDE": "0"})
+        Command(name, ("-m", f"benchmarks.gpu.probes.{name}_launches", trial.device, str(profiles)),
+                python=python_of(name, trial), variables=of_probe(trial.out))
         for name in FRAMEWORKS
     ]  # fmt: skip
     # One after the other: untraced times are measured, too.

@@ -48,8 +48,8 @@ def run_accuracy(trial: Trial) -> None:
     """Train with the data set on the card; accuracy after each epoch, and the seconds."""
     modes = TRAINED_REHEARSAL if trial.rehearsal else TRAINED
     epochs = "1" if trial.rehearsal else "5"
-    _bench(trial, "trained", modes, "--feed", "device", "--rounds", "1", "--steady-s", "0.3", "--epochs", epochs,
-           "--inference-sizes", "none")  # fmt: skip
+    _bench(trial, "trained", modes, "--rounds", "1", "--steady-s", "0.3", "--epochs", epochs,
+           "--inference-sizes", "none", feed="device")  # fmt: skip
     rows = _read(trial.folder / "trained" / "epochs.csv")
     trial.table(
         "Epochs, device feed",
@@ -65,7 +65,7 @@ def run_accuracy(trial: Trial) -> None:
     _launch_table(trial, "trained")
 
 
-def _bench(trial: Trial, name: str, modes: tuple[str, ...], *options: str) -> None:
+def _bench(trial: Trial, name: str, modes: tuple[str, ...], *options: str, feed: str = "host") -> None:
     """Run `lenet-bench run`; what goes wrong is a problem. What an earlier call had measured is gone on with."""
     backends = [each for each in FRAMEWORKS if any(mode.startswith(each) for mode in modes)]
     pythons = [f"--python={each}={path}" for each in backends if (path := python_of(each, trial))]
@@ -75,9 +75,9 @@ def _bench(trial: Trial, name: str, modes: tuple[str, ...], *options: str) -> No
         arguments = ("--resume", str(folder))
     else:
         arguments = (
-            "-b", ",".join(backends), "--mode", ",".join(modes), "--device", trial.device, "--threads",
+            "-b", ",".join(backends), "--mode", ",".join(modes), "--feed", feed, "--device", trial.device, "--threads",
             str(trial.threads), "--results-dir", str(trial.folder), "--name", name, *options,
-            *_unverified(trial, modes),
+            *_unverified(trial, modes, feed),
         )  # fmt: skip
     how = run(Command(name, ("-m", "harness", "run", *arguments, *pythons)), trial)
     trial.record(f"{name} output", how.output)
@@ -87,10 +87,10 @@ def _bench(trial: Trial, name: str, modes: tuple[str, ...], *options: str) -> No
         trial.problem(f"The run ended with exit code {how.code}: {how.last_words}")
 
 
-def _unverified(trial: Trial, modes: tuple[str, ...]) -> list[str]:
+def _unverified(trial: Trial, modes: tuple[str, ...], feed: str) -> list[str]:
     """Time what could not be verified all the same, and say so: what it does on a card is what is asked."""
     proven = of_stage(trial.out, "verify").get("proven", {})
-    missing = [mode for mode in modes if proven.get(f"{mode.replace(':', ' ')} float32") != "nothing"]
+    missing = [mode for mode in modes if proven.get(f"{mode.replace(':', ' ')} {feed} float32") != "nothing"]
     if missing:
         trial.note(f"Timed with --unverified, because there is no proof of {', '.join(missing)}.")
     return ["--unverified"] if missing else []

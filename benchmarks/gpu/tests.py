@@ -6,7 +6,7 @@ import re
 
 from benchmarks.gpu.commands import Command, Ended, run_all
 from benchmarks.gpu.pythons import python_of
-from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial
+from benchmarks.gpu.trial import FRAMEWORKS, Cell, Trial, keeping_compiled
 
 
 def run_tests(trial: Trial) -> None:
@@ -34,7 +34,7 @@ def _command(name: str, trial: Trial) -> Command:
     variables = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "LENET_BENCH_TEST_DEVICE": trial.device,
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }  # fmt: skip
+    } | keeping_compiled(trial.out)  # fmt: skip
     arguments = ("-m", "pytest", "tests/gpu", "--backend", name, *options)
     return Command(name, arguments, python=python_of(name, trial), variables=variables)
 

@@ -110,7 +110,17 @@ def of_stage(out: Path, stage: str) -> dict[str, Any]:
 
 def usual_threads(device: str) -> int:
     """CPUs for each launch: XLA compiles its candidates for a GPU on as many as it has, one takes minutes."""
-    return min(4, max(1, len(os.sched_getaffinity(0)) // 4)) if device == "gpu" else 1
+    return min(8, max(1, len(os.sched_getaffinity(0)) // 2)) if device == "gpu" else 1
+
+
+def keeping_compiled(out: Path) -> dict[str, str]:
+    """Variables with which JAX keeps what it has compiled: for processes whose start is not timed."""
+    return {"JAX_ENABLE_COMPILATION_CACHE": "true", "JAX_COMPILATION_CACHE_DIR": str(out / "cache" / "jax")}
+
+
+def of_probe(out: Path) -> dict[str, str]:
+    """Variables of a process that is no launch of the harness, but has the precision and memory of one."""
+    return keeping_compiled(out) | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "NVIDIA_TF32_OVERRIDE": "0"}
 
 
 def environment(out: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ import pytest
 import typer
 
 from benchmarks import gpu_trial
-from benchmarks.gpu import attacks, look, proof, runs, wheels
+from benchmarks.gpu import attacks, field, look, runs, wheels
 from benchmarks.gpu.card import Card, Sample, counter_j, integral_j, period_s
 from benchmarks.gpu.commands import Command, cpu_windows, run, run_all
 from benchmarks.gpu.conduct import conduct
@@ -27,7 +27,8 @@ from benchmarks.gpu.made_up_card import MadeUpNvml
 from benchmarks.gpu.probes.counting import of_chrome_trace, of_planes, union
 from benchmarks.gpu.stages import STAGES, Stage
 from benchmarks.gpu.tests import read_outcomes
-from benchmarks.gpu.trial import Trial, of_stage, read_json
+from benchmarks.gpu.trial import Trial, of_stage, read_json, usual_threads
+from harness.worker import catalogue
 
 ROOT = Path(__file__).parents[2]
 # A process that starts another in a session of its own, as the harness starts workers, says which, and stays.
@@ -172,7 +173,7 @@ def test_options(tmp_path: Path) -> None:
     assert gpu_trial.read_stages("") == list(STAGES.values())
     assert gpu_trial.read_limits(["run=20.5"]) == {"run": 20.5}
     for read, wrong in ((gpu_trial.read_stages, "walk"), (gpu_trial.read_limits, ["run=long"])):
-        with pytest.raises(typer.BadParameter, match="look, verify"):
+        with pytest.raises(typer.BadParameter, match="look, pose, verify"):
             read(wrong)  # type: ignore[arg-type]
 
 
@@ -242,34 +243,6 @@ def test_what_nvidia_smi_says_is_kept(trial: Trial, tmp_path: Path, monkeypatch:
     assert "numpy" in values["packages"]
 
 
-def test_proofs_are_read_from_certificates(tmp_path: Path) -> None:
-    """The worst share of numbers and of times apart; a NaN is the worst of all; failed by what."""
-    folder = tmp_path / "one" / "2026-verify"
-    folder.mkdir(parents=True)
-    rows = [
-        ("eager", "logits", "1e-6", "4e-6", "True"),
-        ("eager", "time of 2k steps over twice k", "0.4", "0.3", "False"),
-        ("late", "conv1.weight after 100", "", "1e-6", "False"),
-        ("late", "training left after synchronize", "0.3", "0.2", "False"),
-    ]
-    lines = [f"torch,{mode},float32,{name},{error},{limit},{passed}" for mode, name, error, limit, passed in rows]
-    text = "\n".join(["backend,mode,dtype,quantity,error,tolerance,passed", *lines])
-    (folder / "verification.csv").write_text(text + "\n")
-
-    eager, late = proof.read_proofs(tmp_path / "one")
-
-    assert eager.kind == "times"
-    assert eager.worst == (0.25, "logits")
-    assert eager.worst_time[0] == pytest.approx(4 / 3)
-    assert late.kind == "numbers"
-    assert late.worst[0] != late.worst[0]
-    assert late.worst[1] == "conv1.weight after 100"
-    again = tmp_path / "one" / "2027-verify"
-    again.mkdir()
-    (again / "verification.csv").write_text(f"{text.splitlines()[0]}\n{lines[0]}\n")
-    assert [each.kind for each in proof.read_proofs(tmp_path / "one")] == ["nothing", "numbers"]
-
-
 def test_every_attack_is_expected_and_is_there() -> None:
     """The backends of tests/gpu_attacks and the table of what gives them away name the same modes."""
     there = set()
@@ -282,15 +255,6 @@ def test_every_attack_is_expected_and_is_there() -> None:
         there |= {(file.parent.name, mode) for mode in module.MODES}
 
     assert there == set(attacks.EXPECTED)
-
-
-def test_modes_without_a_proof_are_timed_as_such(trial: Trial) -> None:
-    """Only where `verify` passed all of them is there no need to say so."""
-    Trial(out=trial.out, stage="verify", device="cpu", seconds=9).record("proven", {"torch eager float32": "nothing"})
-
-    assert runs._unverified(trial, ("torch:eager",)) == []
-    assert runs._unverified(trial, ("torch:eager", "jax:jit")) == ["--unverified"]
-    assert "no proof of jax:jit" in read_json(trial.folder / "stage.json")["notes"][0]
 
 
 def test_outcomes_of_tests_are_read_as_they_are_printed() -> None:
@@ -321,17 +285,20 @@ def test_events_of_a_profiler_are_counted() -> None:
     ]
     assert of_chrome_trace(events) == {"kernels": 2, "copies": 1, "calls": 1, "card_us": 8.0}
 
-    def event(name: str, start_us: float, us: float) -> Any:
-        return SimpleNamespace(name=name, start_ns=start_us * 1e3, duration_ns=us * 1e3)
+    def event(name: str, start_us: float, us: float, **stats: int) -> Any:
+        return SimpleNamespace(name=name, start_ns=start_us * 1e3, duration_ns=us * 1e3, stats=list(stats.items()))
 
     stream = SimpleNamespace(name="Stream #13(Compute)", events=[event("fusion", 0, 2), event("MemcpyH2D", 5, 1)])
     steps = SimpleNamespace(name="XLA Modules", events=[event("jit_step", 0, 9)])
-    host = SimpleNamespace(name="python", events=[event("cuLaunchKernel", 0, 1), event("cuStreamSynchronize", 0, 1)])
+    # XLA's own events of a thread, and the driver's calls: of a kernel by its name, of a graph with its number.
+    driver = ("fusion", "cuGraphLaunch (CudaGraph:3)", "cuMemcpyHtoDAsync_v2", "cuStreamSynchronize")
+    calls = [event("fusion", 0, 2), *(event(name, 0, 1, correlation_id=place) for place, name in enumerate(driver))]
+    host = SimpleNamespace(name="python", events=calls)
     planes = [
         SimpleNamespace(name="/device:GPU:0", lines=[stream, steps]),
         SimpleNamespace(name="/host:CPU", lines=[host]),
     ]
-    assert of_planes(planes) == {"kernels": 1, "copies": 1, "calls": 1, "card_us": 3.0}
+    assert of_planes(planes) == {"kernels": 1, "copies": 1, "calls": 2, "card_us": 3.0}
     assert union([]) == 0.0
 
 
@@ -348,3 +315,26 @@ def test_wheels_are_those_that_a_machine_with_frameworks_lacks() -> None:
 def test_time_left_ends() -> None:
     """It is never negative."""
     assert Trial.left_s(SimpleNamespace(began=time.monotonic() - 100, seconds=10)) == 0.0  # type: ignore[arg-type]
+
+
+def test_the_fields_together_are_all_modes(tmp_path: Path) -> None:
+    """The key modes first; the others without them, but for the base that their ratios are to."""
+    trial = Trial(out=tmp_path, stage="field", device="gpu", seconds=60)
+    key, others = (
+        {(each.backend, each.mode, each.feed) for each in field._entrants(["torch", "jax"], kind, 1024, trial)}
+        for kind in field.SHARES
+    )
+
+    feeds = ("host", "device")
+    assert key == {(*mode.split(":"), feed) for mode in runs.KEY for feed in feeds}
+    assert key & others == {field.BASE}
+    every = {(name, mode, feed) for name in ("torch", "jax") for mode in catalogue.modes(name, "gpu") for feed in feeds}
+    assert key | others == every
+
+
+def test_threads_on_a_gpu_are_half_of_the_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to eight; a rehearsal's launches have one."""
+    for there, wanted in ((16, 8), (64, 8), (6, 3), (1, 1)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, there=there: set(range(there)))
+        assert usual_threads("gpu") == wanted
+    assert usual_threads("cpu") == 1

@@ -8,9 +8,8 @@ from typing import Any
 Span = tuple[float, float]
 COPIES = ("gpu_memcpy", "gpu_memset")
 APIS = ("cuda_runtime", "cuda_driver")
-DRIVER_CALLS = (
-    "cuLaunchKernel", "cuLaunchKernelEx", "cuGraphLaunch", "cudaLaunchKernel", "cudaLaunchKernelExC", "cudaGraphLaunch",
-)  # fmt: skip
+# How calls are named that launch something; behind a graph's stands which one.
+DRIVER_CALLS = ("cuLaunch", "cuGraphLaunch", "cudaLaunch", "cudaGraphLaunch")
 
 
 def of_chrome_trace(events: Iterable[dict[str, Any]]) -> dict[str, float]:
@@ -28,18 +27,23 @@ def of_chrome_trace(events: Iterable[dict[str, Any]]) -> dict[str, float]:
 
 
 def of_planes(planes: Iterable[Any]) -> dict[str, float]:
-    """Of JAX's (XSpace): a plane for each device with a line for each stream, and planes of the host."""
-    kernels, copies, calls = [], [], 0
+    """Of JAX's (XSpace): a plane for each device with a line for each stream, and planes of the host.
+
+    XLA names the driver's call that launches a kernel after the kernel (xla/backends/profiler/gpu/cupti_tracer.cc), and
+    gives all of the driver's calls a number by which they correlate with what the card did.
+    """
+    kernels, copies, names, driver = [], [], set(), []
     for plane in planes:
         for line in plane.lines:
-            on_card = plane.name.startswith("/device:GPU") and line.name.startswith("Stream")
-            for event in line.events:
-                if on_card:
+            if plane.name.startswith("/device:GPU") and line.name.startswith("Stream"):
+                for event in line.events:
                     span = event.start_ns / 1e3, (event.start_ns + event.duration_ns) / 1e3
-                    (copies if event.name.lower().startswith("mem") else kernels).append(span)
-                elif event.name in DRIVER_CALLS:
-                    calls += 1
-    return _found(kernels, copies, calls)
+                    copied = event.name.lower().startswith("mem")
+                    (copies if copied else kernels).append(span)
+                    names |= set() if copied else {event.name}
+            elif plane.name.startswith("/host:"):
+                driver += [event.name for event in line.events if "correlation_id" in dict(event.stats)]
+    return _found(kernels, copies, sum(name in names or name.startswith(DRIVER_CALLS) for name in driver))
 
 
 def union(spans: Iterable[Span]) -> float:

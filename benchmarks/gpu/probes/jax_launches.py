@@ -1,7 +1,8 @@
-"""`jax_launches DEVICE`: what JAX's profiler sees of a step, by CUPTI."""
+"""`jax_launches DEVICE FOLDER`: what JAX's profiler sees of a step, by CUPTI; the profiles are kept in the folder."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,16 +16,19 @@ from benchmarks.gpu.probes.counting import of_planes
 from benchmarks.gpu.probes.steps import traced
 
 
-def trace(call: Callable[[], Any]) -> dict[str, Any]:
+def trace(call: Callable[[], Any], kept: Path | None = None) -> dict[str, Any]:
     """Trace one call."""
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             call()
         (file,) = Path(folder).rglob("*.xplane.pb")
+        if kept:
+            shutil.copyfile(file, kept)
         return of_planes(jax.profiler.ProfileData.from_file(str(file)).planes)
 
 
 if __name__ == "__main__":
     # The first trace starts CUPTI.
     trace(lambda: jnp.zeros(1).block_until_ready())
-    traced("jax", sys.argv[1], trace)
+    profiles = Path(sys.argv[2])
+    traced("jax", sys.argv[1], lambda call, name: trace(call, profiles / f"{name}.xplane.pb"))
