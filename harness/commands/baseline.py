@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.commands.gate import BaselineFile
@@ -36,6 +35,7 @@ from harness.runs.plan import default_plan
 from harness.runs.training_run import train
 from harness.spec.recipes import choose
 from harness.tables import layout
+from harness.tables.fitting import FittingTable
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 PROVENANCE = {
@@ -79,14 +79,14 @@ def show(
         ["network", "recipe", "data_set", "batch_size", "dtype"], sort=False
     ):
         parts = [network, *([f"recipe {recipe}"] if recipe != network else []), data_set, f"batch {batch_size}", dtype]
-        console.print(Text(f"Test accuracy, %: {', '.join(map(str, parts))}", style="bold"), soft_wrap=True)
+        console.print(Text(f"Test accuracy, %: {', '.join(map(str, parts))}", style="bold"))
         console.print(_table(group))
         _provenance(console, group)
 
 
-def _table(rows: pd.DataFrame) -> Table:
+def _table(rows: pd.DataFrame) -> FittingTable:
     table = layout.make_table()
-    layout.make_columns(table, ["backend", "version"], ["epoch", "seeds", "mean", "sd", "least"], None)
+    layout.make_columns(table, ["backend", "version"], ["epoch", "seeds", "mean\n%", "sd\npoints", "least\n%"], None)
     for _, row in rows.iterrows():
         shares = [f"{100 * float(row[f'test_accuracy_{name}']):.3f}" for name in ("mean", "sd", "min")]
         names = [Text(str(row[name])) for name in ("backend", "framework_version")]
@@ -98,7 +98,7 @@ def _provenance(console: Console, rows: pd.DataFrame) -> None:
     for values in rows[list(PROVENANCE)].drop_duplicates().to_dict("records"):
         known = [PROVENANCE[str(name)].format(value) for name, value in values.items() if pd.notna(value)]
         text = ", ".join(known) or "Who measured this, when and where is not in the file (schema_version 1)."
-        console.print(Text(text), soft_wrap=True)
+        console.print(Text(text))
     console.print()
 
 
@@ -189,9 +189,9 @@ def show_difference(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print what would change: old and new mean, the difference in points, whether seeds alone explain it."""
     first = rows[0]
     title = f"Test accuracy, %: {first['network']}, recipe {first['recipe']}, {first['data_set']}"
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(title, style="bold"))
     table = layout.make_table()
-    layout.make_columns(table, ["backend"], ["epoch", "old mean", "new mean", "points"], "")
+    layout.make_columns(table, ["backend"], ["epoch", "old mean\n%", "new mean\n%", "difference\npoints"], "")
     for row in rows:
         words = {None: "new row", True: "within the noise of seeds", False: "MORE than the noise of seeds"}
         old = "-" if row["old"] is None else f"{100 * row['old']:.3f}"
@@ -201,4 +201,4 @@ def show_difference(console: Console, rows: list[dict[str, Any]]) -> None:
         )
     console.print(table)
     if any(row["noise"] is not None for row in rows):
-        console.print("Noise: Welch's 95 % intervals of the differences, all together (Bonferroni).")
+        console.print("Noise of seeds: what other seeds could do, with 95 % confidence for all rows together.")

@@ -41,8 +41,8 @@ def history(
     each run is compared with the one before.
 
     The machine itself becomes faster and slower from hour to hour. So a second ratio compares with the entrants that
-    both runs have unchanged: what the machine did to all cancels. Versions and settings that differ are listed beside a
-    difference; they need not be its cause. A folder that cannot be read is named and left out.
+    both runs have unchanged: what the machine did to all cancels. Versions and settings that differ are listed below.
+    They need not be the cause of a difference. A folder that cannot be read is named and left out.
 
     Examples:
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from harness.spec import operations
 from harness.spec.networks import NETWORKS, get_network
 from harness.spec.recipes import recipe_for
 from harness.tables import layout
+from harness.tables.layout import make_columns, make_table
 from harness.tables.network_table import show_network
 from harness.worker import catalogue
 
@@ -57,10 +59,12 @@ def data(
         draw(contact_sheet, images=dataset.train_images, labels=dataset.train_labels)
         console.print(f"Wrote {contact_sheet}", markup=False, soft_wrap=True)
     else:
-        table = Table("name", "here", "train", "test", "where", box=None, pad_edge=False, header_style="bold")
+        table = make_table()
+        make_columns(table, ["name"], ["train\nimages", "test\nimages"], "here")
+        table.add_column("where")
         for row in describe_datasets(folder):
             place = Text(row.place)
-            table.add_row(row.name, "yes" if row.present else "no", f"{row.train:,}", f"{row.test:,}", place)
+            table.add_row(row.name, f"{row.train:,}", f"{row.test:,}", "yes" if row.present else "no", place)
         console.print(table)
 
 
@@ -91,10 +95,10 @@ def list_(
 
 
 def _list_networks(console: Console) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for header in ("network", "parameters", "Mflop", "recipe", "data set", "optimizer"):
-        figure = header in ("parameters", "Mflop")
-        table.add_column(header, justify="right" if figure else "left", no_wrap=True)
+    table = make_table()
+    make_columns(table, ["network"], ["parameters", "Mflop"], "recipe")
+    for header in ("data set", "optimizer"):
+        table.add_column(header)
     for network in NETWORKS.values():
         recipe = recipe_for(network.name)
         table.add_row(
@@ -105,18 +109,21 @@ def _list_networks(console: Console) -> None:
 
 
 def _list_backends(console: Console) -> None:
-    table = Table("backend", "version", "devices", "mode", "", box=None, pad_edge=False, header_style="bold")
+    """A line a backend, and below it its modes, each with a sentence that is folded under its own beginning."""
+    facts = {name: catalogue.facts(name) for name in catalogue.names()}
+    longest = max((len(mode) for each in facts.values() for mode in each.MODES), default=0)
     missing = False
-    for name in catalogue.names():
-        facts = catalogue.facts(name)
+    for name, each in facts.items():
         try:
             version = interpreters.find(name).version
         except InputError:
-            version = "none"
-            missing = True
-        for number, (mode, sentence) in enumerate(facts.MODES.items()):
-            first = [name, version, ", ".join(facts.DEVICES)] if number == 0 else ["", "", ""]
-            table.add_row(*first, mode, sentence)
-    console.print(table)
+            version, missing = "none", True
+        console.print(Text(f"{name} {version}, runs on {', '.join(each.DEVICES)}", style="bold"))
+        modes = Table.grid(padding=(0, 2, 0, 0))
+        modes.add_column(min_width=longest)
+        modes.add_column()
+        for mode, sentence in each.MODES.items():
+            modes.add_row(Text(mode), Text(sentence))
+        console.print(Padding(modes, (0, 0, 0, 2)))
     if missing:
         console.print(f"none: {interpreters.install_command('NAME')} installs one.")

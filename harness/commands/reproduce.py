@@ -9,7 +9,6 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.commands.options import (
@@ -36,6 +35,7 @@ from harness.runs.training_run import train
 from harness.spec.published import FIGURES, FRAMEWORKS, Published, any_train_accuracy
 from harness.spec.recipes import get_recipe
 from harness.tables import layout
+from harness.tables.fitting import FittingTable
 from harness.tables.layout import make_columns, make_table
 
 NOTHING = Published()
@@ -155,7 +155,7 @@ def show(console: Console, rows: pd.DataFrame) -> None:
             console.print(_table(rows, column, published, form))
 
 
-def _table(rows: pd.DataFrame, column: str, published: str, form: str) -> Table:
+def _table(rows: pd.DataFrame, column: str, published: str, form: str) -> FittingTable:
     measured = rows.pivot_table(index="epoch", columns="backend", values=column, dropna=False)
     printed = rows.groupby("epoch")[published].first()
     table = make_table()

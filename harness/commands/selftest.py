@@ -53,8 +53,8 @@ def selftest(
 ) -> None:
     """Test the method on this machine: does it call equals equal, and does it find a known slowdown?
 
-    A twin is the same backend a second time. A duel is a run of a backend and its twin. The exit code is 1 where more
-    than one honest twin in ten is called different, or more than one slowed twin in ten is missed.
+    A twin is the same backend a second time. A duel is a run of a backend and its twin. It fails (exit code
+    1) where more than one honest twin in ten is called different, or more than one slowed twin in ten is missed.
 
     Examples:
 
@@ -185,7 +185,7 @@ def show(duels: pd.DataFrame, plan: Selftest) -> bool:
     """Print a row for each slowdown; return whether mistakes are as rare as they must be."""
     console = layout.stdout()
     title = f"{plan.backend} against itself, {plan.threads} thread(s), {plan.budget_s:g} s a duel at most"
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    console.print(Text(title, style="bold"))
     table = layout.make_table()
     headers = ["duels", "slower", "faster", "equivalent", "cannot tell", "rounds", "width", "covered"]
     layout.make_columns(table, ["twin"], headers, "")

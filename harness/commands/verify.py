@@ -84,10 +84,10 @@ def verify(
     Time: k and 2k steps are timed, and work that is left after `synchronize` is looked for. A backend that says too
     early that it is done would look fast.
 
-    How far a value may be off is measured: 16 times the largest error that the reference itself has in the backend's
-    precision, over 8 orders of summation (trials: 32 times, 2 orders). bfloat16 counts only where the same mode has
-    passed in float32; float32 comes first where it has not. Where something is wrong, the output says where it begins
-    and what it looks like. The outcome is verification.csv in a folder of its own under results/.
+    How far a value may be off is measured. The reference itself runs in the backend's precision, in 8 orders of
+    summation (trials: 2). 16 times its largest error is allowed (trials: 32 times). bfloat16 counts only where the same
+    mode has passed in float32, which comes first. Where something is wrong, the output says where it begins and what it
+    looks like. The outcome is verification.csv in a folder of its own under results/.
 
     Examples:
 

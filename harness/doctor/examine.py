@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.doctor import checks, yardsticks
 from harness.doctor.checks import Finding
 from harness.errors import InputError, LenetBenchError
+from harness.tables.layout import make_table
 from harness.worker import controls, host
 from harness.worker.counters import Counters
 
@@ -116,9 +116,9 @@ def effective_threads(
 
 def show(console: Console, found: Sequence[Finding]) -> None:
     """Print all findings as a table, then advice for those that are not good, then a verdict."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("check", no_wrap=True)
-    table.add_column("found", overflow="fold")
+    table = make_table()
+    table.add_column("check")
+    table.add_column("found")
     table.add_column("state", no_wrap=True)
     for each in found:
         # Text, not markup: what was found may contain brackets.

@@ -1,4 +1,4 @@
-"""An outcome for people: how much of its tolerance each kind of quantity needed, at most 80 columns wide."""
+"""An outcome for people: how much of its tolerance each kind of quantity needed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from dataclasses import replace
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.proof import trials
 from harness.proof.outcome import CODE, LAUNCH, TWIN, Outcome
 from harness.proof.problem import Check
+from harness.tables.fitting import FittingTable
 from harness.tables.layout import make_columns, make_table
 from harness.worker import asynchrony, dropout
 from harness.worker.job import USUAL, Entrant
@@ -42,8 +42,7 @@ def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
     subject = outcomes[0].subject
     entrant = subject.entrant
     console.print(
-        Text(f"{entrant.network}, recipe {subject.recipe.name}, {entrant.dtype}: error / tolerance", style="bold"),
-        soft_wrap=True,
+        Text(f"{entrant.network}, recipe {subject.recipe.name}, {entrant.dtype}: error / tolerance", style="bold")
     )
     console.print(_table(outcomes))
     for outcome in outcomes:
@@ -75,7 +74,7 @@ def _name(entrant: Entrant) -> tuple[str, str]:
     return entrant.backend, usual.label.removeprefix(f"{entrant.backend} ")
 
 
-def _table(outcomes: list[Outcome]) -> Table:
+def _table(outcomes: list[Outcome]) -> FittingTable:
     table = make_table()
     make_columns(table, ["backend", "mode"], list(GROUPS), None)
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""The history of entrants as people read it: in a terminal of 80 columns, and as Markdown."""
+"""The history of entrants as people read it: in a terminal, and as Markdown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from harness.tables import markdown
-from harness.tables.run_tables import is_paired, make_columns, make_table
+from harness.tables.fitting import FittingTable
+from harness.tables.layout import make_columns, make_table
+from harness.tables.run_tables import is_paired
 
 BARS = "▁▂▃▄▅▆▇█"
 # Under so many points a line of bars shows nothing.
@@ -39,7 +40,7 @@ def show(console: Console, frames: list[pd.DataFrame]) -> None:
     runs = everything.drop_duplicates("run").sort_values(["started_utc", "run"], kind="stable")
     numbers = {run: str(number) for number, run in enumerate(runs["run"], start=1)}
     first = runs.iloc[0]
-    console.print(Text(f"{len(runs)} run(s) on {first['machine']}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{len(runs)} run(s) on {first['machine']}", style="bold"))
     console.print(_runs_table(runs, numbers))
     several = [frame for frame in frames if len(frame) > 1]
     for frame in several:
@@ -57,7 +58,7 @@ def show(console: Console, frames: list[pd.DataFrame]) -> None:
         console.print("\nNo entrant is in two of the runs: nothing to compare yet.")
 
 
-def _runs_table(runs: pd.DataFrame, numbers: dict[str, str]) -> Table:
+def _runs_table(runs: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     table = make_table()
     make_columns(table, ["run", "started, UTC", "lenet-bench"], [], "folder")
     for _, row in runs.iterrows():
@@ -89,11 +90,12 @@ def bars(values: list[float]) -> str:
     return "".join(BARS[round((value - least) / (most - least) * (len(BARS) - 1))] for value in values)
 
 
-def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
+def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     table = make_table()
-    make_columns(table, ["run", "version"], ["images/s", "interval", "ratio", "interval"], "verdict")
-    for header in ("acc %", "ep"):
-        table.add_column(header, justify="right", no_wrap=True)
+    headers = ["images/s", "images/s\ninterval", "ratio", "ratio\ninterval"]
+    make_columns(table, ["run", "version"], headers, "verdict")
+    for header in ("test\nacc %", "epochs"):
+        table.add_column(header, justify="right")
     for _, row in frame.iterrows():
         table.add_row(
             numbers[row["run"]],
@@ -110,11 +112,10 @@ def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
     return table
 
 
-def _against_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
+def _against_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     table = make_table()
-    make_columns(table, ["run"], ["ratio", "interval"], "verdict")
-    table.columns[-1].no_wrap = True
-    table.add_column("against", overflow="fold")
+    make_columns(table, ["run"], ["ratio", "ratio\ninterval"], "verdict")
+    table.add_column("against")
     for _, row in frame[frame["against_ratio"].notna()].iterrows():
         ratio, interval = _number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f")
         table.add_row(numbers[row["run"]], ratio, interval, _text(row["against_verdict"]), _text(_few(row["against"])))
@@ -135,9 +136,10 @@ def _changes_line(changed: str, number: str) -> Padding:
     return Padding(Text(f"changed with run {number}: {'; '.join(shown)}"), (0, 0, 0, 2))
 
 
-def _alone_table(frame: pd.DataFrame, numbers: dict[str, str]) -> Table:
+def _alone_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     table = make_table()
-    make_columns(table, ["entrant", "data set", "version", "run"], ["images/s", "interval", "acc %", "ep"], None)
+    headers = ["images/s", "images/s\ninterval", "test\nacc %", "epochs"]
+    make_columns(table, ["entrant", "data set", "version", "run"], headers, None)
     for _, row in frame.iterrows():
         table.add_row(
             _text(row["entrant"]), _text(row["data_set"]), _text(str(row["framework_version"]).partition("+")[0]),

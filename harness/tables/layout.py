@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
-from rich.table import Table
 
+from harness.tables.fitting import FittingTable
 from harness.visible import visible
 
 WIDTH = 80
@@ -19,12 +20,13 @@ _ASCII = str.maketrans({"±": "~", "→": ">", "×": "x", "–": "-", "µ": "u",
 
 
 def stdout() -> Console:
-    """The console that results are printed on; as wide as the terminal, 80 columns where there is none or a narrow one.
+    """The console that results are printed on: as wide as the terminal or as COLUMNS says, else 80 columns.
 
-    A narrow terminal folds the lines itself, which loses nothing; a table that is made narrower loses its figures.
+    It is never narrower. A narrow terminal folds the lines itself, which loses nothing.
     """
     found = _console(sys.stdout)
-    return found if found.is_terminal and found.width >= WIDTH else _console(sys.stdout, width=WIDTH)
+    known = found.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return found if known and found.width >= WIDTH else _console(sys.stdout, width=WIDTH)
 
 
 def stderr() -> Console:
@@ -85,17 +87,20 @@ def _substitute(error: UnicodeError) -> tuple[str, int]:
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
-def make_table() -> Table:
-    """A table without lines, as all of ours are."""
-    return Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+def make_table() -> FittingTable:
+    """A table without lines, as all of ours are, that fits where it is printed."""
+    return FittingTable()
 
 
-def make_columns(table: Table, left: list[str], right: list[str], last: str | None) -> None:
-    """Add columns: names to the left, figures to the right, and one of words at the end."""
+def make_columns(table: FittingTable, left: list[str], right: list[str], last: str | None) -> None:
+    """Add columns: names to the left, which every part of the table begins with; figures to the right; words last.
+
+    A header that would be read two ways alone has a line above it: `ratio` above `interval`, a unit's name above `s`.
+    """
+    table.keys = len(left)
     for header in left:
-        table.add_column(header, overflow="fold", no_wrap=header == "version")
+        table.add_column(header)
     for header in right:
-        # An interval that is folded in two cannot be read; names can.
-        table.add_column(header, justify="right", overflow="fold", no_wrap=header == "interval")
+        table.add_column(header, justify="right")
     if last is not None:
-        table.add_column(last, overflow="fold")
+        table.add_column(last)

@@ -1,14 +1,15 @@
-"""The table of one network, at most 80 columns wide: shapes, parameters, operations and their shares."""
+"""The table of one network: shapes, parameters, operations and their shares."""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.spec import operations
 from harness.spec.network import Network
 from harness.spec.operations import LayerOperations
+from harness.tables.fitting import FittingTable
+from harness.tables.layout import make_table
 
 # As people say them, in the order of the totals.
 KINDS = {"conv": "convolution", "dense": "dense"}
@@ -16,19 +17,19 @@ KINDS = {"conv": "convolution", "dense": "dense"}
 
 def show_network(console: Console, network: Network) -> None:
     """Print the layer table, with the operations of the forward pass and of training for one image."""
-    console.print(Text(f"{network.name}: {network.source}", style="bold"), soft_wrap=True)
+    console.print(Text(f"{network.name}: {network.source}", style="bold"))
     console.print(network_table(network))
     console.print("Mflop: 10^6 operations an image; a multiply and an add are two.")
 
 
-def network_table(network: Network) -> Table:
+def network_table(network: Network) -> FittingTable:
     """A row a layer, then convolution, dense and all; shares are of all."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table = make_table()
     for header in ("layer", "kind", "output"):
-        # A name may be folded, there is no limit to how long it is; a shape in two lines cannot be read.
-        table.add_column(header, overflow="fold", no_wrap=header == "output")
-    for header in ("parameters", "forward\nMflop", "share", "training\nMflop", "share"):
-        table.add_column(header, justify="right", no_wrap=True)
+        # A name may be cut, there is no limit to how long it is; a shape that is cut cannot be read.
+        table.add_column(header, no_wrap=header != "layer")
+    for header in ("parameters", "forward\nMflop", "forward\nshare", "training\nMflop", "training\nshare"):
+        table.add_column(header, justify="right")
     counted = {each.name: each for each in operations.by_layer(network)}
     table.add_row("input", "", _shape(network.input_shape))
     for row in network.summary():

@@ -1,4 +1,4 @@
-"""Tables for people, at most 80 columns wide."""
+"""The tables of a run, for people. Each fits the terminal that is there (`fitting.py`)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.limit import limit_shares
 from harness.analysis.statistics import LEAST_ROUNDS
 from harness.analysis.summary import AccuracySpread
+from harness.tables.fitting import FittingTable, Marks
 from harness.tables.layout import make_columns, make_table
-from harness.worker.job import FORMS, label_of
+from harness.worker.job import USUAL, label_of
 
-# Of entrants side by side, with names as long as tensorflow's.
+# Of entrants side by side, and of the letters in their names; with more, each has a line.
 MOST_COLUMNS = 6
+MOST_LETTERS = 60
+# What tells entrants apart behind their mode, and how it is said there.
+TELLING = {
+    "threads": "{}t", "batch_size": "b{}", "feed": "{}", "device": "{}", "dtype": "{}", "environment": "{}",
+    "network": "{}", "data_set": "{}", "variant": "{}",
+}  # fmt: skip
 START_FORMS = {"import_s": ".2f", "build_s": ".2f", "first_step_s": ".3f", "first_epoch_s": ".2f"}
 UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2f"}
 
@@ -26,41 +32,52 @@ UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2
 def show_summary(
     console: Console, summary: pd.DataFrame, sweep: pd.DataFrame, *, conditions: Sequence[str] = ()
 ) -> None:
-    """Print training, start-up, inference, machine and memory: tables that each fit 80 columns.
+    """Print training, start-up, inference, machine and memory; what all entrants share is said once, above.
 
-    Several runs get a letter each, which stands behind the backend and is explained below.
+    Several runs get a letter each, which stands behind the backend and is explained below. So is a name that was cut.
 
     Args:
         sweep: images per second of each entrant (rows as in `summary`) at each batch size (columns).
         conditions: what else must be known of the speeds (`harness.analysis.conditions`), a sentence each.
     """
     runs = list(dict.fromkeys(sorted(summary["run"])))
-    letters = {run: f" {chr(ord('A') + number % 26)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
+    letters = {run: f" {_letter(number)}" if len(runs) > 1 else "" for number, run in enumerate(runs)}
     named = summary.assign(backend=summary["backend"] + summary["run"].map(letters), mode=_modes(summary))
-    console.print(Text(_title("Training, steady", named), style="bold"), soft_wrap=True)
-    console.print(speed_table(named))
+    rows, marks = _unnamed(named), Marks()
+    _show(console, _title("Training, steady", rows, summary), speed_table(rows), marks)
     _footnotes(console, named)
     for sentence in conditions:
         console.print(Text(sentence, style="bold"))
-    console.print(Text("\nStart-up, seconds: mean and half of its 95 % interval", style="bold"))
-    console.print(start_table(named))
+    _show(console, "\nStart-up: mean, and half of its 95 % interval", start_table(rows), marks)
     if named["latency_ms_p50"].notna().any():
-        console.print(Text("\nInference, images already on the device; medians of launches", style="bold"))
-        console.print(inference_table(named, sweep))
-    console.print(Text("\nShare of the machine, memory, accuracy; medians of launches", style="bold"))
-    console.print(machine_table(named))
+        title = "\nInference, images already on the device; medians of launches"
+        _show(console, title, inference_table(rows, sweep), marks)
+    counts = named["launches"].unique()
+    of = f"{counts[0]} launch{'es' if counts[0] > 1 else ''}" if len(counts) == 1 else "launches"
+    _show(console, f"\nShare of the machine, memory, accuracy; medians of {of}", machine_table(rows), marks)
     if named["ratio_sd"].notna().any():
-        console.print("cv %: spread of launches; paired: of the rounds' ratios, drift taken out")
+        console.print("cv %: spread of launches' speeds; sd %: of rounds' ratios, drift taken out")
     versions = dict.fromkeys(f"{row['backend']} {row['framework_version']}" for _, row in named.iterrows())
-    console.print(", ".join(versions) + ".")
+    console.print(Text(", ".join(versions) + "."))
     if named["until"].notna().any():
         on = f" on {named['data_set'].iloc[0]}" if named["data_set"].nunique() == 1 else ""
-        for until, group in named.groupby("until"):
-            console.print(Text(f"\nTime to {until:.2%} test accuracy{on}, median of seeds", style="bold"))
-            console.print(target_table(group))
-    for run, letter in letters.items():
-        if letter:
-            console.print(Text(f"{letter.strip()}: {run}"), soft_wrap=True)
+        for until, group in rows.groupby("until"):
+            _show(console, f"\nTime to {until:.2%} test accuracy{on}, median of seeds", target_table(group), marks)
+    for line in [*marks.below(), *(Text(f"{letter.strip()}: {run}") for run, letter in letters.items() if letter)]:
+        console.print(line)
+
+
+def _show(console: Console, title: str, table: FittingTable, marks: Marks) -> None:
+    """Print a table under its title; what it cuts is said once for all tables."""
+    console.print(Text(title, style="bold"))
+    table.marks = marks
+    console.print(table)
+
+
+def _letter(number: int) -> str:
+    """A, B … Z, and then AA, AB …: no two runs have the same."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def is_paired(row: pd.Series) -> bool:
@@ -73,15 +90,15 @@ def any_unverified(summary: pd.DataFrame) -> bool:
     return bool((~summary["verified"].fillna(True)).any())
 
 
-def speed_table(summary: pd.DataFrame) -> Table:
+def speed_table(summary: pd.DataFrame) -> FittingTable:
     """Training speed with its interval, share of the limit, ratio to the base with its interval, verdict."""
     table, shares = make_table(), limit_shares(summary)
-    limited = ["limit"] if shares.notna().any() else []
-    make_columns(table, ["backend", "mode"], ["images/s", "interval", *limited, "ratio", "interval"], "verdict")
+    limited = ["of\nlimit"] if shares.notna().any() else []
+    headers = ["images/s", "images/s\ninterval", *limited, "ratio", "ratio\ninterval"]
+    make_columns(table, _names(summary), headers, "verdict")
     for (_, row), share in zip(summary.iterrows(), shares, strict=True):
         table.add_row(
-            _text(row["backend"]),
-            _text(row["mode"]),
+            *_named(row, table),
             _number(row["train_images_per_s"], ",.0f"),
             _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
             *([_number(share, ".0%")] if limited else []),
@@ -92,64 +109,63 @@ def speed_table(summary: pd.DataFrame) -> Table:
     return table
 
 
-def start_table(summary: pd.DataFrame) -> Table:
+def start_table(summary: pd.DataFrame) -> FittingTable:
     """Import, build, first step and first epoch with intervals, and the images after which a late start is made up."""
     table = make_table()
-    headers = ["import", "build", "first step", "first epoch", "break-even"]
-    make_columns(table, ["backend", "mode"], headers, None)
+    headers = ["import\ns", "build\ns", "first step\ns", "first epoch\ns", "break-even\nimages"]
+    make_columns(table, _names(summary), headers, None)
     for _, row in summary.iterrows():
         seconds = [_with_half(row, name, form) for name, form in START_FORMS.items()]
-        table.add_row(_text(row["backend"]), _text(row["mode"]), *seconds, _break_even(row["break_even_images"]))
+        table.add_row(*_named(row, table), *seconds, _break_even(row["break_even_images"]))
     return table
 
 
-def inference_table(summary: pd.DataFrame, sweep: pd.DataFrame) -> Table:
+def inference_table(summary: pd.DataFrame, sweep: pd.DataFrame) -> FittingTable:
     """Latency of one image, and images per second by batch size."""
     table = make_table()
-    sizes = [f"b{size} img/s" for size in sweep.columns]
-    make_columns(table, ["backend", "mode"], ["p50 ms", "p95 ms", "p99 ms", *sizes], None)
+    headers = ["1 image\np50 ms", "1 image\np95 ms", "1 image\np99 ms"]
+    make_columns(table, _names(summary), [*headers, *(f"batch {size}\nimages/s" for size in sweep.columns)], None)
     for (_, row), (_, speeds) in zip(summary.iterrows(), sweep.iterrows()):
         latencies = [_number(row[f"latency_ms_{name}"], ".3f") for name in ("p50", "p95", "p99")]
         rates = [_number(value, ",.0f") for value in speeds]
-        table.add_row(_text(row["backend"]), _text(row["mode"]), *latencies, *rates)
+        table.add_row(*_named(row, table), *latencies, *rates)
     return table
 
 
-def machine_table(summary: pd.DataFrame) -> Table:
-    """Operations per second, share of the peak, memory, energy, accuracy, launches and their spread."""
+def machine_table(summary: pd.DataFrame) -> FittingTable:
+    """Operations per second, share of the peak, memory, energy, accuracy, spread; launches, if not all have as many."""
     table = make_table()
-    headers = ["GFLOP/s", "of peak", "+import", "peak MiB", "acc %", "cv %", "paired", "n"]
-    if summary["energy_j_per_image"].notna().any():
+    headers = ["GFLOP/s", "of\npeak", "+import\nMiB", "memory\nMiB", "test\nacc %", "speeds\ncv %", "ratios\nsd %"]
+    metered = summary["energy_j_per_image"].notna().any()
+    if metered:
         headers.insert(4, "mJ/image")
-    make_columns(table, ["backend", "mode"], headers, None)
+    counted = summary["launches"].nunique() > 1
+    make_columns(table, _names(summary), headers + ["launches"] * counted, None)
     for _, row in summary.iterrows():
         cells: list[Text | str] = [
-            _text(row["backend"]),
-            _text(row["mode"]),
+            *_named(row, table),
             _number(row["train_gflops"], ".1f"),
             _number(row["peak_share"], ".1%"),
             _number((row["peak_rss_bytes"] - row["rss_import_bytes"]) / 2**20, "+,.0f"),
             _number(row["peak_rss_bytes"] / 2**20, ",.0f"),
+            *([_number(row["energy_j_per_image"] * 1e3, ".2f")] if metered else []),
             _number(row["test_accuracy"] * 100, ".2f"),
             _number(row["train_images_per_s_cv"] * 100, ".1f"),
             _number(row["ratio_sd"] * 100, ".1f"),
-            str(row["launches"]),
+            *([str(row["launches"])] if counted else []),
         ]
-        if "mJ/image" in headers:
-            cells.insert(6, _number(row["energy_j_per_image"] * 1e3, ".2f"))
         table.add_row(*cells)
     return table
 
 
-def target_table(summary: pd.DataFrame) -> Table:
+def target_table(summary: pd.DataFrame) -> FittingTable:
     """How many seeds reached the target, and the clock without and with the evaluations."""
     table = make_table()
-    make_columns(table, ["backend", "mode"], ["reached", "epochs", "training s", "with evaluation s"], None)
+    headers = ["seeds\nreached", "epochs", "training\ns", "with evaluation\ns"]
+    make_columns(table, _names(summary), headers, None)
     for _, row in summary[summary["until"].notna()].iterrows():
         times = [_reached(row[name], form) for name, form in UNTIL_FORMS.items()]
-        table.add_row(
-            _text(row["backend"]), _text(row["mode"]), f"{row['seeds_reached']} of {row['seeds']}", *times
-        )  # fmt: skip
+        table.add_row(*_named(row, table), f"{row['seeds_reached']} of {row['seeds']}", *times)
     return table
 
 
@@ -162,12 +178,12 @@ def show_scaling(console: Console, scaling: pd.DataFrame) -> None:
     console.print("± is half of the interval; all of these hold together with 95 %.")
 
 
-def scaling_table(rows: pd.DataFrame, dimension: str) -> Table:
+def scaling_table(rows: pd.DataFrame, dimension: str) -> FittingTable:
     """An entrant a line, a value of the dimension a column."""
     values = sorted(rows[dimension].dropna().unique())
-    form = FORMS[dimension]
+    word = {"threads": "threads", "batch_size": "batch"}[dimension]
     table = make_table()
-    make_columns(table, ["entrant"], [form.format(value) for value in values], None)
+    make_columns(table, ["entrant"], [f"{word}\n{value}" for value in values], None)
     labels = rows.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
     for label, group in rows.groupby(labels, sort=False):
         cells = {row[dimension]: _growth(row) for _, row in group.iterrows()}
@@ -181,21 +197,20 @@ def _growth(row: pd.Series) -> str:
 
 def show_accuracy(console: Console, spread: AccuracySpread, data_set: str) -> None:
     """Print final accuracies by seed and backend, and whether backends differ by more than seeds do."""
-    console.print(Text(f"\nTest accuracy on {data_set} after the last epoch, %", style="bold"), soft_wrap=True)
+    console.print(Text(f"\nTest accuracy on {data_set} after the last epoch, %", style="bold"))
     console.print(accuracy_table(spread.by_seed))
     console.print(
         f"Standard deviation between seeds of one entrant {spread.between_seeds * 100:.3f} points, "
-        f"between entrants from one seed {_number(spread.between_backends * 100, '.3f')}.",
-        soft_wrap=True,
+        f"between entrants from one seed {_number(spread.between_backends * 100, '.3f')}."
     )
 
 
-def accuracy_table(by_seed: pd.DataFrame) -> Table:
-    """A seed a line; an entrant a line, without the single seeds, where entrants are too many for 80 columns."""
+def accuracy_table(by_seed: pd.DataFrame) -> FittingTable:
+    """A seed a line; an entrant a line, without the single seeds, where there are too many entrants for columns."""
     table = make_table()
     percent = by_seed * 100
     figures = {"mean": percent.mean(), "sd": percent.std(ddof=1)}
-    if len(by_seed.columns) > MOST_COLUMNS:
+    if len(by_seed.columns) > MOST_COLUMNS or sum(map(len, by_seed.columns)) > MOST_LETTERS:
         figures |= {"least": percent.min(), "most": percent.max(), "seeds": percent.count()}
         make_columns(table, ["entrant"], list(figures), None)
         for label in by_seed.columns:
@@ -210,27 +225,47 @@ def accuracy_table(by_seed: pd.DataFrame) -> Table:
     return table
 
 
+def _names(rows: pd.DataFrame) -> list[str]:
+    """The columns that name an entrant; its mode alone where the backend is said above (`_unnamed`)."""
+    return ["mode"] if (rows["backend"] == "").all() else ["backend", "mode"]
+
+
+def _named(row: pd.Series, table: FittingTable) -> list[Text]:
+    """The cells below these columns."""
+    return [_text(row[name]) for name in ("backend", "mode")[-table.keys :]]
+
+
+def _unnamed(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows without their backend, where several modes of one are all that there is."""
+    one = len(summary) > 1 and summary["backend"].nunique() == 1 and summary["mode"].is_unique
+    return summary.assign(backend="") if one else summary
+
+
 def _modes(summary: pd.DataFrame) -> pd.Series:
     """The mode, and behind it whatever else tells these entrants apart: `eager 2t b256 device`."""
     modes = summary["mode"]
-    for name, form in (("threads", "{}t"), ("batch_size", "b{}"), ("feed", "{}"), ("variant", "{}")):
+    for name, form in TELLING.items():
         if summary[name].nunique(dropna=False) > 1:
             missing = "native" if name == "threads" else ""
-            modes = modes + " " + summary[name].map(form.format, na_action="ignore").astype("string").fillna(missing)
-    return modes.str.strip()
+            said = summary[name].map(form.format, na_action="ignore").astype("string").fillna(missing)
+            modes = (modes + " " + said).str.strip()
+    return modes
 
 
-def _title(what: str, summary: pd.DataFrame) -> str:
-    parts = [what]
-    for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads"):
+def _title(what: str, rows: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """What is below, and all that the entrants share: the backend too, where the rows do not name it."""
+    parts = [what] + [summary["backend"].iloc[0]] * bool((rows["backend"] == "").all())
+    for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads", "environment"):
         values = summary[name].dropna().unique()
         if len(values) == 1:
+            value = values[0]
             labels = {
-                "batch_size": f"batch {values[0]}",
-                "threads": f"{values[0]} thread{'' if values[0] == 1 else 's'}",
+                "batch_size": f"batch {value}",
+                "threads": f"{value} thread{'' if value == 1 else 's'}",
+                "environment": "" if value == USUAL["environment"] else value,
             }
-            parts.append(labels.get(name, str(values[0])))
-    return ", ".join(parts)
+            parts.append(labels.get(name, str(value)))
+    return ", ".join(filter(None, parts))
 
 
 def _footnotes(console: Console, summary: pd.DataFrame) -> None:
@@ -246,7 +281,8 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
     if any_unverified(summary):
         console.print("NOT VERIFIED: some of these were timed with --unverified.", style="bold")
     for _, row in summary[summary["unsteady"] > 0].iterrows():
-        console.print(f"{row['backend']}: {row['unsteady']} of {row['launches']} launches never became steady; kept.")
+        name, of = f"{row['backend']} {row['mode']}", f"{row['unsteady']} of {row['launches']}"
+        console.print(Text(f"{name}: {of} launches never became steady; kept."))
     if (summary["data_set"] == "drawn-digits").any():
         console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (docs/data.md).", style="bold")
 

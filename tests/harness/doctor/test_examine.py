@@ -91,12 +91,12 @@ def test_show() -> None:
     assert (
         text
         == """\
-check   found        state  
-clock   50 ns        good   
-load    [bold]much   bad    
-swap    some         warn   
-energy  no meter     unknown
-steal   not visible  unknown
+check  found       state  
+clock  50 ns       good   
+load   [bold]much  bad    
+swap   some        warn   
+energy no meter    unknown
+steal  not visible unknown
 
 load: Stop it. Effect: Quiet.
 
