@@ -135,7 +135,7 @@ def run(
     ] = None,
     steady_s: Annotated[
         float | None,
-        typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time. [default: 2]"),
+        typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time in a launch. [default: 4]"),
     ] = None,
     environment: Environment = "controlled",
     results_dir: Results = Path("results"),

@@ -33,7 +33,7 @@ from harness.tables import layout
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
-STEADY_S = 3.0
+STEADY_S = 6.0
 LEAST_ROUNDS = 5
 
 

@@ -32,7 +32,7 @@ from harness.worker.job import Entrant
 
 ROUNDS = 5
 BUDGET_S = 300.0
-STEADY_S = 2.0
+STEADY_S = 4.0
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Launch:
     Attributes:
         seconds: that were spent on this launch, not on those that it takes turns with.
         error: why it failed.
+        block_s: seconds that a block of its warm-up took; 0 where it said nothing of them.
         disturbed: numbers of the round's turns in which something else had the CPUs; None where nobody could see.
     """
 
@@ -41,6 +42,7 @@ class Launch:
         self.rows = rows
         self.seconds = 0.0
         self.error: WorkerFailed | None = None
+        self.block_s = 0.0
         self.disturbed: frozenset[int] | None = None
         self._folder = folder
         self._options: dict[str, Any] = {"interpreter": interpreter, "folder": folder, "timeout_s": timeout_s}
@@ -54,7 +56,7 @@ class Launch:
         def step() -> None:
             self._worker = WorkerProcess(self.job, **self._options)
             if self.job.turns:
-                self._worker.ready(self.rows.listen)
+                self.block_s = self._worker.ready(self.rows.listen).get("block_s", 0.0)
 
         self._attempt(step)
 
@@ -70,6 +72,10 @@ class Launch:
     def seen(self) -> list[Seen | None]:
         """What each of its turns had of the CPUs; nothing of one that has failed."""
         return self._worker.seen if self._worker is not None else []
+
+    def seen_of(self, turn: int) -> Seen | None:
+        """What a turn, counted from 1, had of the CPUs; None where nobody saw."""
+        return next(iter(self.seen[turn - 1 : turn]), None)
 
     def finish(
         self,

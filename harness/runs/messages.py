@@ -53,7 +53,7 @@ EVENTS: Mapping[str, tuple[Mapping[str, Field], Mapping[str, Field]]] = {
     "phase": ({"name": values.text}, {}),
     "progress": ({"epoch": values.whole(1), "done": values.real(0, 1)}, {}),
     "epoch": (EPOCH, {"train_accuracy": values.real(0, 1)}),
-    "ready": ({}, {}),
+    "ready": ({}, {"block_s": values.real(0)}),
     "turn ended": ({}, {"sha256": values.digest}),
     "failed": ({"message": values.words}, {}),
 }

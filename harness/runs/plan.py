@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from harness.analysis.labels import find
@@ -35,14 +36,15 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset(rounds=4, precision=0.05, budget_s=180, steady_s=1.0, epochs=1),
-    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=2.0, epochs=5),
-    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=3.0, epochs=5),
+    "quick": Preset(rounds=4, precision=0.05, budget_s=180, steady_s=2.0, epochs=1),
+    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=4.0, epochs=5),
+    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=6.0, epochs=5),
 }
 # A block is a turn where it takes so long. What a neighbour on the machine does differs as much between two turns of a
-# second as between two of a hundredth (3.5 % here, successive differences of means over 8 ms to 1.6 s), so
-# the shortest turns, of which there are most, tell most.
-TURN_S = 0.075
+# second as between two of a hundredth (3.5 % here, successive differences of means over 8 ms to 1.6 s), so the shortest
+# turns, of which there are most, tell most. Where blocks are long, a launch is timed for longer than was asked for: in
+# as many turns as if they took LONG_TURN_S.
+TURN_S, LONG_TURN_S = 0.03, 0.15
 LEAST_TURNS = 8
 # A run that neither precision nor budget ends: nobody waits for more.
 MOST_ROUNDS = 1000
@@ -109,13 +111,23 @@ class Plan:
 
     @property
     def turns(self) -> int:
-        """In how many turns the launches of a round time their steady training, one after the other; 0 for none.
+        """In how many turns at the most the launches of a round time their steady training, one after the other; 0 for
+        none.
 
         A launch that is alone in its round has turns, too: each is an experiment that can be done over.
         """
         if not self.timing:
             return 0
         return max(LEAST_TURNS, round(self.steady_s / TURN_S))
+
+    def turns_of(self, blocks_s: Sequence[float]) -> int:
+        """How many turns a round has: so many that its launches are timed for `steady_s` on average.
+
+        Args:
+            blocks_s: seconds of a block of each launch; 0 where nobody knows.
+        """
+        mean = fmean(max(TURN_S, block_s) for block_s in blocks_s)
+        return max(LEAST_TURNS, min(self.turns, round(self.steady_s / min(mean, LONG_TURN_S))))
 
     @property
     def pace(self) -> str:

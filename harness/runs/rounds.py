@@ -45,7 +45,7 @@ class Shared:
         scratch: the folder of the data set's arrays, and of the launches' own folders.
         weights_file: the initial weights, .npz.
         weights_sha256: of these, as every launch must give it back.
-        turns: in how many turns they time their steady training; 0 for none.
+        turns: in how many turns at the most they time their steady training; 0 for none.
         inference_sizes: that they time inference with; none where it is known already, or not asked for.
         turn_seed: what the starts and batches of their turns follow from.
         starts: that their turns may begin from.
@@ -233,13 +233,14 @@ class Rounds:
         for each in launches:
             self.display.launch_started(each.job.entrant.label)
             each.start()
-        watch = Watch(self.plan.turns)
+        turns = self.plan.turns_of([each.block_s for each in launches])
+        watch = Watch(turns)
         while watch.wants_turn:
             number = watch.taken + 1
-            self.display.turn_started(number, max(number, self.plan.turns))
+            self.display.turn_started(number, max(number, turns))
             for each in order.sample(launches, len(launches)):
                 each.turn()
-            watch.took(seen for each in launches for seen in each.seen[number - 1 : number])
+            watch.took([each.seen_of(number) for each in launches])
         for each in launches:
             each.disturbed = watch.disturbed
 

@@ -133,9 +133,9 @@ class WorkerProcess:
         """Its process, while it lives."""
         return self._process.pid
 
-    def ready(self, listen: Listener) -> None:
-        """Wait until it is warm and wants its first turn."""
-        self._wait_for("ready", listen)
+    def ready(self, listen: Listener) -> Message:
+        """Wait until it is warm and wants its first turn, and return what it then says."""
+        return self._wait_for("ready", listen)
 
     def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""

@@ -15,7 +15,7 @@ from typing import Any
 import backends
 from harness.errors import unknown
 from harness.spec.precision import GPU_ONLY
-from harness.worker.job import Entrant, block_steps
+from harness.worker.job import LONG_BLOCK, Entrant, block_steps
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
 EXTRA = "LENET_BENCH_BACKENDS"
@@ -72,11 +72,14 @@ def most_threads(name: str) -> int | None:
 
 def steps_of(entrant: Entrant) -> int:
     """Steps of a block of this entrant."""
-    return block_steps(entrant.batch_size) * blockwise(entrant.backend).get(entrant.mode, 1)
+    longer = blockwise(entrant.backend).get(entrant.mode)
+    if longer is None and entrant.device == "cpu":
+        return block_steps(entrant.batch_size)
+    return block_steps(entrant.batch_size, most=LONG_BLOCK) * (longer or 1)
 
 
 def blockwise(name: str) -> dict[str, int]:
-    """The modes of a backend that hand over whole blocks, and by how much these are longer than others'."""
+    """The modes of a backend that hand over whole blocks, and how many times LONG_BLOCK steps these have."""
     return dict(getattr(facts(name), "BLOCKWISE", {}))
 
 

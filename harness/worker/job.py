@@ -16,12 +16,19 @@ INFERENCE_SIZES = (1, 8, 64, EVALUATION_BATCH)
 TURN, NO_MORE_TURNS = b"t", b"n"
 
 
-def block_steps(batch_size: int) -> int:
-    """Steps of a block, which one timed call trains: long enough for the clock and for two synchronisations not to
-    count (20 steps up to batch 128), and short enough for ten blocks of large batches to end (4 at the least).
+def block_steps(batch_size: int, *, most: int = 8) -> int:
+    """Steps of a block, which one timed call trains, up to batch 128; fewer of larger batches, and 4 at the least.
 
-    Some modes have longer ones: see `catalogue.steps_of`."""
-    return max(4, min(20, 2560 // batch_size))
+    Args:
+        most: 8 on a CPU: the clock and two synchronisations are nothing beside so many, and a turn that is short leaves
+            time for more of them (docs/noise.md). LONG_BLOCK elsewhere.
+    """
+    return max(4, min(most, 128 * most // batch_size))
+
+
+# On a GPU a step is over in a fraction of a millisecond, and of a mode that compiles blocks a short one is another
+# program.
+LONG_BLOCK = 20
 
 
 # What an entrant's label does not say, because it is what most entrants have; and how it says the rest.
@@ -109,7 +116,7 @@ class Job:
         trials: the archive of a `verify` job's trials (`harness.worker.trials`), .npz.
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
-        turns: in so many turns, of which each waits for the harness's word; 0 for all at once.
+        turns: in so many turns at the most, of which each waits for the harness's word; 0 for all at once.
         turn_seed: what the starts and the batches of turns follow from (`harness.worker.experiment`).
         starts: canonical weights that turns start from, .npz; none for the initial weights alone.
         warmup_limit_s: where the search for steadiness gives up.

@@ -40,9 +40,10 @@ def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Call
         columns of launches.csv, and `blocks`: the seconds of every block, for blocks.csv.
     """
     warmup, steady = _warm_up(job, backend, source)
-    turns = Turns(job, backend, source, tell, block_s=statistics.median(warmup))
+    block_s = statistics.median(warmup)
+    turns = Turns(job, backend, source, tell, block_s=block_s)
     if job.turns:
-        tell("ready")
+        tell("ready", block_s=block_s)
         while take_turn():
             tell("turn ended", sha256=turns.take(job.steady_s / job.turns))
     else:

@@ -38,6 +38,7 @@ class MadeUpLaunches:
         self.steps: list[tuple[str, str]] = []
         self.now = 0.0
         self.launch_s = 10.0
+        self.block_s = 0.0
         self.speeds: dict[str, float] = {}
         self.spread = 0.0005
         self.failing: dict[str, int] = {}
@@ -57,7 +58,7 @@ class MadeUpLaunches:
     def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
         """Answer as `harness.runs.worker_process.WorkerProcess` does."""
         return SimpleNamespace(
-            ready=lambda listen: self.steps.append(("ready", job.entrant.label)),
+            ready=lambda listen: self.steps.append(("ready", job.entrant.label)) or {"block_s": self.block_s},
             turn=lambda listen: self.steps.append(("turn", job.entrant.label)) or {"sha256": ""},
             result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
             close=lambda: None,

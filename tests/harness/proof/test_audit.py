@@ -16,7 +16,7 @@ import pytest
 from harness.commands import run as run_command
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
-from harness.proof.audit import Audit
+from harness.proof.audit import DRAWN, Audit
 from harness.proof.rounding import reference
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
@@ -88,7 +88,7 @@ def test_honest_launches_pass(audited_inference: pd.DataFrame, place: tuple[str,
     row = audited_inference.loc[place]
 
     assert row["status"] == "ok"
-    assert row["audited_turns"] == 1
+    assert row["audited_turns"] == DRAWN
     assert row["audit_share"] < 0.5
     assert audited_inference["turn_seed"].nunique() == 1
 
@@ -98,7 +98,7 @@ def test_honest_launch_that_is_alone_passes(run_alone: Callable[..., pd.Series])
     row = run_alone("honest", inference_sizes=(1, 64))
 
     assert row["status"] == "ok"
-    assert row["audited_turns"] == 1
+    assert row["audited_turns"] == DRAWN
 
 
 def test_unverified_runs_are_not_audited(run_alone: Callable[..., pd.Series]) -> None:
@@ -169,7 +169,7 @@ def test_what_cannot_be_read_is_found(launch: tuple[Audit, Job], tmp_path: Path,
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"losses": np.empty(0)}, r"found 0 losses of turn \d, which had 24 steps or more"),
+        ({"losses": np.empty(0)}, r"found 0 losses of turn \d, which had 12 steps or more"),
         ({"conv1.bias": np.zeros(7)}, r"found conv1.bias of shape \(7,\) in turn \d"),
         ({"conv1.bias": None}, r"found nothing of turn \d that it can read: conv1.bias is not there"),
     ],

@@ -65,7 +65,7 @@ def test_own_configuration_is_a_block_as_it_is_timed(posed: Trials) -> None:
     """Its batch size, its number of steps in one call, its images here and there in the data set."""
     own = next(trial for trial in posed.trials if trial.name == OWN)
 
-    assert [call.shape for call in own.calls] == [(20, 24)]
+    assert [call.shape for call in own.calls] == [(8, 24)]
     assert not np.array_equal(np.sort(own.calls[0], axis=None), own.calls[0].ravel())
     assert own.rate == LENET5.learning_rate
 

@@ -14,8 +14,9 @@ from harness.analysis.comparison import compare_entrants
 from harness.analysis.statistics import precise_enough
 from harness.results.counted import succeeded
 from harness.runs import launch_rows
-from harness.runs.plan import MOST_ROUNDS
+from harness.runs.plan import MOST_ROUNDS, Plan
 from harness.runs.rounds import Rounds
+from harness.worker.job import Entrant
 
 
 def rounds_of(work: Rounds) -> dict[str, list[int]]:
@@ -379,3 +380,23 @@ def test_single_entrant_takes_turns(run_made_up: Callable[..., Rounds], made_up:
     assert work.plan.turns == 8
     assert {job.turns for job in made_up.jobs if job.kind != "peak"} == {8}
     assert replace(work.plan, timing=False).turns == 0
+
+
+def test_turns_follow_from_how_long_blocks_take(run_made_up: Callable[..., Rounds], made_up: Any) -> None:
+    """A launch says it when it is warm: two seconds in blocks of a tenth are twenty turns."""
+    made_up.block_s = 0.1
+    work = run_made_up("numpy", rounds=1, most_rounds=1, steady_s=2.0)
+
+    assert [step for step, _ in made_up.steps] == ["ready"] + ["turn"] * 20
+    assert work.plan.turns == 67
+
+
+@pytest.mark.parametrize(
+    ("blocks_s", "expected"),
+    [([0.05] * 5, 80), ([0.0], 133), ([0.001, 0.09], 67), ([0.15], 27), ([2.0], 27), ([0.05, 0.05, 1.0], 27)],
+)
+def test_launches_are_timed_for_so_long_on_average(
+    make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], blocks_s: list[float], expected: int
+) -> None:
+    """Four seconds; no turn is shorter than 0.03 s, and there are as many as if none were longer than 0.15."""
+    assert make_plan(make_entrant("numpy"), timing=True, steady_s=4.0).turns_of(blocks_s) == expected

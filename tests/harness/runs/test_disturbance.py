@@ -19,11 +19,23 @@ from tests.faults.small import TURNS
 from tests.harness.busy import on_one_cpu, spinner
 
 TICKS_S = TICKS / os.sysconf("SC_CLK_TCK")
-QUIET = Seen(waited=0.01, stolen=0.0, others=0.05)
 BEFORE = Look(
     clock=100.0, worker=CpuTime(10.0, 0.0, 2.0), ours=CpuTimes(50.0, 1.0, 100.0), all=CpuTimes(90.0, 2.0, 200.0),
     siblings=CpuTimes(20.0, 0.0, 100.0),
 )  # fmt: skip
+
+
+def shares(
+    seconds: float = 1.0, *, waited: float = 0.01, stolen: float = 0.0, others: float = 0.05, siblings: float = 0.0
+) -> Seen:
+    """What a turn of so many seconds had of the CPUs, by shares of these."""
+    return Seen(
+        seconds=seconds, queued=waited * seconds, beside=seconds + TICKS_S, gone=stolen * seconds,
+        had=seconds, by_others=others * seconds, by_siblings=siblings * seconds,
+    )  # fmt: skip
+
+
+QUIET = shares()
 
 
 def later(*, ran: float, waited: float, ours: float, all_: float, steal: float = 0.0, beside: float = 0.0) -> Look:
@@ -74,13 +86,13 @@ def test_what_the_system_does_not_say_is_not_known() -> None:
 )  # fmt: skip
 def test_the_rule(change: dict[str, float], cpus: int, disturbed: bool) -> None:
     """5 % of the time waited or stolen; others: a quarter of a CPU, a tenth of a large machine, a core's other half."""
-    assert replace(QUIET, **change).is_disturbed(cpus) is disturbed
+    assert shares(**change).is_disturbed(cpus) is disturbed
 
 
 def test_a_turn_is_taken_again_for_all_where_one_was_disturbed() -> None:
     """Ten turns, the second and the fifth disturbed for one of two launches: two more."""
     watch = Watch(10, cpus=2)
-    bad = replace(QUIET, waited=0.5)
+    bad = shares(waited=0.5)
     while watch.wants_turn:
         watch.took([QUIET, bad if watch.taken + 1 in (2, 5) else QUIET])
 
@@ -91,12 +103,40 @@ def test_there_is_a_bound() -> None:
     """On a machine that stays busy, half as many turns again and no more; where nothing is seen, none."""
     busy, blind = Watch(10, cpus=2), Watch(10, cpus=2)
     while busy.wants_turn:
-        busy.took([replace(QUIET, waited=0.5)])
+        busy.took([shares(waited=0.5)])
     while blind.wants_turn:
         blind.took([None])
 
     assert (busy.taken, busy.disturbed) == (15, set(range(1, 16)))
     assert (blind.taken, blind.disturbed) == (10, None)
+
+
+def test_short_turns_are_judged_together() -> None:
+    """Turns of 0.06 s: four make a stretch, of which each launch's are added up; all four are left out, or none."""
+    watch = Watch(10, cpus=2)
+    quiet, bad = shares(0.06), shares(0.06, waited=0.5)
+    while watch.wants_turn:
+        watch.took([quiet, bad if watch.taken + 1 == 2 else quiet])
+
+    assert (watch.taken, watch.disturbed) == (14, {1, 2, 3, 4})
+
+
+def test_the_last_turns_are_judged_too() -> None:
+    """Fewer than a stretch, and one of them disturbed: they are left out, and others taken in their place."""
+    watch = Watch(10, cpus=2)
+    while watch.wants_turn:
+        watch.took([shares(0.06, waited=0.5 if watch.taken + 1 == 10 else 0.01)])
+
+    assert (watch.taken, watch.disturbed) == (12, {9, 10})
+
+
+def test_a_launch_that_fails_hides_nobody_else() -> None:
+    """What the others had is added to what they had, whoever is gone."""
+    watch = Watch(4, cpus=2)
+    for seen in ([shares(0.15), shares(0.15)], [None, shares(0.15, waited=0.5)]):
+        watch.took(seen)
+
+    assert watch.disturbed == {1, 2}
 
 
 def test_figures_are_made_of_undisturbed_turns() -> None:
@@ -108,7 +148,7 @@ def test_figures_are_made_of_undisturbed_turns() -> None:
     }  # fmt: skip
     found = clean_figures.of(result, frozenset({4}), [QUIET, None], batch_size=64)
 
-    assert (found["disturbed_turns"], found["cpu_wait_share"]) == ("4", 0.01)
+    assert (found["disturbed_turns"], found["cpu_wait_share"]) == ("4", pytest.approx(0.01))
     assert found["train_images_per_s"] == pytest.approx(6400)
     assert found["step_us_p95"] == pytest.approx(10_000)
     assert found["steady_drift"] == pytest.approx(0)

@@ -127,9 +127,9 @@ def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
     result = measure_one(inference_sizes=(64, 8))
 
     assert result["phases"] == ["import", "build", "first step", "train", "steady", "steady ended", "infer"]
-    assert result["block_steps"] == 20
+    assert result["block_steps"] == 8
     for phase, steps in (("warmup", "warmup_steps"), ("steady", "steady_steps")):
-        assert len(result["blocks"][phase][0]) * 20 == result[steps]
+        assert len(result["blocks"][phase][0]) * 8 == result[steps]
     assert sum(result["blocks"]["warmup"][0]) == pytest.approx(result["warmup_s"])
     assert [size for size, _ in result["inference"]] == [8, 64]
     assert (result["inference_batch_size"], result["inference_images_per_s"]) == tuple(result["inference"][-1])

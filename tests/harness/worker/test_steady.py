@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from harness.worker import steady, turns
-from harness.worker.job import Job, block_steps
+from harness.worker.job import LONG_BLOCK, Job, block_steps
 from harness.worker.steady import cold_start, drift, is_steady
 from harness.worker.stopwatch import timed
 from tests.harness.worker.made_up_backend import Blocks, Clock, Recorder
+
+STEPS = block_steps(64)
 
 
 def silent(event: str, **values: Any) -> None:
@@ -86,12 +88,19 @@ def test_windows_of_long_blocks_are_three(
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "expected"),
-    [(1, 20), (64, 20), (128, 20), (129, 19), (256, 10), (512, 5), (640, 4), (641, 4), (60_000, 4)],
+    ("batch_size", "expected"), [(1, 8), (64, 8), (128, 8), (129, 7), (200, 5), (256, 4), (257, 4), (60_000, 4)]
 )
 def test_blocks_of_large_batches_are_shorter(batch_size: int, expected: int) -> None:
-    """20 steps up to batch 128, then about as many images, and 4 at least."""
+    """8 steps up to batch 128, then about as many images, and 4 at least."""
     assert block_steps(batch_size) == expected
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "expected"), [(1, 20), (64, 20), (128, 20), (129, 19), (256, 10), (512, 5), (640, 4), (60_000, 4)]
+)
+def test_long_blocks_of_large_batches_are_shorter(batch_size: int, expected: int) -> None:
+    """Those of a GPU, and of modes that compile blocks: 20 steps up to batch 128, then as above."""
+    assert block_steps(batch_size, most=LONG_BLOCK) == expected
 
 
 def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
@@ -104,29 +113,29 @@ def test_training_figures(clock: Clock, make_job: Callable[..., Job]) -> None:
     row = steady.training(make_job(steady_s=3.0, warmup_limit_s=1000), backend, Blocks(iter(numbers)), silent, never)
 
     assert row["steady"] is True
-    assert row["block_steps"] == 20
-    assert row["warmup_steps"] == 13 * 20
+    assert row["block_steps"] == STEPS
+    assert row["warmup_steps"] == 13 * STEPS
     assert row["warmup_s"] == pytest.approx(58.0)
-    assert row["steady_steps"] == 10 * 20
+    assert row["steady_steps"] == 10 * STEPS
     assert row["steady_drift"] == pytest.approx(1.6 / 0.6 - 1)
-    assert row["step_us_median"] == pytest.approx(1.1 / 20 * 1e6)
-    assert row["step_us_p95"] == pytest.approx(np.percentile(counted, 95) / 20 * 1e6)
-    assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.1)
+    assert row["step_us_median"] == pytest.approx(1.1 / STEPS * 1e6)
+    assert row["step_us_p95"] == pytest.approx(np.percentile(counted, 95) / STEPS * 1e6)
+    assert row["train_images_per_s"] == pytest.approx(64 * STEPS / 1.1)
     assert row["blocks"] == {"warmup": [pytest.approx(warmup)], "return": [[]], "steady": [pytest.approx(counted)]}
-    assert (row["turns"], row["turn_step_us"]) == (1, "55000.000")
+    assert (row["turns"], row["turn_step_us"]) == (1, "137500.000")
     assert backend.batches == numbers
 
 
 def test_training_figures_of_large_batches(clock: Clock, make_job: Callable[..., Job]) -> None:
-    """Steps are those of the blocks that the batch size has, in every figure: 5 of 512 images."""
+    """Steps are those of the blocks that the batch size has, in every figure: 4 of 512 images."""
     backend = Recorder(clock, iter([1.0] * 100))
 
     row = steady.training(make_job(batch_size=512, steady_s=12.0), backend, Blocks(iter([[]] * 100)), silent, never)
 
-    assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (5, 10 * 5, 12 * 5)
-    assert row["step_us_median"] == pytest.approx(0.2e6)
-    assert row["step_us_p95"] == pytest.approx(0.2e6)
-    assert row["train_images_per_s"] == pytest.approx(2560)
+    assert (row["block_steps"], row["warmup_steps"], row["steady_steps"]) == (4, 10 * 4, 12 * 4)
+    assert row["step_us_median"] == pytest.approx(0.25e6)
+    assert row["step_us_p95"] == pytest.approx(0.25e6)
+    assert row["train_images_per_s"] == pytest.approx(2048)
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
@@ -154,8 +163,8 @@ def test_counters_and_phases_enclose_steady_training(
         never,
     )
 
-    warmup, timed_blocks = ["train"] * 10, ["train"] * 12
-    assert events == [*warmup, "phase steady", "start", *timed_blocks, 12 * 20, "phase steady ended"]
+    warmup, timed_blocks, steps = ["train"] * 10, ["train"] * 12, STEPS if device == "cpu" else LONG_BLOCK
+    assert events == [*warmup, "phase steady", "start", *timed_blocks, 12 * steps, "phase steady ended"]
     assert row["energy_j"] == 7.5
     assert counters.call_args.kwargs.get("device", "cpu") == device
 
@@ -175,17 +184,17 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     job = make_job(turns=3, steady_s=6.0)
 
     row = steady.training(
-        job, backend, Blocks(iter([[0] * 20] * 100)), lambda event, **v: events.append(v.get("name", event)), take_turn
+        job, backend, Blocks(iter([[0] * STEPS] * 100)), lambda event, **v: events.append(v.get("name", event)), take_turn
     )
 
     turn = ["waits", "steady", "steady ended", "turn ended"]
     assert events == ["ready", *turn, *turn, *turn, "waits"]
     assert row["blocks"]["return"] == [[9.0], [9.0], [9.0]]
     assert row["blocks"]["steady"] == [[1.0, 1.0], [4.0], [1.0, 3.0]]
-    assert [len(batches) for batches in backend.batches[10:]] == [4, 20, 20, 4, 20, 4, 20, 20]
-    assert (row["turns"], row["steady_steps"], row["return_steps"]) == (3, 5 * 20, 4)
-    assert row["turn_step_us"] == "50000.000 200000.000 100000.000"
-    assert row["train_images_per_s"] == pytest.approx(64 * 20 / 1.0)
+    assert [len(batches) for batches in backend.batches[10:]] == [4, STEPS, STEPS, 4, STEPS, 4, STEPS, STEPS]
+    assert (row["turns"], row["steady_steps"], row["return_steps"]) == (3, 5 * STEPS, 4)
+    assert row["turn_step_us"] == "125000.000 500000.000 250000.000"
+    assert row["train_images_per_s"] == pytest.approx(64 * STEPS / 1.0)
 
 
 def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_job: Callable[..., Job]) -> None:
@@ -227,7 +236,7 @@ def test_training_lasts_as_long_as_asked(clock: Clock, make_job: Callable[..., J
         make_job(steady_s=30.0), Recorder(clock, iter([1.0] * 100)), Blocks(iter([[]] * 100)), silent, never
     )
 
-    assert long["steady_steps"] == 30 * 20
+    assert long["steady_steps"] == 30 * STEPS
 
 
 @pytest.mark.parametrize(("block_s", "expected"), [(1 / 4, 10), (1 / 16, 10), (1 / 32, 16), (1 / 64, 32)])
@@ -236,7 +245,7 @@ def test_warm_up_lasts_half_a_second(clock: Clock, make_job: Callable[..., Job],
     row = steady.training(make_job(), Recorder(clock, iter([block_s] * 1000)), Blocks(iter([[]] * 1000)), silent, never)
 
     assert row["steady"] is True
-    assert row["warmup_steps"] == expected * 20
+    assert row["warmup_steps"] == expected * STEPS
     assert row["warmup_s"] == pytest.approx(expected * block_s)
 
 
@@ -249,7 +258,7 @@ def test_warm_up_gives_up(clock: Clock, make_job: Callable[..., Job]) -> None:
     )
 
     assert row["steady"] is False
-    assert (row["warmup_steps"], row["steady_steps"]) == (200, 200)
+    assert (row["warmup_steps"], row["steady_steps"]) == (10 * STEPS, 10 * STEPS)
 
 
 def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]) -> None:
@@ -262,7 +271,7 @@ def test_warm_up_goes_on_to_its_limit(clock: Clock, make_job: Callable[..., Job]
     )
 
     assert last > 10
-    assert (row["steady"], row["warmup_steps"]) == (False, last * 20)
+    assert (row["steady"], row["warmup_steps"]) == (False, last * STEPS)
 
 
 @pytest.mark.parametrize(

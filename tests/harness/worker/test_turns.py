@@ -82,7 +82,7 @@ def test_every_turn_loads_its_start(clock: Clock, make_job: Callable[..., Job], 
 def test_what_a_turn_came_to_is_kept(clock: Clock, make_job: Callable[..., Job], tmp_path: Path) -> None:
     """Losses of its steps and the weights behind them, with the digest that the harness is told."""
     job = make_job(turns=2, output=str(tmp_path / "turns"))
-    turns = Turns(job, Recorder(clock, iter([1.0] * 100)), Blocks(iter([[0] * 20] * 100)), silent, block_s=1.0)
+    turns = Turns(job, Recorder(clock, iter([1.0] * 100)), Blocks(iter([[0] * 8] * 100)), silent, block_s=1.0)
 
     said = [turns.take(1.5), turns.take(1.5)]
 
@@ -90,7 +90,7 @@ def test_what_a_turn_came_to_is_kept(clock: Clock, make_job: Callable[..., Job],
         file = tmp_path / "turns" / f"turn-{number}.npz"
         assert hashlib.sha256(file.read_bytes()).hexdigest() == digest
         with np.load(file) as archive:
-            assert archive["losses"].tolist() == [0.5] * (4 + 20 + 20)
+            assert archive["losses"].tolist() == [0.5] * (4 + 8 + 8)
             assert archive["weight"].tolist() == [0, 0, 0]
 
 
@@ -110,9 +110,9 @@ def test_work_that_goes_on_is_seen(clock: Clock, make_job: Callable[..., Job]) -
             return super().train_steps(batches)
 
     job = make_job(turns=1)
-    lazy = Turns(job, Lazy(clock, iter([0.75] * 100)), Blocks(iter([[0] * 20] * 100)), silent, block_s=1.0)
+    lazy = Turns(job, Lazy(clock, iter([0.75] * 100)), Blocks(iter([[0] * 8] * 100)), silent, block_s=1.0)
     lazy.take(0.1)
-    right = Turns(job, Recorder(clock, iter([0.75] * 100)), Blocks(iter([[0] * 20] * 100)), silent, block_s=1.0)
+    right = Turns(job, Recorder(clock, iter([0.75] * 100)), Blocks(iter([[0] * 8] * 100)), silent, block_s=1.0)
     right.take(0.1)
 
     assert lazy.left[0] > 3
