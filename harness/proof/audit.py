@@ -58,7 +58,7 @@ def fields_of(plan: Plan, dataset: Dataset, display: Display) -> dict[str, Any]:
     if not (plan.timing and plan.verified):
         return {}
     network = get_network(plan.entrants[0].network)
-    display.start(steps_of(network), "training the audit's second start")
+    display.start(steps_of(network), "training the audit's second start, in float64")
     return {
         "auditor": Audit(network, plan.recipe, dataset),
         "trained": trained(network, plan.recipe, dataset, tick=display.advance),
