@@ -18,7 +18,7 @@ import nox
 
 from harness.errors import InputError
 from harness.runs import wheels
-from tools import asked
+from tools import asked, pip_log
 
 ROOT = Path(__file__).parents[1]
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
@@ -78,9 +78,16 @@ def pins_digest(name: str) -> str:
 
 
 def install(session: nox.Session, python: Path, *arguments: str) -> None:
-    """Install with pip in an environment, with its progress where somebody watches."""
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    session.run(str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments)
+    """Install with pip in an environment; it shows its own progress on a terminal, and `pip_log` does in a log."""
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    if sys.stdout.isatty():
+        session.run(*command)
+        return
+    folder = python.parents[1]
+    session.log(" ".join(command))
+    words = pip_log.run(command, folder.name, folder)
+    if words:
+        session.error(f"pip could not install {folder.name}:\n{words}")
 
 
 def harness_python(session: nox.Session) -> Path:

@@ -129,7 +129,7 @@ class Outlook:
         return None if seconds is None else total + max(0.0, seconds - (self._clock() - self._began))
 
     def _seconds(self, piece: Piece) -> float | None:
-        """What it may take: the mean of what the same took, in this run and before; without any, of those of its kind."""
+        """What it may take: the mean of what the same took, now and before; without any, of those of its kind."""
         earlier = self._known.get(piece.key) if piece.guess_s is None else piece.guess_s
         # An earlier time counts as much as one of this run: a single one may have been disturbed.
         found = [*self._own.get(piece.key, []), *([] if earlier is None else [earlier])] or self._kinds.get(piece.kind)
