@@ -40,6 +40,8 @@ PHASES = {
 }
 # Phases in which something is timed, whatever the launch is for, and those in which nothing is.
 TIMED, UNTIMED = ("asynchrony", "epochs"), ("digests", "shapes")
+# The phase in which launches take turns.
+IN_TURNS = "timing training"
 # In a log, what is being done is said so long after the last line, s: what is timed then may take some seconds more.
 LOG_S = 10.0
 
@@ -180,10 +182,12 @@ class Display:
     def turn_started(self, number: int, turns: int) -> None:
         """Say which of the turns the launches of this round are in. Drawn before a turn, never in one."""
         self._where, self._head = self._round, self._in_series(self._title)
-        self._describe("timing training", f", turn {number} of {turns}", timed=True, moves=True)
+        self._describe(IN_TURNS, f", turn {number} of {turns}", timed=True, moves=True)
 
     def message(self, message: dict[str, Any]) -> None:
-        """Show a phase, or how far an epoch is."""
+        """Show a phase, or how far an epoch is; nothing that a launch says in its turn, behind which is the next one's."""
+        if self._phase == IN_TURNS:
+            return
         if message["event"] == "phase":
             name = message["name"]
             timed = name in TIMED or (self._is_timed and name not in UNTIMED)

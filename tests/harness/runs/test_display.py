@@ -186,6 +186,9 @@ def test_nothing_ticks_while_a_launch_is_timed(clock: Clock, terminal: bool) -> 
         for turn in (1, 2):
             display.turn_started(turn, 2)
             assert not ticks.is_ticking
+            # Whatever a launch says in its turn.
+            display.message({"event": "phase", "name": "digests"})
+            assert not ticks.is_ticking
         display.launch_started("numpy eager")
         display.message({"event": "phase", "name": "infer"})
         display.note("a note")
@@ -281,11 +284,12 @@ def test_log_has_a_line_every_15_s_of_work(clock: Clock) -> None:
         turns = written(console)[len(before) :].splitlines()
         assert len(turns) == 3
         assert "round 1 of 3: timing training, turn 11 of 30, since" in turns[1]
+        display.launch_started("numpy eager")
         for done in range(100):
             clock.now += 0.5
             display.message({"event": "progress", "epoch": 1, "done": done / 100})
     lines = written(console).splitlines()
-    assert "round 1 of 3: epoch 1: " in lines[-1]
+    assert "round 1 of 3, numpy eager: epoch 1: " in lines[-1]
     assert len(lines) == 6 + 3 + 5
 
 
