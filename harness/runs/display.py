@@ -185,7 +185,7 @@ class Display:
         self._describe(IN_TURNS, f", turn {number} of {turns}", timed=True, moves=True)
 
     def message(self, message: dict[str, Any]) -> None:
-        """Show a phase, or how far an epoch is; nothing that a launch says in its turn, behind which is the next one's."""
+        """Show a phase, or how far an epoch is; nothing of what a launch says in its turn: the next one follows."""
         if self._phase == IN_TURNS:
             return
         if message["event"] == "phase":
