@@ -64,7 +64,7 @@ class Display:
             auto_refresh=False,
         )
         self._comparisons: Table | None = None
-        self._live = Live(console=self.console, auto_refresh=False, transient=True)
+        self._live: Live | None = None
         self._ticker = Ticker(self._draw)
         self._task: Any = None
         self._series = self._round = self._title = self._where = ""
@@ -78,15 +78,13 @@ class Display:
 
     def __enter__(self) -> Display:
         self._began = self._told = self._clock()
-        if self.console.is_interactive:
-            self._live.start()
+        self._open()
         self._ticker.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._ticker.stop()
-        if self.console.is_interactive:
-            self._live.stop()
+        self._close()
         if kind is None:
             self.outlook.end()
         durations.keep(self.outlook.took)
@@ -95,12 +93,21 @@ class Display:
     def aside(self) -> Iterator[None]:
         """Leave the screen to others for a while."""
         self._ticker.stand_still()
-        if self.console.is_interactive:
-            self._live.stop()
+        self._close()
         yield
-        if self.console.is_interactive:
-            self._live.start()
+        self._open()
         self._told = self._clock()
+
+    def _open(self) -> None:
+        if self.console.is_interactive:
+            # A new one each time: an old one would wipe out as many lines as it had, whosever these are by now.
+            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+            self._live.start()
+
+    def _close(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
 
     def start(self, pieces: int, description: str = "") -> None:
         """Say how many pieces of work there will be."""
@@ -248,10 +255,10 @@ class Display:
         """Show how it stands now: drawn anew on a terminal; in a log a line, if the last one is a while ago."""
         with self._ticker.lock:
             self._drawn = now = self._clock()
-            if self.console.is_interactive:
+            if self._live is not None:
                 parts = [self._comparisons, self._sentence(now), self._bar(now)]
                 self._live.update(Group(*(each for each in parts if each)), refresh=True)
-            elif self._head and now - self._told >= LOG_S:
+            elif not self.console.is_interactive and self._head and now - self._told >= LOG_S:
                 left = self.outlook.words
                 since = f"since {self._since_text} ({now - self._since:.0f} s)"
                 self.note("  " + "; ".join([f"{self._what}, {since}", *[left] * bool(left)]))

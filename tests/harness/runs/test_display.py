@@ -305,6 +305,22 @@ def test_words_of_a_worker_are_not_all_drawn(clock: Clock) -> None:
     assert len(set(re.findall(r"epoch 1: (\d+%)", written(console)))) == 10
 
 
+def test_lines_of_others_stay(clock: Clock) -> None:
+    """What is printed while the display is aside is not wiped out by it; before that, its own lines are gone."""
+    console = screen(True)
+    with Display(console, clock=clock) as display:
+        display.start(2, "posing the problem")
+        with display.aside():
+            before = console.file.getvalue()  # type: ignore[attr-defined]
+            print("a table", file=console.file)
+        display.doing("verifying")
+        after = console.file.getvalue()[len(before) :]  # type: ignore[attr-defined]
+
+    erase_a_line, up = "\x1b[2K", "\x1b[1A"
+    assert before.removesuffix("\x1b[?25h").endswith(f"{up}{erase_a_line}")
+    assert up not in after[: after.index("verifying")]
+
+
 def test_series_is_named_and_looked_ahead(clock: Clock) -> None:
     """Of several runs, as the duels of the self-test: which it is, and what all that come after it will take."""
     console = screen(True)
