@@ -83,8 +83,10 @@ class Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._ticker.stop()
-        self._close()
+        try:
+            self._ticker.stop()
+        finally:
+            self._close()
         if kind is None:
             self.outlook.end()
         durations.keep(self.outlook.took)

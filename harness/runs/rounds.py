@@ -160,6 +160,7 @@ class Rounds:
         labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
         if self._done.lacks(plan_round, labels):
             self._round(plan_round, scratch)
+            self.display.outlook.end()
 
     @property
     def base(self) -> str:
