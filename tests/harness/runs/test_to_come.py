@@ -70,7 +70,7 @@ def test_all_that_was_to_come_has_come(run_made_up: Callable[..., Rounds], timin
 def test_rounds_are_named_of_how_many(
     run_made_up: Callable[..., Rounds], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the first nobody knows what is left; then it is known from what was timed: made-up launches take no time."""
+    """Before the first nobody knows what is left; then it is known: made-up launches take no time."""
     monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
     seen: list[tuple[str, str]] = []
     right = Display.round_started
