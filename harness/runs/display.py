@@ -112,11 +112,11 @@ class Display:
             live.stop()
 
     def start(self, pieces: int, description: str = "") -> None:
-        """Say how many pieces of work there will be."""
+        """Say how many pieces of work there will be: as long as a bar; none where there are none."""
         if self._task is not None:
             self.progress.remove_task(self._task)
         self._comparisons, self._round, self._title = None, "", ""
-        self._task = self.progress.add_task("", total=pieces)
+        self._task = self.progress.add_task("", total=pieces) if pieces else None
         self.doing(description)
 
     def series(self, name: str, later: Iterable[Piece] = ()) -> None:

@@ -164,9 +164,10 @@ def _make_resident(backend: Any, data: Data) -> None:
 
 def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
     """Columns of what is timed; `row` has those of import and build."""
+    # Whoever shows this does so while the batch is gathered, and not beside the step.
+    tell("phase", name="first step")
     source = Source(job, data, [_load(path) for path in job.starts or (job.weights,)])
     first_batch = source.take(WARM_UP, 1)
-    tell("phase", name="first step")
     first_step = timed(backend.train_steps, first_batch, synchronize=backend.synchronize)
     tell("phase", name="train")
     row = row | {"first_step_s": first_step} | steady.training(job, backend, source, tell, take_turn)
