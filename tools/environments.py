@@ -62,11 +62,14 @@ def environment(session: nox.Session, name: str, *wanted: str) -> Path:
     session.log(f"Making the environment {folder.relative_to(ROOT)}")
     shutil.rmtree(folder, ignore_errors=True)
     session.run(find_python(session), "-m", "venv", str(folder), silent=True)
-    constraints = ROOT / "requirements" / f"{name}.txt"
-    pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *wanted, *pinned)
+    install(session, python, *wanted, *pinned(name))
     stamp.write_text(pins_digest(name))
     return python
+
+
+def pinned(name: str) -> list[str]:
+    """The arguments that hold pip to the pins of an environment, where there are any."""
+    return wheels.pins(ROOT / "requirements", name)
 
 
 def pins_digest(name: str) -> str:
@@ -90,9 +93,22 @@ def install(session: nox.Session, python: Path, *arguments: str) -> None:
         session.error(f"pip could not install {folder.name}:\n{words}")
 
 
-def harness_python(session: nox.Session) -> Path:
-    """The harness side: command line, tables, tests, lint."""
-    return environment(session, "harness", "-e", f"{ROOT}[parquet,figures,test,lint]")
+def harness_python(session: nox.Session, *extras: str) -> Path:
+    """The harness side: the command line and all that it can do.
+
+    Args:
+        extras: of pyproject.toml that the session needs beside that, `test` or `lint`: who only times frameworks
+            downloads neither a browser's driver nor a database.
+    """
+    python = environment(session, "harness", "-e", f"{ROOT}[parquet,figures]")
+    stamp = python.parents[1] / "extras.txt"
+    there = stamp.read_text().split() if stamp.exists() else []
+    lacking = [each for each in extras if each not in there]
+    if lacking:
+        session.log(f"Adding to the harness's environment: {', '.join(lacking)}")
+        install(session, python, "-e", f"{ROOT}[{','.join(lacking)}]", *pinned("harness"))
+        stamp.write_text(" ".join([*there, *lacking]) + "\n")
+    return python
 
 
 def docs_python(session: nox.Session) -> Path:
