@@ -88,10 +88,6 @@ class Outlook:
             self.learn(self._now, self._clock() - self._began)
         self._now = None
 
-    def drop(self) -> None:
-        """The piece that is under way was cut short: how long it took says nothing."""
-        self._now = None
-
     def learn(self, piece: Piece, seconds: float) -> None:
         """A piece took so long."""
         self.took[piece.key] = seconds
