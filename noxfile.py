@@ -175,7 +175,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
-    python = harness_python(session)
+    python = harness_python(session, "test")
     backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them. Of three processes one mostly waits, for a
     # worker, a browser or a deadline.
@@ -210,14 +210,18 @@ def verify(session: nox.Session) -> None:
 def attacks(session: nox.Session) -> None:
     """Try all wrong and cheating backends of tests/attacks; fail where one passes; options after -- (--help)."""
     install_all(session, FRAMEWORKS)
-    session.run(str(harness_python(session)), "-m", "tests.attacks", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+    session.run(
+        str(harness_python(session, "test")), "-m", "tests.attacks", *session.posargs, env={"PYTHONPATH": str(ROOT)}
+    )
 
 
 @nox.session(venv_backend="none", default=False)
 def faults(session: nox.Session) -> None:
     """Kill, stop, fill up and cut off runs in some hundred ways (15 min); fail where one loses or leaves anything."""
     backend_python(session, "torch")
-    session.run(str(harness_python(session)), "-m", "tests.faults", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+    session.run(
+        str(harness_python(session, "test")), "-m", "tests.faults", *session.posargs, env={"PYTHONPATH": str(ROOT)}
+    )
 
 
 @nox.session(venv_backend="none", default=False)
@@ -274,7 +278,7 @@ def gpu_trial(session: nox.Session) -> None:
     """Ask a GPU all that it can tell: verify, run, tests, profile, energy (ten minutes); options after --."""
     for backend in OF_TRIAL:
         backend_python(session, backend, gpu=True)
-    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *session.posargs)
+    session.run(str(harness_python(session, "test")), "-m", "benchmarks.gpu_trial", *session.posargs)
 
 
 @nox.session(name="gpu-rehearsal", venv_backend="none", default=False)
@@ -286,7 +290,7 @@ def gpu_rehearsal(session: nox.Session) -> None:
     # A trial goes on where the last one in its folder ended: one of other code, for a rehearsal.
     shutil.rmtree(out, ignore_errors=True)
     options = ["--out", str(out), "--device", "cpu", "--budget", "290"]
-    session.run(str(harness_python(session)), "-m", "benchmarks.gpu_trial", *options, *session.posargs)
+    session.run(str(harness_python(session, "test")), "-m", "benchmarks.gpu_trial", *options, *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False)
@@ -314,7 +318,8 @@ def selftest(session: nox.Session) -> None:
 @nox.session(venv_backend="none", default=False)
 def lint(session: nox.Session) -> None:
     """Check format, style, types, and that no room imports what it must not."""
-    python = harness_python(session)
+    # Types are checked of all that may be imported.
+    python = harness_python(session, "test", "lint")
     session.run(str(python), "-m", "ruff", "format", "--check", ".")
     session.run(str(python), "-m", "ruff", "check", ".")
     session.run(str(python), "-m", "mypy")
@@ -333,13 +338,18 @@ def docs(session: nox.Session) -> None:
         session.run(str(python), str(ROOT / "tools" / "site_links.py"), str(ROOT / "site"))
 
 
+def whole_harness(session: nox.Session) -> Path:
+    """The harness side with all extras, whose pins are one file."""
+    return harness_python(session, "test", "lint")
+
+
 @nox.session(venv_backend="none", default=False)
 def lock(session: nox.Session) -> None:
     """Refresh the pins: install what is asked for in fresh environments, write what came; names after --."""
     for name in session.posargs or ("harness", "docs", "fuzz", *BACKENDS):
         target = ROOT / "requirements" / f"{name}.txt"
         target.unlink(missing_ok=True)
-        sides = {"harness": harness_python, "docs": docs_python, "fuzz": fuzz_python}
+        sides = {"harness": whole_harness, "docs": docs_python, "fuzz": fuzz_python}
         python = sides[name](session) if name in sides else backend_python(session, name)
         freeze = subprocess.run(
             [str(python), "-m", "pip", "freeze", "--exclude-editable"], capture_output=True, text=True, check=True

@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.interpreters import find
+from harness.runs.outlook import Piece
 from harness.runs.scratch import scratch_folder, write_dataset
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.networks import get_network
@@ -115,13 +117,20 @@ class Loop:
         return answer
 
 
-def one_round(entrant: Entrant, interpreter: str, scratch: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Microseconds of a step in each turn, of the harness and of the loop; started and timed in random order."""
+def one_round(
+    entrant: Entrant, interpreter: str, scratch: Path, name: str, tell: Callable[[int, int], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds of a step in each turn, of the harness and of the loop; started and timed in random order.
+
+    Args:
+        tell: told of every turn before it begins, and how many there are.
+    """
     order = random.Random(name)
     sides: dict[type, Harness | Loop] = {}
     for side in order.sample([Harness, Loop], 2):
         sides[side] = side(entrant, interpreter, scratch, scratch / f"{name} {side.__name__}".replace(" ", "-"))
-    for _ in range(TURNS):
+    for turn in range(1, TURNS + 1):
+        tell(turn, TURNS)
         for each in order.sample(list(sides.values()), 2):
             each.turn()
     return sides[Harness].end(), sides[Loop].end()
@@ -176,11 +185,14 @@ def main(
     with Display() as display, scratch_folder() as scratch:
         prepare(scratch, entrants[0])
         display.start(len(entrants))
+        display.outlook.expect(Piece("loop", each.label) for each in entrants * rounds_)
         for number in range(1, rounds_ + 1):
-            display.round_started(number)
+            display.round_started(number, f"round {number} of {rounds_}")
             for entrant in random.Random(number).sample(entrants, len(entrants)):
+                display.outlook.begin(Piece("loop", entrant.label))
                 display.launch_started(entrant.label)
-                pair = one_round(entrant, pythons[entrant.backend], scratch, f"{number} {entrant.label}")
+                name = f"{number} {entrant.label}"
+                pair = one_round(entrant, pythons[entrant.backend], scratch, name, display.turn_started)
                 found[entrant.label].append(pair)
                 ratio = float(np.median(pair[1] / pair[0]))
                 display.note(f"round {number}/{rounds_}  {entrant.label}: harness / loop {ratio:.3f}")

@@ -29,6 +29,7 @@ from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.interpreters import find
+from harness.runs.outlook import Piece
 from harness.runs.scratch import scratch_folder
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.recipes import LENET5
@@ -120,15 +121,17 @@ class Launch:
 
 
 def one_round(
-    entrant: Entrant, variants: dict[str, Variant], interpreter: str, scratch: Path, number: int
+    entrant: Entrant, variants: dict[str, Variant], interpreter: str, scratch: Path, number: int, display: Display
 ) -> list[Row]:
     """Start every variant in random order, let them take turns, return a row for each."""
     order = random.Random(f"{number} {entrant.backend}")
     launches = {}
     for place, name in enumerate(order.sample(list(variants), len(variants))):
+        display.launch_started(f"{entrant.backend} {name}")
         folder = scratch / f"{number}-{entrant.backend}-{place}"
         launches[name] = Launch(entrant, variants[name], interpreter, scratch, folder)
-    for _ in range(TURNS):
+    for turn in range(1, TURNS + 1):
+        display.turn_started(turn, TURNS)
         for each in order.sample(list(launches.values()), len(launches)):
             each.turn()
     identity = {"run": "spread", "round": number, "backend": entrant.backend, "batch_size": entrant.batch_size}
@@ -150,11 +153,12 @@ def main(
     with Display() as display, scratch_folder() as scratch:
         prepare(scratch, entrants[0])
         display.start(len(entrants))
+        display.outlook.expect(Piece("variants", f"{each.backend} {' '.join(variants)}") for each in entrants * rounds_)
         for number in range(1, rounds_ + 1):
-            display.round_started(number)
+            display.round_started(number, f"round {number} of {rounds_}")
             for entrant in random.Random(number).sample(entrants, len(entrants)):
-                display.launch_started(entrant.backend)
-                rows += one_round(entrant, variants, pythons[entrant.backend], scratch, number)
+                display.outlook.begin(Piece("variants", f"{entrant.backend} {' '.join(variants)}"))
+                rows += one_round(entrant, variants, pythons[entrant.backend], scratch, number, display)
                 display.launch_finished({}, None)
     frame = pd.DataFrame(rows)
     if csv:

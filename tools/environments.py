@@ -18,7 +18,7 @@ import nox
 
 from harness.errors import InputError
 from harness.runs import wheels
-from tools import asked
+from tools import asked, pip_log
 
 ROOT = Path(__file__).parents[1]
 # One interpreter has wheels for all five frameworks; another can be asked for: LENET_BENCH_PYTHON=3.12 nox -s ...
@@ -62,11 +62,14 @@ def environment(session: nox.Session, name: str, *wanted: str) -> Path:
     session.log(f"Making the environment {folder.relative_to(ROOT)}")
     shutil.rmtree(folder, ignore_errors=True)
     session.run(find_python(session), "-m", "venv", str(folder), silent=True)
-    constraints = ROOT / "requirements" / f"{name}.txt"
-    pinned = ["-c", str(constraints)] if constraints.exists() else []
-    install(session, python, *wanted, *pinned)
+    install(session, python, *wanted, *pinned(name))
     stamp.write_text(pins_digest(name))
     return python
+
+
+def pinned(name: str) -> list[str]:
+    """The arguments that hold pip to the pins of an environment, where there are any."""
+    return wheels.pins(ROOT / "requirements", name)
 
 
 def pins_digest(name: str) -> str:
@@ -78,14 +81,34 @@ def pins_digest(name: str) -> str:
 
 
 def install(session: nox.Session, python: Path, *arguments: str) -> None:
-    """Install with pip in an environment, with its progress where somebody watches."""
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    session.run(str(python), "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments)
+    """Install with pip in an environment; it shows its own progress on a terminal, and `pip_log` does in a log."""
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    if sys.stdout.isatty():
+        session.run(*command)
+        return
+    folder = python.parents[1]
+    session.log(" ".join(command))
+    words = pip_log.run(command, folder.name, folder)
+    if words:
+        session.error(f"pip could not install {folder.name}:\n{words}")
 
 
-def harness_python(session: nox.Session) -> Path:
-    """The harness side: command line, tables, tests, lint."""
-    return environment(session, "harness", "-e", f"{ROOT}[parquet,figures,test,lint]")
+def harness_python(session: nox.Session, *extras: str) -> Path:
+    """The harness side: the command line and all that it can do.
+
+    Args:
+        extras: of pyproject.toml that the session needs beside that, `test` or `lint`: who only times frameworks
+            downloads neither a browser's driver nor a database.
+    """
+    python = environment(session, "harness", "-e", f"{ROOT}[parquet,figures]")
+    stamp = python.parents[1] / "extras.txt"
+    there = stamp.read_text().split() if stamp.exists() else []
+    lacking = [each for each in extras if each not in there]
+    if lacking:
+        session.log(f"Adding to the harness's environment: {', '.join(lacking)}")
+        install(session, python, "-e", f"{ROOT}[{','.join(lacking)}]", *pinned("harness"))
+        stamp.write_text(" ".join([*there, *lacking]) + "\n")
+    return python
 
 
 def docs_python(session: nox.Session) -> Path:

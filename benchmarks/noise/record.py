@@ -49,8 +49,8 @@ class Round:
     """One round under way: launches that are started one after the other, and ended with it."""
 
     def __init__(self, number: int, scratch: Path, display: Display, stack: ExitStack) -> None:
-        self.number = number
-        self._scratch, self._display, self._stack = scratch, display, stack
+        self.number, self.display = number, display
+        self._scratch, self._stack = scratch, stack
 
     def launch(self, entrant: Entrant, turns: int, *, cpus: Sequence[int] = ()) -> WorkerProcess:
         """Start a launch, and wait until it is warm.
@@ -58,7 +58,7 @@ class Round:
         Args:
             cpus: that it may be on at one time or another; none for the one that all launches have.
         """
-        self._display.launch_started(entrant.label)
+        self.display.launch_started(entrant.label)
         folder = self._scratch / f"{self.number}-{entrant.label}".replace(" ", "-")
         asked = asked_controls(entrant, folder) | ({"cpus": list(cpus)} if cpus else {})
         job = Job(
@@ -113,6 +113,7 @@ def in_turns(what: Recording, entrants: list[Entrant], round_: Round) -> list[Ro
     workers = {each.label: round_.launch(each, turns) for each in order.sample(entrants, len(entrants))}
     seen: dict[str, list[Row]] = {label: [] for label in workers}
     for turn in range(1, turns + 1):
+        round_.display.turn_started(turn, turns)
         for label in order.sample(list(workers), len(workers)):
             seen[label].append(_turn(workers[label], turn))
     rows = []

@@ -17,8 +17,9 @@ from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.entrants import parse_backends
 from harness.runs.interpreters import Interpreter
+from harness.runs.outlook import Piece
 from harness.runs.scratch import scratch_folder
-from harness.runs.worker_process import run_job
+from harness.runs.worker_process import Listener, run_job
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
@@ -60,15 +61,21 @@ def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> li
     """Examine the machine, and start every backend once for its threads."""
     found = {name: interpreters.find(name, given=pythons) for name in backends}
     with Display() as display, scratch_folder() as scratch:
-        display.start(1 + len(backends), "examining the machine")
+        display.start(1 + len(backends))
+        display.outlook.expect(Piece("starting", name) for name in backends)
+        # What is measured is the machine with nothing of ours at work.
+        display.doing("timing two pieces of work that never change", timed=True, piece=Piece("examining"))
         others = [each.sentence for each in live_runs.others() or []]
         cpus = quiet.choose_cpus(quiet.watch(), threads)
         findings = examine_machine(threads=threads, cpus=cpus, others=others)
         display.advance()
 
         def describe(name: str) -> dict[str, str]:
-            display.launch_started(name)
-            result = _launch_description(name, found[name], threads, cpus, scratch)
+            number = backends.index(name) + 1
+            display.doing(
+                f"starting {name} for its threads ({number} of {len(backends)})", piece=Piece("starting", name)
+            )
+            result = _launch_description(name, found[name], threads, cpus, scratch, display.message)
             display.advance()
             return result
 
@@ -76,7 +83,7 @@ def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> li
 
 
 def _launch_description(
-    name: str, interpreter: Interpreter, threads: int, cpus: list[int], scratch: Path
+    name: str, interpreter: Interpreter, threads: int, cpus: list[int], scratch: Path, listen: Listener
 ) -> dict[str, str]:
     facts = catalogue.facts(name)
     entrant = Entrant(
@@ -90,4 +97,4 @@ def _launch_description(
         kind="describe", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data="", weights=str(weights),
         asked=asked_controls(entrant, folder, cpus),
     )  # fmt: skip
-    return run_job(job, interpreter=interpreter.path, folder=folder, timeout_s=120, listen=lambda message: None)
+    return run_job(job, interpreter=interpreter.path, folder=folder, timeout_s=120, listen=listen)

@@ -7,6 +7,7 @@ called different, and one that is slower by a known share must be found.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from harness.results.schema import DUELS, SCHEMA_VERSION
 from harness.runs import quiet
 from harness.runs.display import Display
 from harness.runs.entrants import make_entrant
+from harness.runs.outlook import Piece
 from harness.runs.plan import Plan, default_plan
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
@@ -124,11 +126,16 @@ def run_duels(plan: Selftest, *, results: Path, pythons: dict[str, str]) -> bool
         dataset = load_for_plan(first, display)
         display.note(f"{plan.backend} {found[plan.backend].version} against itself | {folder.path}")
         # All slowdowns in turn: a self-test that is cut short is then still one of all of them.
-        for number, slowdown in [(n, s) for n in range(1, plan.duels + 1) for s in plan.slowdowns]:
+        duels = [(number, slowdown) for number in range(1, plan.duels + 1) for slowdown in plan.slowdowns]
+        piece = Piece("duel", f"{plan.backend}, {plan.budget_s:g} s at most")
+        for place, (number, slowdown) in enumerate(duels, start=1):
+            display.series(f"duel {place} of {len(duels)}", [piece] * (len(duels) - place))
+            began = time.monotonic()
             with RunFolder.begin(folder.path, f"duel-{number:02d}-{percent(slowdown)}") as duel:
                 settled = quiet.settle(_plan_of(plan, number, slowdown), display)
                 work = Rounds(Run(settled, found, dataset, duel), display)
                 work.execute()
+            display.outlook.learn(piece, time.monotonic() - began)
             if work.failures:
                 raise WorkerFailed(f"Duel {number} has no verdict: {next(iter(work.failures.values()))}")
             rows.append(_outcome(duel, number, slowdown))

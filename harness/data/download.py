@@ -47,6 +47,7 @@ _LOOK = 0.1  # seconds between two looks at how a download grows
 _LOCK_WAIT = 3600.0  # seconds to wait for another process that downloads the same data set
 _TELL_AGAIN = 30.0  # seconds after which who waits is told again whom for
 _PROGRESS_AFTER = 1.0  # seconds
+_LINE_EVERY = 10.0  # seconds between two lines that say how far a download is, where there is no terminal
 
 
 class Unreachable(InputError):
@@ -96,7 +97,7 @@ def download(
         failures: dict[str, str] = {}
         for mirror in _answering(mirrors, name, failures):
             started = time.monotonic()
-            failure = _from_mirror(mirror + name, folder / name, check)
+            failure = _from_mirror(mirror + name, folder / name, check, notify)
             if failure is None:
                 size, took = (folder / name).stat().st_size / 2**20, time.monotonic() - started
                 notify(f"Downloaded {name}: {size:.1f} MiB from {mirror} in {took:.1f} s.")
@@ -165,24 +166,28 @@ def _who(folder: Path) -> str:
 # --- one mirror ---------------------------------------------------------------------------------------------
 
 
-def _from_mirror(url: str, destination: Path, check: Callable[[Path], object]) -> str | None:
+def _from_mirror(
+    url: str, destination: Path, check: Callable[[Path], object], notify: Callable[[str], None]
+) -> str | None:
     """Download, check and put in place; returns None when that worked, else what went wrong, in one line."""
     for attempt in range(_TRIES):
         if attempt:
             time.sleep(_BACK_OFF * 2 ** (attempt - 1))
-        failure, again = _attempt(url, destination, check)
+        failure, again = _attempt(url, destination, check, notify)
         if failure is None or not again:
             return failure
     return f"{failure} ({_TRIES} tries)"
 
 
-def _attempt(url: str, destination: Path, check: Callable[[Path], object]) -> tuple[str | None, bool]:
+def _attempt(
+    url: str, destination: Path, check: Callable[[Path], object], notify: Callable[[str], None]
+) -> tuple[str | None, bool]:
     """Try once; returns what went wrong (None: nothing) and whether trying again may help."""
     part, name = None, destination.name
     try:
         handle, part = tempfile.mkstemp(dir=destination.parent, prefix=f".{name}.", suffix=".part")
         os.close(handle)
-        failure = _fetch(url, Path(part), name)
+        failure = _fetch(url, Path(part), name, notify)
         if failure:
             return failure
         try:
@@ -199,7 +204,7 @@ def _attempt(url: str, destination: Path, check: Callable[[Path], object]) -> tu
             Path(part).unlink(missing_ok=True)
 
 
-def _fetch(url: str, part: Path, name: str) -> tuple[str, bool] | None:
+def _fetch(url: str, part: Path, name: str, notify: Callable[[str], None]) -> tuple[str, bool] | None:
     """Let `harness.data.fetching` fill a file; return what went wrong and whether trying again may help, or None."""
     command = [sys.executable, "-P", "-m", "harness.data.fetching", url, str(part), str(MAX_BYTES), str(_DEADLINE)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -207,7 +212,7 @@ def _fetch(url: str, part: Path, name: str) -> tuple[str, bool] | None:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
         bufsize=0,  # it is read while it comes in
         start_new_session=True,  # Ctrl-C is for us; we end it
-    ) as child, contextlib.closing(_Bar(name)) as bar:  # fmt: skip
+    ) as child, contextlib.closing(_Bar(name, notify)) as bar:  # fmt: skip
         said = _Said(child)
         try:
             slow = _watch(child, part, bar, said)
@@ -260,11 +265,12 @@ def _watch(child: subprocess.Popen[bytes], part: Path, bar: _Bar, said: _Said) -
 
 
 class _Bar:
-    """How far a download is, on a terminal, once it takes long."""
+    """How far a download is, once it takes long: a bar on a terminal, else a line now and then."""
 
-    def __init__(self, name: str) -> None:
-        self._name, self._started = name, time.monotonic()
+    def __init__(self, name: str, notify: Callable[[str], None]) -> None:
+        self._name, self._notify, self._started = name, notify, time.monotonic()
         self._bar: Any = None
+        self._next = self._started + _PROGRESS_AFTER
 
     def show(self, size: int, *, of: int | None) -> None:
         """Draw the bar, if it is time for one.
@@ -272,9 +278,13 @@ class _Bar:
         Args:
             of: all bytes, where that is known.
         """
-        slow = time.monotonic() - self._started > _PROGRESS_AFTER
-        if slow and self._bar is None and sys.stderr.isatty():
+        now = time.monotonic()
+        if self._bar is None and now > self._next and sys.stderr.isatty():
             self._start()
+        elif self._bar is None and now > self._next:
+            self._next = now + _LINE_EVERY
+            whole = f" of {of / 2**20:.1f}" if of and size <= of else ""
+            self._notify(f"Downloading {self._name}: {size / 2**20:.1f}{whole} MiB after {now - self._started:.0f} s.")
         if self._bar is not None:
             # A mirror that packs what it sends has said how long that is, and more comes out of it.
             self._bar.tasks[0].total = of if of and size <= of else None

@@ -6,6 +6,7 @@ import io
 import math
 import subprocess
 import tarfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from harness.results.machines import difference, difference_of_texts, recorded
 from harness.runs import quiet
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
+from harness.runs.outlook import Piece
 from harness.runs.plan import MOST_ROUNDS, Plan, default_plan
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
@@ -146,13 +148,17 @@ def measure(plan: Plan, commit: Commit, test: SpeedTest, *, results: Path, pytho
     with Display() as display:
         dataset = load_for_plan(plan, display)
         display.note(f"The present code against {commit.name} ({commit.sha[:10]}), in turns")
-        for entrant in plan.entrants:
+        for number, entrant in enumerate(plan.entrants, start=1):
+            later = [Piece("duel", f"{each.backend} against a commit") for each in plan.entrants[number:]]
+            display.series(f"{entrant.backend} ({number} of {len(plan.entrants)})", later)
+            began = time.monotonic()
             with RunFolder.begin(results, entrant.backend) as folder:
                 run = Run(
                     quiet.settle(plan_of(entrant, plan, test, commit), display), found, dataset, folder,
                     sources={commit.variant: commit.folder}, notes={"against": commit.sha},
                 )  # fmt: skip
                 verdicts.append(_duel(run, display, test, against=commit.sha[:10]))
+            display.outlook.learn(Piece("duel", f"{entrant.backend} against a commit"), time.monotonic() - began)
     return verdicts
 
 

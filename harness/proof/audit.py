@@ -58,11 +58,10 @@ def fields_of(plan: Plan, dataset: Dataset, display: Display) -> dict[str, Any]:
     if not (plan.timing and plan.verified):
         return {}
     network = get_network(plan.entrants[0].network)
-    display.start(steps_of(network), "training the audit's second start")
-    return {
-        "auditor": Audit(network, plan.recipe, dataset),
-        "trained": trained(network, plan.recipe, dataset, tick=display.advance),
-    }
+    display.start(steps_of(network), "training the audit's second start, in float64")
+    second = trained(network, plan.recipe, dataset, tick=display.advance)
+    display.start(0)
+    return {"auditor": Audit(network, plan.recipe, dataset), "trained": second}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import WorkerFailed
-from harness.proof import kept, trials
+from harness.proof import kept, to_come, trials
 from harness.proof.arrays import read_arrays
 from harness.proof.bisection import explain
 from harness.proof.outcome import CODE, LAUNCH, Outcome, Row, Subject
@@ -67,14 +67,16 @@ def verify(
     with Display() as display, scratch_folder() as scratch, live_runs.announced("a verification", pinned):
         inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
         pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
-        display.start(pieces, "measuring what rounding allows")
+        display.start(pieces, "loading images")
         launching = Launching(found, seed=seed, scratch=scratch, timeout_s=timeout_s, display=display)
-        for group in problems:
+        for number, group in enumerate(problems):
+            display.outlook.expect_later(to_come.all_of(problems[number + 1 :]))
             for outcome in _verify_together(group, launching, data_set=data_set, data_dir=data_dir):
                 twin = twin_of(outcome.subject)
                 outcomes[outcome.subject] = hold_to(outcome, outcomes.get(twin) if twin else None)
-                yield outcomes[outcome.subject]
                 display.advance()
+                with display.aside():
+                    yield outcomes[outcome.subject]
 
 
 def _verify_together(
@@ -87,27 +89,36 @@ def _verify_together(
     display.note(f"{network.name}, recipe {recipe.name}, on {dataset.name}, {dtype}, seed {launching.seed}")
     weights = initial_weights(network, seed=launching.seed, initialiser=recipe.initialiser)
     np.savez(launching.scratch / "weights.npz", **weights)  # type: ignore[arg-type]
-    if not kept.is_kept(network, recipe, dataset, weights, dtype=dtype):
+    is_kept = kept.is_kept(network, recipe, dataset, weights, dtype=dtype)
+    display.outlook.expect(to_come.of(subjects, is_posed=is_kept))
+    if not is_kept:
         failed = launching.failing_at_once(subjects)
         yield from failed.values()
         subjects = [each for each in subjects if each not in failed]
     if not subjects:
         return
+    display.doing("measuring what rounding allows", piece=None if is_kept else to_come.posing(subjects[0]))
     problem = kept.pose(network, recipe, dataset, weights, dtype=dtype, tick=display.advance)
     np.savez(launching.scratch / "problem.npz", images=problem.images.astype(array_dtype(dtype)), labels=problem.labels)
     posed: dict[tuple[tuple[str, float], ...], Problem] = {(): problem}
     tried: dict[tuple[object, ...], Trials] = {}
+    display.doing("training the second start")
     second = trained(network, recipe, dataset)
-    for subject in subjects:
+    for number, subject in enumerate(subjects, start=1):
         entrant, errors = subject.entrant, _errors(subject)
         if errors not in posed:
+            display.doing(f"measuring what rounding allows {entrant.label}")
             posed[errors] = kept.allow_for(problem, dataset, dict(errors), tick=display.advance)
         # All entrants with the same batches and tolerances have the same trials.
         alike = (entrant.batch_size, catalogue.steps_of(entrant), errors)
         if alike not in tried:
+            display.doing("doing short trainings in float64, as trials", piece=to_come.trials(subject))
             tried[alike] = trials.pose(network.keeping_all(), recipe, dataset, entrant, second, inexact=dict(errors))
         tried[alike].write(launching.scratch / TRIALS, entrant.dtype)
+        place = f" ({number} of {len(subjects)})" if len(subjects) > 1 else ""
+        display.doing(f"verifying {entrant.label}{place}", piece=to_come.verification(subject))
         yield launching.outcome(subject, posed[errors], tried[alike])
+        display.outlook.end()
 
 
 def _errors(subject: Subject) -> tuple[tuple[str, float], ...]:
@@ -140,6 +151,7 @@ class Launching:
         failed, limit = {}, min(SMOKE_S, self.timeout_s)
         for subject in subjects:
             entrant, start = subject.entrant, time.monotonic()
+            self.display.doing(f"trying one step of {entrant.label}", piece=to_come.first_step(subject))
             try:
                 self._launch(subject, "smoke", timeout_s=limit)
             except WorkerFailed as error:
@@ -196,5 +208,5 @@ class Launching:
         )  # fmt: skip
         interpreter = self.interpreters[entrant.installation].path
         return run_job(
-            job, interpreter=interpreter, folder=folder, timeout_s=timeout_s, listen=lambda message: None
+            job, interpreter=interpreter, folder=folder, timeout_s=timeout_s, listen=self.display.message
         ), output

@@ -1,4 +1,4 @@
-"""When a run has enough rounds: precise enough, out of budget, or as many as were asked for."""
+"""When a run has enough rounds: precise enough, out of budget, or as many as were asked for; and how many are left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.runs.plan import Plan
 
 
 class Pace:
-    """Decides whether another round is wanted, and guesses how long the rest will take.
+    """Decides whether another round is wanted, and guesses how many there will be.
 
     Attributes:
         rounds: that have ended.
@@ -45,6 +45,8 @@ class Pace:
         self._round_start = clock()
         self._begun = begun
         self._round_s = round_s
+        # A guess from few rounds is a wild one: what is said of it follows it by half, on the scale of ratios.
+        self._wanted = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -93,30 +95,50 @@ class Pace:
         took = max(0.0, self._clock() - self._round_start)
         # What was launched of a round before it was cut short took no time now.
         self._round_s = max(self._round_s, took) if self.rounds <= self._begun else took
+        if self._is_open and self.rounds >= self.plan.rounds:
+            self._wanted = self._calm(self._rounds_until_precise())
 
-    def left_s(self) -> float:
-        """Seconds that the run may still take: a guess from the last round and the widest interval."""
-        plan = self.plan
-        wanted = plan.rounds
-        if plan.precision and self.compares and plan.most_rounds > plan.rounds:
-            wanted = max(wanted, self._rounds_until_precise())
-        left = max(0, wanted - self.rounds) * self._round_s
-        return max(0.0, min(left, plan.budget_s - self.spent_s)) if plan.budget_s else left
+    @property
+    def _is_open(self) -> bool:
+        """Whether there may be more than the least rounds."""
+        return bool(self.plan.precision and self.compares and self.plan.most_rounds > self.plan.rounds)
+
+    @property
+    def may_be_more(self) -> bool:
+        """Whether nobody can say yet how many rounds more than the least there will be."""
+        return self._is_open and self.rounds < self.plan.rounds
+
+    def _calm(self, guess: int) -> float:
+        """What is said of a guess of how many rounds there will be in all."""
+        if self._is_precise():
+            return self.rounds
+        calm = math.sqrt(self._wanted * guess) if self._wanted else guess
+        return max(calm, self.rounds + 1)
+
+    def rounds_left(self) -> int:
+        """How many rounds more there will be: a guess, once the least are over from the widest interval."""
+        left = max(0, math.ceil(max(self.plan.rounds, self._wanted)) - self.rounds)
+        if self.plan.budget_s and self._round_s:
+            left = min(left, int(max(0.0, self.plan.budget_s - self.spent_s) / self._round_s))
+        return left
+
+    def title(self, number: int) -> str:
+        """Of the round that begins: `round 2 of 5`, and as much as is known where their number is open."""
+        if number <= self.plan.rounds:
+            return f"round {number} of {self.plan.rounds}{' or more' * self._is_open}"
+        return f"round {number} of about {max(number, self.rounds + self.rounds_left())}"
 
     def waits_for(self) -> str:
         """What more rounds would be for: the entrant that is known least, what it spreads by, how many there may be."""
         apart = [(width(each.ratio), each) for each in self._compared if each.ratio]
-        if not apart or not self.plan.precision or self._is_precise():
+        if not apart or not self._is_open or self.may_be_more or self._is_precise():
             return ""
         least = max(apart, key=lambda pair: pair[0])[1]
         base = next(each for each in self.found if each.ratio is None)
-        spread = paired_spread(least.launches, base.launches)
-        wanted = max(self._rounds_until_precise(), self.plan.rounds) - self.rounds
-        if self.plan.budget_s and self._round_s:
-            wanted = min(wanted, int(max(0.0, self.plan.budget_s - self.spent_s) / self._round_s))
-        if spread is None or wanted < 1:
+        spread, left = paired_spread(least.launches, base.launches), self.rounds_left()
+        if spread is None or left < 1:
             return ""
-        return f"{least.label}'s rounds differ by {spread:.1%}: about {wanted} more round(s)"
+        return f"{least.label}'s rounds differ by {spread:.1%}: about {left} more round(s)"
 
     def _rounds_until_precise(self) -> int:
         """How many rounds there will be in all, if widths go with one over the root of their number."""

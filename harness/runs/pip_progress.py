@@ -1,6 +1,7 @@
 """What a person sees while pip installs: what it is doing, how large that is, how long it has taken.
 
-Nothing is timed meanwhile, so that the clock may tick: once a second on a terminal, every 15 s in a log.
+Nothing is timed meanwhile, so that the clock may tick: once a second on a terminal, every 15 s in a log. Imports the
+standard library alone: nox, whose own environment has no more, asks here, too.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
-from rich.status import Status
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
 
 TICK_S, LOG_S = 1.0, 15.0
 # So much is worth a line of its own in a log, MB.

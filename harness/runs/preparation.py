@@ -36,11 +36,13 @@ def load(name: str, data_dir: str | None, display: Display) -> Dataset:
     Args:
         data_dir: as it was given, or as environment.json keeps it (`harness.runs.privacy.hide_path`).
     """
-    return load_dataset(
-        name or None,
-        data_dir=Path(reveal(data_dir)) if data_dir else None,
-        notify=lambda text: display.note(text, "yellow"),
-    )
+    # A download shows how far it is by itself.
+    with display.aside():
+        return load_dataset(
+            name or None,
+            data_dir=Path(reveal(data_dir)) if data_dir else None,
+            notify=lambda text: display.note(text, "yellow"),
+        )
 
 
 def load_for_network(network: str, name: str, data_dir: str | None, display: Display) -> Dataset:

@@ -153,6 +153,7 @@ def settle(plan: Plan, display: Display, *, choose: bool = True, look: Callable[
     """
     if not plan.timing:
         return plan
+    display.doing("looking at what else uses this machine")
     load, usual = (look or watch)(), _pinned(plan)
     if choose and usual:
         plan = replace(plan, cpus=tuple(choose_cpus(load, max(each.threads for each in plan.entrants))))

@@ -18,7 +18,7 @@ from harness.analysis.comparison import compare_entrants
 from harness.analysis.summary import summarise
 from harness.errors import WorkerFailed
 from harness.results.changes import package_changes
-from harness.runs import code, live_runs
+from harness.runs import code, live_runs, to_come
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
 from harness.runs.disturbance import Watch
@@ -116,7 +116,7 @@ class Rounds:
         try:
             with scratch_folder() as scratch:
                 write_dataset(self.run.dataset, scratch)
-                self.display.start(len(self.plan.entrants))
+                self.display.start(len(self.plan.entrants), "preparing the first round")
                 self._go_on(pace, scratch)
                 self._train(scratch)
         finally:
@@ -126,11 +126,16 @@ class Rounds:
         self.ending = pace.ending
 
     def _go_on(self, pace: Pace, scratch: Path) -> None:
-        number = 1
+        number, trainings = 1, len(self.plan.trainings)
+        self._expect(pace.rounds_left(), trainings, or_more=pace.may_be_more)
         while pace.wants_round(number):
-            self.display.round_started(number)
+            if self.plan.timing:
+                self.display.round_started(number, pace.title(number))
+            else:
+                self.display.training_started(number, self.plan.rounds)
             self._make_up(number, scratch)
             pace.round_ended(compare_entrants(self._rows_left(), base=self.base))
+            self._expect(pace.rounds_left(), trainings, or_more=pace.may_be_more)
             self.display.round_ended(pace)
             number += 1
             if len(self.failures) == len(self.plan.entrants):
@@ -141,13 +146,21 @@ class Rounds:
         for number in self.plan.trainings:
             if len(self.failures) < len(self.plan.entrants):
                 self.display.training_started(-number, len(self.plan.trainings))
+                self._expect(0, len(self.plan.trainings) + number + 1)
                 self._make_up(number, scratch)
+
+    def _expect(self, rounds: int, trainings: int, *, or_more: bool = False) -> None:
+        """Tell the display what is to come."""
+        left = [each for each in self.plan.entrants if each.label not in self.failures]
+        found = to_come.pieces(self.plan, left, self._done.timed(), rounds=rounds, trainings=trainings)
+        self.display.outlook.expect(found, or_more=or_more)
 
     def _make_up(self, plan_round: int, scratch: Path) -> None:
         """Launch a round of the plan, unless the folder has it."""
         labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
         if self._done.lacks(plan_round, labels):
             self._round(plan_round, scratch)
+            self.display.outlook.end()
 
     @property
     def base(self) -> str:
@@ -181,12 +194,16 @@ class Rounds:
         ]
         shared = self._share(scratch, weights_file, weights, places)
         turns = shared.turns
+        if turns:
+            self.display.outlook.begin(to_come.timed_round(self.plan, [place.entrant for place in places]))
         launches = [self._make_launch(place, shared) for place in places]
         try:
             if turns:
                 self._take_turns(launches, random.Random(f"{self.plan.seed}/{plan_round}/turns"))
             for each in launches:
-                self.display.launch_started(each.job.entrant.label)
+                if not turns:
+                    self.display.outlook.begin(to_come.training(self.plan, each.job.entrant, each.job.epochs))
+                self.display.launch_started(each.job.entrant.label, timed=bool(turns))
                 if not turns:
                     each.start()
                 self._finish(each, shared)
@@ -255,7 +272,10 @@ class Rounds:
 
         def audit(said: list[str]) -> dict[str, Any]:
             auditor = self.run.auditor if each.job.output else None
-            return auditor.check(each.job, shared.starts, said) if auditor else {}
+            if auditor is None:
+                return {}
+            self.display.auditing(entrant.label)
+            return auditor.check(each.job, shared.starts, said)
 
         each.finish(check, audit)
         if each.error:
@@ -277,6 +297,7 @@ class Rounds:
             asked = asked_controls(entrant, folder, self.plan.cpus)
             job = Job(kind="peak", entrant=entrant, recipe={}, seed=0, data="", weights="", asked=asked)
             self._peaks[key] = {}
+            self.display.doing("timing matrix multiplication, the machine's peak", timed=True)
             try:
                 self._peaks[key] = run_job(
                     job, interpreter=sys.executable, folder=folder, timeout_s=60, listen=lambda message: None

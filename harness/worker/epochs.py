@@ -28,8 +28,10 @@ def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarr
         FloatingPointError: the loss is no longer a finite number.
     """
     recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
+    tell("phase", name="shapes")
     _warm_up_shapes(job, backend, data)
     backend.load_weights(weights)
+    tell("phase", name="epochs")
     row: Row = {}
     for epoch in range(job.epochs):
         backend.set_learning_rate(recipe.learning_rate_of(epoch))

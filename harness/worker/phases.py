@@ -69,7 +69,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         tell("result", **row)
         return
     if job.kind == "verify":
-        _verify(job, backend, network, weights)
+        _verify(job, backend, network, weights, tell)
         row["packages_sha256"] = packages_digest(path)[0]
     if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
@@ -79,6 +79,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         _make_resident(backend, data)
     if job.kind == "measure":
         row = _measure(job, backend, data, row, tell, take_turn)
+    tell("phase", name="digests")
     row["peak_rss_bytes"] = memory.peak_rss_bytes()
     row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
     row |= _description(backend, job.entrant)
@@ -95,7 +96,7 @@ def _load(path: str) -> Weights:
         return dict(archive)
 
 
-def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
+def _verify(job: Job, backend: Any, network: Network, weights: Weights, tell: Tell) -> None:
     whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
     recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
     keep = dropout.keep_of(network)
@@ -107,6 +108,7 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
             dtype=job.entrant.dtype,
         )
     if job.trials:
+        tell("phase", name="trials")
         own = backend
         if job.entrant.feed == "device":
             own = _make(job.entrant, type(backend), network.keeping_all(), recipe)
@@ -115,6 +117,7 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights) -> None:
     write_quantities(
         backend, weights, source=Path(job.data), target=Path(job.output), learning_rate=recipe.learning_rate,
         least_steps=catalogue.steps_of(job.entrant) if whole else asynchrony.LEAST_STEPS, more=more,
+        begin=lambda name: tell("phase", name=name),
     )  # fmt: skip
 
 
@@ -161,9 +164,10 @@ def _make_resident(backend: Any, data: Data) -> None:
 
 def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn: TakeTurn) -> Row:
     """Columns of what is timed; `row` has those of import and build."""
+    # Whoever shows this does so while the batch is gathered, and not beside the step.
+    tell("phase", name="first step")
     source = Source(job, data, [_load(path) for path in job.starts or (job.weights,)])
     first_batch = source.take(WARM_UP, 1)
-    tell("phase", name="first step")
     first_step = timed(backend.train_steps, first_batch, synchronize=backend.synchronize)
     tell("phase", name="train")
     row = row | {"first_step_s": first_step} | steady.training(job, backend, source, tell, take_turn)

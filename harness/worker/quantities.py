@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,15 +93,19 @@ def write_quantities(
     learning_rate: float,
     least_steps: int,
     more: dict[str, np.ndarray],
+    begin: Callable[[str], None] = lambda name: None,
 ) -> None:
     """Compute the quantities on the batches in the archive `source`, then time some; write all to `target`.
 
     Args:
         least_steps: as `asynchrony.measure`.
         more: what else was found, to be written with them.
+        begin: told before each of the two: `quantities`, `asynchrony`.
     """
     with np.load(source, allow_pickle=False) as archive:
         batches = {name: archive[name] for name in ("images", "labels")}
+    begin("quantities")
     found = quantities(backend, weights, **batches, learning_rate=learning_rate)
+    begin("asynchrony")
     found |= asynchrony.measure(backend, weights, **batches, least_steps=least_steps)
     np.savez(target, **found, **more)  # type: ignore[arg-type]

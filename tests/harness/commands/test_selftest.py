@@ -172,6 +172,25 @@ def test_duels_are_fought_in_turn(
     assert "duel 2, twin slowed by 3%: slower (0.97" in err
 
 
+def test_duels_are_numbered_and_looked_ahead(
+    slowed: Any, make_selftest: Callable[..., Selftest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever watches sees which duel it is of how many; once one has been fought, what is left is known."""
+    monkeypatch.setenv("LENET_BENCH_CACHE", str(tmp_path / "cache"))
+    seen: list[tuple[str, bool]] = []
+
+    class Watched(selftest.Display):
+        def turn_started(self, number: int, turns: int) -> None:
+            super().turn_started(number, turns)
+            seen.append((self._what.partition(":")[0], bool(self.outlook.words)))
+
+    monkeypatch.setattr(selftest, "Display", Watched)
+    selftest.run_duels(make_selftest(duels=1), results=tmp_path / "results", pythons={})
+
+    assert seen[0] == ("duel 1 of 2, round 1 of 5 or more", False)
+    assert seen[-1] == ("duel 2 of 2, round 5 of 5 or more", True)
+
+
 def test_duel_is_a_run_of_its_own(slowed: Any, make_selftest: Callable[..., Selftest], tmp_path: Path) -> None:
     """Each duel leaves a run's folder with launches and plan: only training is timed, nothing else is measured."""
     selftest.run_duels(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -369,7 +370,7 @@ def test_progress_beyond_the_size_shows_none(monkeypatch, capsys) -> None:
     """A mirror that packs what it sends says how long that is, not the file."""
     monkeypatch.setattr(module, "_PROGRESS_AFTER", -1.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = module._Bar(NAME)
+    bar = module._Bar(NAME, print)
 
     bar.show(10, of=45)
     bar.show(50, of=45)
@@ -388,3 +389,17 @@ def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.MAX_BYTES > 170_052_171, "the size of its archive"
     monkeypatch.setenv("LENET_BENCH_MIRRORS", " http://a/x  https://b/ ")
     assert mirrors_of("mnist") == ("http://a/x/mnist/", "https://b/mnist/")
+
+
+def test_slow_download_has_lines_in_a_log(monkeypatch) -> None:
+    """Without a terminal: after a second how much there is of how much, then now and then; of a quick one nothing."""
+    now, said = [100.0], []
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    bar = module._Bar(NAME, said.append)
+    for second in range(25):
+        bar.show(second << 20, of=170 << 20)
+        assert len(said) == (0 if second <= 1 else 1 + (second - 2) // 11), second
+        now[0] += 1
+    bar.close()
+
+    assert said[0] == f"Downloading {NAME}: 2.0 of 170.0 MiB after 2 s."

@@ -13,6 +13,8 @@ from harness.proof import kept, posing, proving, starts
 from harness.proof.outcome import LAUNCH, Outcome, Subject
 from harness.proof.problem import Problem
 from harness.runs import preparation
+from harness.runs.display import Display
+from harness.runs.ticker import Ticker
 from harness.spec.recipes import LENET5
 
 Verify = Any
@@ -118,3 +120,34 @@ def test_where_the_problem_is_on_disk_there_is_no_smoke_launch(verify: Verify, m
     (outcome,) = verify("step")
 
     assert re.match(r"AttributeError: .*_stepp.*mistyped/backend\.py, line \d+\)$", outcome.sentences[0])
+
+
+def test_what_is_done_is_said_while_it_lasts(
+    verify: Verify, problem_to_come: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that takes long has a name, and the clock ticks; but while it is timed whether `synchronize` waits."""
+    said: list[str] = []
+    ticking: dict[str, bool] = {}
+
+    class Watched(Display):
+        def doing(self, what: str, **options: Any) -> None:
+            super().doing(what, **options)
+            said.append(what)
+            ticking[what] = self._ticker.is_ticking
+
+        def message(self, message: dict[str, Any]) -> None:
+            super().message(message)
+            ticking[message["name"]] = self._ticker.is_ticking
+
+    monkeypatch.setattr(proving, "Display", Watched)
+    monkeypatch.setattr(Ticker, "start", lambda self: None)
+    verify("step", "none")
+
+    assert said == [
+        "loading images", "trying one step of mistyped step", "trying one step of mistyped none",
+        "measuring what rounding allows", "training the second start", "doing short trainings in float64, as trials",
+        "verifying mistyped none",
+    ]  # fmt: skip
+    assert all(ticking[each] for each in said)
+    assert [name for name, ticks in ticking.items() if not ticks] == ["asynchrony"]
+    assert {"import", "build", "trials", "quantities"} <= set(ticking)

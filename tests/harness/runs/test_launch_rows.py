@@ -209,7 +209,7 @@ def test_nothing_is_drawn_around_steady_training(make_identity: Callable[..., di
         after = console.file.getvalue()  # type: ignore[attr-defined]
         launch_rows.listen({"event": "phase", "name": "infer"})
 
-        assert "timing training" in before
+        assert "warming up" in before
         assert after == before
         assert "timing inference" in console.file.getvalue()  # type: ignore[attr-defined]
 

@@ -209,25 +209,61 @@ def test_entrant_that_is_left_alone_has_the_least_rounds(make_pace: Callable[...
 
 
 def test_guess_of_what_is_left(make_pace: Callable[..., Pace], clock: Clock) -> None:
-    """Rounds still wanted times the last round's seconds; four times the rounds halve an interval; not over budget."""
+    """Rounds still wanted: the least first, then four times the rounds to halve an interval; not over budget."""
 
-    def left_after(rounds: int, width: float, **changes: Any) -> float:
+    def left_after(rounds: int, width: float, **changes: Any) -> int:
         pace = make_pace(**changes)
-        assert pace.left_s() == 0
+        assert pace.rounds_left() == 5
         for number in range(1, rounds + 1):
             assert pace.wants_round(number)
             clock.now += 10
             pace.round_ended([standing("a", None, number), standing("b", width, number)])
-        return pace.left_s()
+        return pace.rounds_left()
 
-    assert left_after(2, 0.1, precision=0.0, most_rounds=5) == 30
-    assert left_after(2, 0.1, precision=0.0, most_rounds=5, budget_s=45) == 25
+    assert left_after(2, 0.1, precision=0.0, most_rounds=5) == 3
+    assert left_after(2, 0.1, precision=0.0, most_rounds=5, budget_s=45) == 2
     assert left_after(5, 0.1, precision=0.0, most_rounds=5) == 0
-    assert 150 <= left_after(5, 0.04) <= 170
-    assert left_after(5, 0.04, budget_s=90) == 40
-    assert left_after(5, 0.04, most_rounds=12) == 70
-    assert left_after(1, NO_INTERVAL, budget_s=90) == 80
-    assert left_after(1, NO_INTERVAL, most_rounds=12) == 110
+    assert left_after(2, 0.1) == left_after(2, NO_INTERVAL) == 3
+    assert 15 <= left_after(5, 0.04) <= 17
+    assert left_after(5, 0.04, budget_s=90) == 4
+    assert left_after(5, 0.04, most_rounds=12) == 7
+    assert left_after(5, NO_INTERVAL, budget_s=90) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_guess_does_not_jump(make_pace: Callable[..., Pace], clock: Clock, seed: int) -> None:
+    """Launches that spread as they do here, by luck more and less: what is said of all rounds is never twice, nor half,
+    of what was said a round before, once it is said at all."""
+    random = np.random.default_rng(seed)
+    pace, ratios, said = make_pace(), [], []
+    while pace.wants_round(pace.rounds + 1):
+        clock.now += 10
+        ratios.append(random.normal(0, 0.02))
+        count = len(ratios)
+        wide = 4 * np.std(ratios, ddof=1) / np.sqrt(count) if count > 1 else NO_INTERVAL
+        pace.round_ended([standing("a", None, count), standing("b", float(wide), count)])
+        if not pace.may_be_more:
+            said.append(pace.rounds + pace.rounds_left())
+
+    assert said[-1] == pace.rounds
+    assert all(0.5 < after / before < 2 for before, after in pairwise(said[:-1]))
+
+
+def test_rounds_have_titles(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """How many there will be, as far as that is known."""
+    exact, alone, opened = make_pace(rounds=3, most_rounds=3), make_pace("numpy"), make_pace()
+
+    assert exact.title(2) == "round 2 of 3"
+    assert not exact.may_be_more
+    assert alone.title(1) == "round 1 of 5"
+    assert opened.title(1) == "round 1 of 5 or more"
+    assert opened.may_be_more
+    for number in range(1, 6):
+        assert opened.wants_round(number)
+        clock.now += 10
+        opened.round_ended([standing("a", None, number), standing("b", 0.04, number)])
+    assert opened.title(6) == f"round 6 of about {5 + opened.rounds_left()}"
+    assert not opened.may_be_more
 
 
 @pytest.mark.parametrize("width", [0.019, 0.01, 0.005])
@@ -239,7 +275,7 @@ def test_something_is_left_while_a_round_is_wanted(make_pace: Callable[..., Pace
         clock.now += 10
         pace.round_ended([standing("a", None, number), standing("b", width, number)])
 
-    assert pace.left_s() >= 10
+    assert pace.rounds_left() >= 1
     assert pace.wants_round(6)
 
 
