@@ -184,7 +184,11 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     job = make_job(turns=3, steady_s=6.0)
 
     row = steady.training(
-        job, backend, Blocks(iter([[0] * STEPS] * 100)), lambda event, **v: events.append(v.get("name", event)), take_turn
+        job,
+        backend,
+        Blocks(iter([[0] * STEPS] * 100)),
+        lambda event, **v: events.append(v.get("name", event)),
+        take_turn,
     )
 
     turn = ["waits", "steady", "steady ended", "turn ended"]
