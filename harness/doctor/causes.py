@@ -123,7 +123,7 @@ def _peak(timed: pd.DataFrame, entrant: pd.Series, speed: pd.Series) -> list[Can
     if spread <= PEAK_SPREAD:
         return []
     text = (
-        f"the machine's own matrix multiplication (peak_gflops) varied by {spread:.1%} between rounds: its clock or "
+        f"the machine's own peak (peak_gflops) varied by {spread:.1%} between rounds: its clock or "
         "its neighbours changed; see lenet-bench doctor."
     )
     return [Candidate(text, _correlation(-within, speed))]

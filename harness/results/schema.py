@@ -99,9 +99,9 @@ train_images_per_s | real | images/s | steady training: batch size over median s
 step_us_median    | real | us | training step, median over blocks
 step_us_p95       | real | us | training step, 95th percentile over blocks
 train_gflops      | real | GFLOP/s | operations of the layer table (docs/operations.md) at that speed
-peak_gflops       | real | GFLOP/s | NumPy's matrix multiplication, same CPUs and round; where inference is timed
+peak_gflops       | real | GFLOP/s | the machine's (docs/operations.md), same CPUs and round; where inference is timed
 peak_share        | real | 1 | the one over the other; summary.csv divides by the largest peak
-peak_source       | text |  | the library that reached it
+peak_source       | text |  | registers or NumPy's matrix product, which reached it; the other's rate
 page_faults_per_step | real | faults | minor and major, in steady training
 context_switches_per_step | real | switches | voluntary and not, in steady training
 preemptions_per_step | real | switches | not voluntary: something else wanted the CPU
@@ -237,7 +237,7 @@ latency_ms_p50    | real | ms | inference of one image, median
 latency_ms_p95    | real | ms | the same, 95th percentile
 latency_ms_p99    | real | ms | the same, 99th percentile
 train_gflops      | real | GFLOP/s | operations of the layer table at the training speed
-peak_share        | real | 1 | of the largest matrix multiplication peak of its rounds
+peak_share        | real | 1 | of the largest peak of its rounds
 rss_import_bytes  | int  | bytes | resident set after import
 peak_rss_bytes    | int  | bytes | largest resident set
 device_memory_bytes | int | bytes | peak, of a GPU

@@ -43,7 +43,7 @@ def _is_known(launches: pd.DataFrame) -> bool:
 
 
 def highest_peak(rows: pd.DataFrame, *, threads: int, dtype: str) -> float | None:
-    """The largest matrix multiplication peak that these launches know, of so many threads; None without one."""
+    """The largest peak of the machine that these launches know, of so many threads; None without one."""
     alike = rows[((rows["threads"].fillna(0) == threads) & (rows["dtype"] == dtype)).to_numpy(bool)]
     peaks = alike["peak_gflops"].dropna()
     return float(peaks.max()) if len(peaks) else None

@@ -112,13 +112,13 @@ def check_peak(gflops: float, peak: float) -> None:
 
     Args:
         gflops: counted operations of training a second.
-        peak: of matrix multiplication, measured in the same round on the same CPUs.
+        peak: of the machine, measured in the same round on the same CPUs.
 
     Raises:
         WorkerFailed: it is far above the peak.
     """
     if not gflops <= MOST_OF_PEAK * peak:
         raise WorkerFailed(
-            f"Its speed cannot be: {gflops:,.0f} GFLOP/s, where multiplying matrices reaches {peak:,.0f} on these "
+            f"Its speed cannot be: {gflops:,.0f} GFLOP/s, where multiply-adds reach {peak:,.0f} on these "
             "CPUs. Are all steps computed?"
         )

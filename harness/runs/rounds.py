@@ -284,7 +284,7 @@ class Rounds:
         self.display.launch_finished(each.rows.row, each.error)
 
     def _peak(self, entrant: Entrant, scratch: Path) -> dict[str, Any]:
-        """NumPy's matrix multiplication in this round, on the same CPUs and threads; empty where it says nothing.
+        """The machine's peak in this round, on the same CPUs and threads; empty where it says nothing.
 
         Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
         """
@@ -303,7 +303,7 @@ class Rounds:
                     job, interpreter=sys.executable, folder=folder, timeout_s=60, listen=lambda message: None
                 )
             except WorkerFailed as error:
-                self.display.note(f"The peak of matrix multiplication could not be measured: {error}", "yellow")
+                self.display.note(f"The machine's peak could not be measured: {error}", "yellow")
             shutil.rmtree(folder, ignore_errors=True)
         return self._peaks[key]
 

@@ -57,6 +57,8 @@ def show_summary(
     _show(console, f"\nShare of the machine, memory, accuracy; medians of {of}", machine_table(rows), marks)
     if named["ratio_sd"].notna().any():
         console.print("cv %: spread of launches' speeds; sd %: of rounds' ratios, drift taken out")
+    if named["peak_share"].notna().any():
+        console.print("GFLOP/s, of peak: counted operations, not executed ones (docs/operations.md)")
     versions = dict.fromkeys(f"{row['backend']} {row['framework_version']}" for _, row in named.iterrows())
     console.print(Text(", ".join(versions) + "."))
     if named["until"].notna().any():

@@ -106,8 +106,7 @@ class Job:
 
     Attributes:
         kind: `measure` (time, then train `epochs`), `train` (only train), `verify`, `smoke` (only take one step),
-            `describe` (only say what the backend says of itself) or `peak` (only measure NumPy's matrix
-            multiplication).
+            `describe` (only say what the backend says of itself) or `peak` (only measure that of the machine).
         recipe: fields of `harness.spec.recipe.Recipe`.
         data: folder with train_images.npy (uint8 (n, c, h, w)), train_labels.npy and the same for test.
         weights: the canonical initial weights, .npz.

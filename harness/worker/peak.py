@@ -1,8 +1,9 @@
-"""The machine's matrix-multiplication peak, as NumPy reaches it here. Worker side: NumPy and threadpoolctl only.
+"""The machine's peak: of multiply-adds on registers, or of a matrix product. Worker side: NumPy, threadpoolctl only.
 
-What the number is: the best rate at which the BLAS that this NumPy was built with multiplied two square matrices, under
-the threads, CPUs and variables that this process has. It is not the processor's theoretical peak (clock times vector
-width times units), and not a bound: a framework with a better matrix multiplication can exceed it.
+Two rates are measured under the threads, CPUs and variables that this process has: that of multiply-adds on registers
+alone (`fma.py`, where the processor has what that needs), and the best at which the BLAS that this NumPy was built with
+multiplied two square matrices. The larger is the peak. The loop on registers can be passed by nobody in operations that
+are executed; a product can. Neither is computed from clock and widths: what this virtual machine is given is measured.
 
 Measure it in a process of its own, with one and the same NumPy for all backends. Of its own, because BLAS keeps its
 buffers and may leave threads spinning, which the framework would pay for. The same, because OpenBLAS picks its kernels
@@ -13,6 +14,7 @@ by a table of processors: on an AMD Zen 5, one thread, float32, OpenBLAS 0.3.31 
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from harness.errors import unknown
+from harness.worker import fma
 
 # Half precision and bfloat16 are no BLAS calls in NumPy, only slow loops.
 DTYPES = ("float32", "float64")
@@ -36,6 +39,44 @@ DTYPES = ("float32", "float64")
 # tried with no more than two threads (float32: 483 and 477).
 SIZES = (384, 1024)
 WARMUP = 2
+
+
+def measure(dtype: str, threads: int) -> tuple[float, str]:
+    """The peak, and which of the two reached it; the text has the other's rate, or why there is none.
+
+    Args:
+        dtype: `float32` or `float64`.
+        threads: that multiply-adds run in; 0 for as many as there are CPUs. A product takes those that BLAS has.
+
+    Returns:
+        10^9 floating-point operations a second, and `multiply-adds on AVX-512 registers, 1 thread(s); 107.1 GFLOP/s by
+        openblas 0.3.31 SkylakeX, 1 thread(s)`.
+
+    Raises:
+        InputError: a precision that NumPy's BLAS does not have.
+    """
+    if dtype not in DTYPES:
+        raise unknown("precision of a peak", dtype, DTYPES)
+    # Before BLAS: its threads may go on spinning.
+    adds, adds_source = _multiply_adds(dtype, threads or len(os.sched_getaffinity(0)))
+    product, product_source = matmul_gflops(dtype), describe()
+    if not adds:
+        return product, f"{product_source}; {adds_source}"
+    if product > adds:
+        return product, f"{product_source}; {adds:.1f} GFLOP/s by {adds_source}"
+    return adds, f"{adds_source}; {product:.1f} GFLOP/s by {product_source}"
+
+
+def _multiply_adds(dtype: str, threads: int) -> tuple[float, str]:
+    """10^9 operations a second of multiply-adds on registers; 0 and the reason where they cannot be measured."""
+    registers = fma.find_registers()
+    if registers is None:
+        return 0.0, "no multiply-adds on registers: that needs Linux on x86-64 with AVX2 and FMA"
+    try:
+        loop = fma.Loop(registers, dtype)
+    except OSError as error:
+        return 0.0, f"no multiply-adds on registers: the system gives no memory that may be run ({error})"
+    return fma.gflops(loop, threads), f"multiply-adds on {registers.name} registers, {threads} thread(s)"
 
 
 def matmul_gflops(dtype: str, *, sizes: tuple[int, ...] = SIZES, seconds: float = 0.3) -> float:

@@ -52,8 +52,8 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         Exception: whatever goes wrong; the caller reports it.
     """
     if job.kind == "peak":
-        rate = peak.matmul_gflops(job.entrant.dtype)
-        tell("result", peak_gflops=rate, peak_source=peak.describe())
+        rate, source = peak.measure(job.entrant.dtype, job.entrant.threads)
+        tell("result", peak_gflops=rate, peak_source=source)
         return
     # Before anybody adds to it: setuptools, which torch.compile imports, has packages of its own within, and those are
     # nothing that was installed.

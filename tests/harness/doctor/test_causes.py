@@ -58,7 +58,7 @@ def where_slow(high: float, low: float = 0.0) -> list[float]:
          "most likely: another task took the CPU 1.5 times a step (preemptions_per_step) in 2 of 6 launches; "),
         ({"steady": [not slow for slow in SLOW]}, "most likely: 2 of 6 launches never became steady (steady): "),
         ({"peak_gflops": where_slow(90.0, 100.0)},
-         "most likely: the machine's own matrix multiplication (peak_gflops) varied by 5.4% between rounds: "),
+         "most likely: the machine's own peak (peak_gflops) varied by 5.4% between rounds: "),
     ],
     ids=["load", "quota", "other runs", "steal", "faults", "preemptions", "steady", "peak"],
 )  # fmt: skip

@@ -120,4 +120,4 @@ def test_failing_peak_is_no_failure(
     assert rows["peak_source"].isna().to_list() == [False, False, True, True, False, False]
     assert len(made_up.peaks) == 3
     told = [note for note in notes if "peak" in note[0]]
-    assert told == [("The peak of matrix multiplication could not be measured: no BLAS today", "yellow")]
+    assert told == [("The machine's peak could not be measured: no BLAS today", "yellow")]

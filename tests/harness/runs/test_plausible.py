@@ -68,7 +68,7 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], what: dict[str, Any]
 def test_speed_above_the_peak_is_refused() -> None:
     """Products with zeros may be skipped: twice the peak is the limit, not the peak."""
     check_peak(190.0, 100.0)
-    with pytest.raises(WorkerFailed, match="210 GFLOP/s, where multiplying matrices reaches 100"):
+    with pytest.raises(WorkerFailed, match="210 GFLOP/s, where multiply-adds reach 100"):
         check_peak(210.0, 100.0)
 
 

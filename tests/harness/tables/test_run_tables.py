@@ -201,6 +201,14 @@ def test_inference_is_left_out_where_it_was() -> None:
     assert with_gap["torch"][4:] == ["20,001", "-", "20,064", "20,500"]
 
 
+def test_share_of_the_peak_says_what_it_counts() -> None:
+    """Counted operations may be more than were executed; where no peak is known, nothing is said of it."""
+    said = "GFLOP/s, of peak: counted operations, not executed ones"
+
+    assert said in shown(rows_of())
+    assert said not in shown(rows_of(peak_share=None))
+
+
 def test_share_of_the_limit_stands_beside_the_speeds() -> None:
     """In 80 columns, with a line that says of what; without a limit there is neither."""
     limit = rows_of()[0] | {

@@ -114,6 +114,8 @@ def test_precision_without_blas_is_refused(dtype: str) -> None:
     """NumPy multiplies those in slow loops, which would be no peak."""
     with pytest.raises(InputError, match=f"'{dtype}'.*float32, float64"):
         peak.matmul_gflops(dtype)
+    with pytest.raises(InputError, match=f"'{dtype}'.*float32, float64"):
+        peak.measure(dtype, 1)
 
 
 def test_description_names_this_numpys_blas() -> None:
