@@ -1,6 +1,6 @@
 """Where is the time of a step? Each framework's and the limit's, layer by layer, as a table and a figure.
 
-    python -m benchmarks.layers                          the modes of the README, three rounds, five minutes
+    python -m benchmarks.layers                          the modes of the README, three rounds, ten minutes
     python -m benchmarks.layers -b torch,numba --mode torch:all --rounds 1 --figure ""
 
 One process for each entrant and round, in random order, under the same controls as a launch of a run. Run it alone.
@@ -100,8 +100,9 @@ def show(times: pd.DataFrame, batch_size: int) -> None:
     step = mean.sum(axis=1).sort_values()
     mean, half = mean.loc[step.index], half.loc[step.index]
     launches = times["round"].nunique()
-    console.print(f"Training step of {batch_size} images, us: mean of {launches} launches, half of their range")
-    cells = mean.map("{:,.0f}".format) + half.map(" ±{:,.0f}".format)
+    of = f"mean of {launches} launches, half of their range" if launches > 1 else "of one launch"
+    console.print(f"Training step of {batch_size} images, us: {of}")
+    cells = mean.map("{:,.0f}".format) + (half.map(" ±{:,.0f}".format) if launches > 1 else "")
     console.print(_table(cells.assign(step=step.map("{:,.0f}".format))))
     console.print("\nShare of the step")
     console.print(_table(mean.div(step, axis=0).map("{:.0%}".format)))

@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
 import sys
 from typing import Any
 
-TURNS = 9
+TURNS = 6
 # Blocks before the first turn: compiled programs settle, and warm caches are alike for all.
 WARM_UP = 3
 
@@ -34,7 +33,8 @@ def main() -> None:
             # The others' buffers are in the caches, and this one's weights have learned those labels by heart.
             sides[name].start()
             found[name].append(sides[name].block() / asked["steps"])
-    print(json.dumps({name: statistics.median(seconds) for name, seconds in found.items()}))
+    # The best, because whatever else runs only adds to it, and by no means the same to each.
+    print(json.dumps({name: min(seconds) for name, seconds in found.items()}))
 
 
 class _Side:

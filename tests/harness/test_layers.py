@@ -105,3 +105,9 @@ def test_tables_have_times_shares_and_multiples_of_the_limit(capsys: pytest.Capt
     assert ["torch", "eager", "28%", "72%", "0%", "0%", "0%"] in lines
     assert ["torch", "eager", "5.0", "13.0", "nan", "nan", "nan", "9.0"] in lines
     assert all(len(line) <= 80 for line in said.splitlines())
+
+    layers.show(times[times["round"] == 1], 64)
+
+    of_one = capsys.readouterr().out
+    assert "us: of one launch" in of_one
+    assert "±" not in of_one
