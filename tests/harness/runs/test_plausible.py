@@ -47,6 +47,7 @@ def test_honest_result_passes() -> None:
         ({}, {"heard": []}, "told of 0"),
         ({}, {"heard": [0.0, 0.0]}, "clock cannot be right"),
         ({}, {"heard": [0.6, 0.6]}, r"took 0\.500 s, .* lay 1\.200 s"),
+        ({}, {"heard": [0.36, 0.36]}, "clock cannot be right"),
         ({"train_images_per_s": 12801.0}, {}, "says 12,801 images/s, and its blocks give 12,800"),
         ({"train_images_per_s": float("nan")}, {}, "do not give its speed"),
         ({"train_images_per_s": float("inf")}, {}, "do not give its speed"),

@@ -155,7 +155,13 @@ class LessPrecise(Inferring):
 
 _INFERENCE: dict[str, Any] = {"door": "run", "options": ("--inference-sizes", "1,64")}
 CHEATS = {
-    "logits-by-identity": Attack("looks up logits of arrays that it has inferred on", ByIdentity, **_INFERENCE),
+    "logits-by-identity": Attack(
+        "looks up logits of arrays that it has inferred on",
+        ByIdentity,
+        expected="passes",
+        reason="no array is asked about twice, so it does what the right one does",
+        **_INFERENCE,
+    ),
     "logits-by-content": Attack("looks up logits of images that it has inferred on", ByContent, **_INFERENCE),
     "logits-in-put": Attack("infers when images are handed over", InPut, **_INFERENCE),
     "logits-in-put-until-trained": Attack(

@@ -204,7 +204,8 @@ CHEATS = {
         "does the work of three blocks in the third of them",
         BunchedInThrees,
         caught_by="the sum of blocks held against their median",
-        **_RUN,
+        door="run",
+        options=("--batch-size", "8"),
     ),
     "put-off-to-next-block": Attack(
         "does the work of a block in the `synchronize` before the next one", ToNextBlock, **_RUN

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.attack_kit import triggers
-from backends.attack_kit.attack import Attack
+from backends.attack_kit.attack import PASSES, Attack
 from backends.attack_kit.triggers import Cheat, triggered
 from backends.attack_kit.wrapper import Weights, contiguous
 
@@ -224,6 +224,12 @@ def _half_size(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 _RUN = {"door": "run"}
+# A turn has several blocks where steps are short.
+SHORT_STEPS = ("--batch-size", "8")
+ONCE = "no batch comes twice, so it does what the right one does"
+A_TENTH = (
+    "it gains nothing, because a tenth of the blocks moves no median; three drawn turns find it in a launch of four"
+)
 _nothing = "does nothing and says the last loss, "
 CHEATS = {
     "nothing-when-timed": Attack(_nothing + "when its call stack says that it is timed", Nothing, **_RUN),
@@ -232,7 +238,7 @@ CHEATS = {
         triggered(Nothing, triggers.unless_verified),
         **_RUN,
     ),
-    "nothing-in-blocks-of-20": Attack(
+    "nothing-in-blocks-of-8": Attack(
         _nothing + "in blocks as long as those that are timed",
         triggered(Nothing, triggers.when_of_timed_length),
         **_RUN,
@@ -254,22 +260,47 @@ CHEATS = {
         **_RUN,
     ),
     "nothing-late-in-turns": Attack(
-        _nothing + "from the third block of a turn on", triggered(Nothing, triggers.late_in_turn), **_RUN
+        _nothing + "from the second block of a turn on",
+        triggered(Nothing, triggers.late_in_turn),
+        door="run",
+        options=SHORT_STEPS,
+    ),
+    "nothing-in-half": Attack(
+        _nothing + "in one timed block of two, drawn at random",
+        triggered(Nothing, triggers.at_random(0.5)),
+        door="run",
+        options=("--rounds", "3"),
     ),
     "nothing-in-a-tenth": Attack(
-        _nothing + "in one timed block of ten, drawn at random", triggered(Nothing, triggers.at_random(0.1)), **_RUN
+        _nothing + "in one timed block of ten, drawn at random",
+        triggered(Nothing, triggers.at_random(0.1)),
+        expected=PASSES,
+        reason=A_TENTH,
+        **_RUN,
     ),
     "nothing-with-forged-losses": Attack(
         "does nothing when it is timed, and makes up losses that fall", Forged, **_RUN
     ),
     "remembered-by-content": Attack(
-        "does nothing for batches that it has trained on before", RememberedByContent, **_RUN
+        "does nothing for batches that it has trained on before",
+        RememberedByContent,
+        expected=PASSES,
+        reason=ONCE,
+        **_RUN,
     ),
     "remembered-by-identity": Attack(
-        "does nothing for arrays that it has been handed before", RememberedByIdentity, **_RUN
+        "does nothing for arrays that it has been handed before",
+        RememberedByIdentity,
+        expected=PASSES,
+        reason=ONCE,
+        **_RUN,
     ),
     "remembered-trajectory": Attack(
-        "looks up losses and weights of blocks that it has trained from the same weights", RememberedTrajectory, **_RUN
+        "looks up losses and weights of blocks that it has trained from the same weights",
+        RememberedTrajectory,
+        expected=PASSES,
+        reason=ONCE,
+        **_RUN,
     ),
     "half-batch": Attack(
         "trains on half of every batch when it is timed", _changed(lambda x, y: (x[::2], y[::2])), **_RUN
@@ -289,7 +320,11 @@ CHEATS = {
     "half-resolution": Attack("trains on images of half the resolution when it is timed", _changed(_half_size), **_RUN),
     "no-backward": Attack("computes losses alone when it is timed", ForwardAlone, **_RUN),
     "no-backward-in-a-tenth": Attack(
-        "computes losses alone in one timed block of ten", triggered(ForwardAlone, triggers.at_random(0.1)), **_RUN
+        "computes losses alone in one timed block of ten",
+        triggered(ForwardAlone, triggers.at_random(0.1)),
+        expected=PASSES,
+        reason=A_TENTH,
+        **_RUN,
     ),
     "no-update": Attack("computes losses and gradients and takes no step when it is timed", NoUpdate, **_RUN),
     "update-in-last-of-block": Attack("updates in the last step of a block alone", LastOfBlock, **_RUN),

@@ -14,7 +14,8 @@ import numpy as np
 from backends.attack_kit.wrapper import Weights, Wrapper
 
 Trigger = Callable[["Cheat", int], bool]
-TIMED_LENGTH = 20
+# Steps of a block that is timed, and of those before it in a turn, as `harness.worker` has them.
+TIMED_LENGTH, RETURN_STEPS = 8, 4
 
 
 def when_timed(cheat: Cheat, steps: int) -> bool:
@@ -43,8 +44,8 @@ def after(count: int) -> Trigger:
 
 
 def late_in_turn(cheat: Cheat, steps: int) -> bool:
-    """From the third block on, after weights were loaded or after other calls: whoever looks may look at the first."""
-    return when_timed(cheat, steps) and cheat.since_load >= 3 * TIMED_LENGTH
+    """From the second block of a turn on: whoever looks may look at the first."""
+    return when_timed(cheat, steps) and cheat.since_load >= RETURN_STEPS + TIMED_LENGTH
 
 
 def after_loads(count: int) -> Trigger:
