@@ -24,9 +24,9 @@ def main() -> int:
                 for trial in trying.each(kind, framework, names):
                     trials.append(trial)
                     print(_line(trial), flush=True)
+                    if options.write:
+                        record.write([trial])
     print(record.summary(trials))
-    if options.write:
-        record.write(trials)
     return 0 if all(trial.as_expected for trial in trials) else 1
 
 

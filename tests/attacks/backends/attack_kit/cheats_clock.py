@@ -240,7 +240,7 @@ CHEATS = {
     "slightly-slow-clock": Attack(
         "makes `perf_counter` go at 0.7 of its speed",
         _deed(_slow("perf_counter", 0.7)),
-        caught_by="CPU time held against the time that blocks are said to have taken",
+        caught_by="the harness's own clock",
         **_RUN,
     ),
     "slow-other-clocks": Attack(
