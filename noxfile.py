@@ -20,6 +20,7 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).parent
 # nox puts no folder of ours on the path.
 sys.path.insert(0, str(ROOT))
+from backends import BACKENDS, FRAMEWORKS, LIMIT  # noqa: E402
 from tools import asked  # noqa: E402
 from tools.environments import (  # noqa: E402
     ENVIRONMENTS,
@@ -38,10 +39,6 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
 nox.options.error_on_external_run = False
 
-FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
-BACKENDS = (*FRAMEWORKS, "numpy", "numba")
-# What `run --limit` times beside them.
-LIMIT = "numba"
 # What the trial of a GPU is about.
 OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.

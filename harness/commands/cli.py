@@ -53,6 +53,10 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import what is called, in place of what only stood in the list."""
         if args[0] in COMMANDS:
+            # Not for the help alone: it loads NumPy.
+            from harness.runs import outside
+
+            outside.announce()
             command = imported(args[0])
             self.add_command(command)
             found, sentence = settings.defaults(args[0], command, args[1:])

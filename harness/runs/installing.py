@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import BACKENDS
 from harness.errors import InputError, LenetBenchError
 from harness.files import shipped, try_lock, user_folder, write_text_atomically
 from harness.runs import interpreters, wheels
@@ -111,7 +112,7 @@ def choose_python(backend: str) -> str:
         InputError: there is none of the version that the wheels need.
     """
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = wheels.ONLY_PYTHON.get(backend, here)
+    wanted = wheels.only_python(backend) or here
     if wanted == here:
         return sys.executable
     for folder in os.get_exec_path():
@@ -133,10 +134,9 @@ def check(wanted: Wanted) -> None:
     problem = wheels.obstacle(wanted.backend, python_version(wanted.python))
     if problem:
         raise InputError(problem)
-    if wanted.gpu and wanted.backend not in wheels.GPU_WHEELS:
-        raise InputError(
-            f"There are no wheels of {wanted.backend} for a GPU here. There are: {', '.join(wheels.GPU_WHEELS)}."
-        )
+    if wanted.gpu and not wheels.has_gpu_wheels(wanted.backend):
+        there = ", ".join(filter(wheels.has_gpu_wheels, BACKENDS))
+        raise InputError(f"There are no wheels of {wanted.backend} for a GPU here. There are: {there}.")
     _asked(wanted)
 
 

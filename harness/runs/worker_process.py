@@ -282,7 +282,7 @@ def _advice(error: OSError) -> str:
 def _environment(job: Job, folder: Path, source: Path | None) -> dict[str, str]:
     environment = os.environ.copy()
     if job.asked:
-        environment, _ = controls.launch_environment(os.environ, _variables(job))
+        environment, _ = controls.launch_environment(os.environ, _variables(job), also=[job.entrant.backend])
     return environment | {"PYTHONPATH": str(_import_folder(folder, source))}
 
 

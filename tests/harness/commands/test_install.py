@@ -13,6 +13,7 @@ import pytest
 from harness.errors import InputError, LenetBenchError
 from harness.runs import installing
 from harness.runs.installing import Made, Wanted
+from harness.worker import catalogue
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -27,7 +28,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
         return Made(wanted, wanted.version or "1.0", 823_000_000, 0.0 if len(found) > 1 else 41.2)
 
     monkeypatch.setattr(installing, "install", install)
-    monkeypatch.setattr(installing.wheels, "SYSTEM_LIBRARIES", {})
+    for name in ("mxnet", "paddle"):
+        monkeypatch.setattr(catalogue.facts(name), "SYSTEM_LIBRARIES", ())
     return found
 
 
