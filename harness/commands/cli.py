@@ -22,6 +22,7 @@ from harness.tables import layout
 COMMANDS = {
     "run": "Time and train frameworks; write a run under results/; print its tables.",
     "install": "Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.",
+    "backend": "Record the environment of a backend from outside, or of your own build of a framework.",
     "init": "Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.",
     "verify": "Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.",
     "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
@@ -38,7 +39,12 @@ COMMANDS = {
     "baseline": "Show the accuracies that the gate holds others against, or measure them anew.",
 }
 # Where modules and functions are not named as their commands are.
-PLACES = {"data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app")}
+PLACES = {
+    "data": ("listings", "data"),
+    "list": ("listings", "list_"),
+    "baseline": ("baseline", "app"),
+    "backend": ("backend", "app"),
+}
 STYLE: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import BACKENDS
 from harness.errors import InputError, WorkerFailed
 from harness.files import ROOT, alone_in, in_checkout, user_folder, write_text_atomically
 from harness.results.plain_values import checked, read_json, shown
@@ -100,7 +101,7 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
     for source, path, found in _candidates(name, given or {}, device, version):
         if source == GIVEN:
             _check_given(name, path, found)
-        if found and (not version or _same_version(found, version)):
+        if found and (not version or same_version(found, version)):
             return Interpreter(path, source, found)
         if not found and source != "this interpreter" and not os.path.exists(path):
             gone = f" {source} names {path}, and there is no such interpreter."
@@ -113,6 +114,9 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
 
 def install_command(name: str, *, device: str = "cpu", version: str = "") -> str:
     """What installs a backend's framework, where this code is: nox in a checkout, else the tool itself."""
+    if name not in (*BACKENDS, "NAME"):
+        named = installation(name, version)
+        return f"pip in an environment of its own; then record that: lenet-bench backend add {named} --python PATH"
     options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
     if in_checkout():
         return f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
@@ -206,7 +210,7 @@ def installed_at(interpreter: str) -> Installed:
         raise WorkerFailed(f"{interpreter} cannot tell what is installed there: {error}.") from None
 
 
-def _same_version(found: str, asked: str) -> bool:
+def same_version(found: str, asked: str) -> bool:
     """Whether 2.13.0+cpu is the 2.13.0 that was asked for."""
     return asked in (found, found.partition("+")[0])
 

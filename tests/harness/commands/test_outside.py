@@ -117,3 +117,28 @@ def test_two_packages_and_wrong_ones(tmp_path: Path, call: Call, python: str) ->
         code, _, err = call("verify", "-b", name)
         assert code == 2
         assert re.search(message, err), err
+
+
+def test_it_is_recorded_once(call: Call, python: str) -> None:
+    """By its name, and by a version, which must be the one that is there."""
+    interpreters.map_path().write_text("{}")
+    version = str(interpreters.find("numpy").version)
+
+    code, out, err = call("backend", "add", NAME, "--python", python)
+    assert code == 0, err
+    assert f"Recorded {NAME}: version {version} in {python} next: lenet-bench verify -b {NAME}" in out
+    assert call("backend", "add", f"{NAME}=={version}", "--python", python)[0] == 0
+
+    assert interpreters.read_map() == {NAME: python, f"{NAME}=={version}": python}
+    code, out, err = call("run", "-b", NAME, "--versions", version, *QUICK, "--epochs", "0")
+    assert code == 0, err
+    for name, path, message in (
+        (f"{NAME}==1.0", python, rf"has version {re.escape(version)} of {NAME}, not 1\.0\."),
+        (f"{NAME}==new", python, r"A version such as 2\.0 is wanted behind acme_numerical_library==, got 'new'\."),
+        ("mine", python, rf"brings a backend 'mine'\. It has: {NAME}\. Install it there"),
+        (NAME, "/no/python", r"there is no such interpreter\."),
+        ("torch", python, r"does not have torch\. Install it there"),
+    ):
+        code, _, err = call("backend", "add", name, "--python", path)
+        assert code == 2
+        assert re.search(message, err), err
