@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,11 +136,11 @@ def _check_given(name: str, path: str, found: str | None) -> None:
             f"{path} does not have {_wanted(name)}. Install it there ({path} -m pip install {_first(name)}), or leave "
             "--python and --here out."
         )
-    lacking = _lacking(path)
-    if lacking:
+    missing = lacking(path)
+    if missing:
         raise InputError(
-            f"{path} lacks {' and '.join(lacking)}, which every worker needs. Install there: "
-            f"{path} -m pip install {' '.join(lacking)}"
+            f"{path} lacks {' and '.join(missing)}, which every worker needs. Install there: "
+            f"{path} -m pip install {' '.join(missing)}"
         )
 
 
@@ -148,11 +148,11 @@ def _first(name: str) -> str:
     return str(catalogue.facts(name).DISTRIBUTIONS[0])
 
 
-def _lacking(path: str) -> list[str]:
-    """Those of the packages of a worker that another interpreter does not have; none where it cannot be asked."""
+def lacking(path: str, packages: Sequence[str] = OF_WORKERS) -> list[str]:
+    """Those of some packages that another interpreter does not have; none where it cannot be asked."""
     code = "import importlib.util as u, sys\nprint(*(name for name in sys.argv[1:] if u.find_spec(name) is None))"
     try:
-        command = [path, "-I", "-c", code, *OF_WORKERS]
+        command = [path, "-I", "-c", code, *packages]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return []

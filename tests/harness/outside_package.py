@@ -55,8 +55,13 @@ def install(site: Path, name: str, *, package: str, facts: str = FACTS + MORE, v
     folder.mkdir()
     for file, text in (("__init__.py", facts), ("backend.py", CODE), ("inside.py", "NOTHING = 'not asked'\n")):
         (folder / file).write_text(text, encoding="utf-8")
+    announce(site, name, package=package, value=value)
+    return folder
+
+
+def announce(site: Path, name: str, *, package: str, value: str = "") -> None:
+    """The entry point alone, of a package that is installed otherwise."""
     info = site / f"{package}-0.3.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.3\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[lenet_bench.backends]\n{name} = {value or package}\n", encoding="utf-8")
-    return folder

@@ -13,7 +13,8 @@ FRAMEWORKS = re.compile(r"torch|tensorflow|\bkeras\b|\bjax\b|mxnet|paddle|numba|
 # Where a name stands all the same, and why. Comments and docstrings may name what they tell of.
 REASONS = {
     "commands/compare.py": "an example in the help", "commands/options.py": "examples in the help",
-    "commands/report.py": "an example in the help", "commands/run.py": "examples in the help, and what --limit times",
+    "commands/report.py": "an example in the help", "commands/new_backend.py": "what --like knows",
+    "commands/run.py": "examples in the help, and what --limit times",
     "commands/settings.py": "examples in messages", "worker/facts.py": "an example in a message",
     "data/other_forms.py": "whose form a file has", "data/sources.py": "NumPy, which draws the digits",
     "doctor/yardsticks.py": "NumPy, which multiplies in a process of its own", "worker/peak.py": "NumPy's own BLAS",
