@@ -116,7 +116,7 @@ def install_command(name: str, *, device: str = "cpu", version: str = "") -> str
     """What installs a backend's framework, where this code is: nox in a checkout, else the tool itself."""
     if name not in (*BACKENDS, "NAME"):
         named = installation(name, version)
-        return f"pip in an environment of its own; then record that: lenet-bench backend add {named} --python PATH"
+        return f"lenet-bench install {named}, or record where it is: lenet-bench backend add {named} --python PATH"
     options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
     if in_checkout():
         return f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
@@ -224,17 +224,9 @@ def _version_in(path: str, name: str) -> str | None:
     # Unlike pathlib's, it is false where a folder above may not be looked into.
     if not os.path.exists(path):
         return None
-    code = (
-        "import importlib.metadata as m, sys\n"
-        "for name in sys.argv[1:]:\n"
-        "    try: print(m.version(name)); break\n"
-        "    except m.PackageNotFoundError: pass\n"
-    )
-    distributions = catalogue.facts(name).DISTRIBUTIONS
+    command = [path, "-I", str(ROOT / "harness" / "worker" / "versions.py"), *catalogue.facts(name).DISTRIBUTIONS]
     try:
-        answer = subprocess.run(
-            [path, "-I", "-c", code, *distributions], capture_output=True, text=True, timeout=60, check=True
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None

@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from harness.errors import InputError
 from harness.files import ROOT
 from harness.runs import interpreters
-from harness.worker import entry_points, places
+from harness.worker import catalogue, entry_points, places
 
 Found = dict[str, dict[str, str]]
 
@@ -59,6 +60,29 @@ def brought_by(python: str, name: str) -> dict[str, str]:
         f"backend add {name} --python PATH"
     )
     return found.get(name) or {"folder": "", "package": "", "fault": fault}
+
+
+def pip_arguments(name: str, version: str, source: str) -> list[str]:
+    """What pip is asked for where a backend from outside is to run: its framework, and what its package needs beside.
+
+    Its code is not among that: a worker has it from where the harness found it.
+
+    Args:
+        version: of the framework; empty for any.
+        source: what stands in its place: a path, or `git+URL`; empty for the index.
+    """
+    distributions = catalogue.facts(name).DISTRIBUTIONS
+    needed = [line for line in places.announced().get(name, {}).get("requires", "").splitlines() if line]
+    others = [line for line in needed if _normal(line) not in map(_normal, distributions)]
+    own = [line for line in needed if line not in others]
+    framework = source or (f"{distributions[0]}=={version}" if version else "")
+    return [*([framework] if framework else own or [distributions[0]]), *others, *interpreters.OF_WORKERS]
+
+
+def _normal(requirement: str) -> str:
+    """The name in a requirement, as PyPI compares names."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[-_.]+", "-", name[0]).lower() if name else ""
 
 
 def in_environment(python: str) -> Found:

@@ -51,7 +51,7 @@ def requirements_name(backend: str, *, gpu: bool) -> str:
     return f"{backend}-gpu" if gpu and has_gpu_wheels(backend) else backend
 
 
-def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list[str]:
+def pip_arguments(folder: Path, name: str, version: str, *, tests: bool, source: str = "") -> list[str]:
     """What pip is asked for: the lines of a file, with another version of the framework where one is wanted.
 
     Args:
@@ -59,6 +59,7 @@ def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list
         name: of the file, without its ending; the framework is its first line.
         version: empty for the pinned one.
         tests: whether the backend is to be tested there.
+        source: what stands in the framework's place: a path, or `git+URL`.
 
     Raises:
         InputError: what should be a version is none, or there is no such file.
@@ -71,8 +72,8 @@ def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     options = [word for line in lines if line.startswith("--") for word in line.split()]
     framework, *others = [line for line in lines if not line.startswith("--") and (tests or line not in OF_TESTS)]
-    if version:
-        framework = f"{framework.partition('==')[0]}=={version}"
+    if version or source:
+        framework = source or f"{framework.partition('==')[0]}=={version}"
         # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
         if facts.get(name.removesuffix("-gpu"), "COMPANIONS", False):
             others = [other.partition("==")[0] for other in others]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from types import ModuleType
 from typing import Any
 
 import backends
 from harness.spec.precision import GPU_ONLY
 from harness.worker import facts as stated
-from harness.worker import places
+from harness.worker import places, versions
 from harness.worker.job import LONG_BLOCK, Entrant, block_steps
 from harness.worker.places import EXTRA, names
 
@@ -68,9 +67,9 @@ def backend_class(name: str) -> Any:
 
 def installed_version(name: str) -> str | None:
     """Version of the framework in this interpreter's environment, without importing it; None where absent."""
-    for distribution in facts(name).DISTRIBUTIONS:
-        try:
-            return importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
+    return versions.version_of(facts(name).DISTRIBUTIONS)
+
+
+def commit_of(name: str) -> str:
+    """The commit that the framework in this interpreter's environment was built from; empty where nobody knows."""
+    return next(filter(None, map(versions.commit_of, facts(name).DISTRIBUTIONS)), "")

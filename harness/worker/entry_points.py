@@ -17,7 +17,8 @@ GROUP = "lenet_bench.backends"
 
 
 def found() -> dict[str, dict[str, str]]:
-    """Backend -> `folder` of its code, `package` that brings it, and `fault`: why it cannot be used, or nothing."""
+    """Backend -> `folder` of its code, `package` that brings it, `fault`, why it cannot be used, or nothing, and
+    `requires`: what the package needs beside it, a line each."""
     backends: dict[str, dict[str, str]] = {}
     for point in importlib.metadata.entry_points(group=GROUP):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
@@ -26,7 +27,10 @@ def found() -> dict[str, dict[str, str]]:
         before = backends.get(point.name)
         if before and before["folder"] != folder:
             fault = f"Two packages bring the backend {point.name!r}: {before['package']} and {package}. Uninstall one."
-        backends[point.name] = {"folder": folder, "package": package, "fault": fault}
+        needed = [line for line in (point.dist.requires or [] if point.dist else []) if "extra ==" not in line]
+        backends[point.name] = {
+            "folder": folder, "package": package, "fault": fault, "requires": "\n".join(needed)
+        }  # fmt: skip
     return backends
 
 

@@ -132,6 +132,8 @@ def test_it_is_recorded_once(call: Call, python: str) -> None:
     assert interpreters.read_map() == {NAME: python, f"{NAME}=={version}": python}
     code, out, err = call("run", "-b", NAME, "--versions", version, *QUICK, "--epochs", "0")
     assert code == 0, err
+    code, _, err = call("install", NAME)
+    assert (code, f"{NAME} has an environment already, {python}" in err) == (2, True), err
     for name, path, message in (
         (f"{NAME}==1.0", python, rf"has version {re.escape(version)} of {NAME}, not 1\.0\."),
         (f"{NAME}==new", python, r"A version such as 2\.0 is wanted behind acme_numerical_library==, got 'new'\."),
