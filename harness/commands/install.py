@@ -100,11 +100,11 @@ def _wanted(name: str, given: list[Asked], versions: Sequence[str], python: str,
 
 
 def _builds(made: list[Made]) -> str:
-    """The versions that were asked for by a source, which have no other name."""
+    """The versions and builds that were asked for, by which `run` takes them."""
     found: dict[str, list[str]] = {}
     for each in made:
-        if each.wanted.source:
-            found.setdefault(each.wanted.backend, []).append(each.version)
+        if each.wanted.source or each.wanted.version:
+            found.setdefault(each.wanted.backend, []).append(each.wanted.version or each.version)
     return "".join(f" --versions {name}={','.join(versions)}" for name, versions in found.items())
 
 
