@@ -54,7 +54,10 @@ def test_versions_and_a_gpu(call: Call, asked: list[Wanted]) -> None:
     assert code == 0
     assert [each.name for each in asked] == ["jax-gpu==0.10.1", "jax-gpu==0.10.2", "torch-gpu"]
     assert "jax 0.10.1 for a GPU is installed" in out
-    assert out.partition("next")[1:] == ("next", ": lenet-bench run -b jax,torch --versions jax=0.10.1,0.10.2 --device gpu")
+    assert out.partition("next")[1:] == (
+        "next",
+        ": lenet-bench run -b jax,torch --versions jax=0.10.1,0.10.2 --device gpu",
+    )
 
 
 def test_all_leaves_out_what_cannot_be_had(call: Call, asked: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:
