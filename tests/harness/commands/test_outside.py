@@ -60,7 +60,7 @@ def test_it_is_in_every_command(call: Call, python: str, tmp_path: Path, monkeyp
     assert kept["variables_set_aside"][-1] == "1 other"
     assert kept["interpreters"] == {NAME: python}
     for arguments, expected in (
-        (("list",), rf"{NAME} \S+ cpu eager"),
+        (("list",), rf"{NAME} \S+, runs on cpu eager"),
         (("doctor", "-b", NAME), rf"{NAME} threads +1 on CPUs"),
         (("baseline", "update", "-b", NAME, "--seeds", "2", "--yes", *GATE), "own.csv"),
         (("gate", "-b", NAME, "--seeds", "1", *GATE), f"passed {NAME}"),
