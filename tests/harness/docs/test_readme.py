@@ -49,7 +49,9 @@ def test_options_in_the_docs_exist():
     options = {name: {each for param in command.params for each in param.opts} for name, command in commands.items()}
     pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
     text = "\n".join(pages)
-    called = re.findall(r"(?:lenet-bench|python -m harness) ((?:baseline|backend) [a-z]+|[a-z]+(?:-[a-z]+)?)((?: [^`\n|]*)?)", text)
+    called = re.findall(
+        r"(?:lenet-bench|python -m harness) ((?:baseline|backend) [a-z]+|[a-z]+(?:-[a-z]+)?)((?: [^`\n|]*)?)", text
+    )
     called += [(("run", "gate")["gate" in name], given) for name, given in re.findall(
         r"nox -s (bench(?:-[a-z]+)?|gate) -- ([^`\n|]*)", text
     )]  # fmt: skip
