@@ -175,7 +175,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
-    python = harness_python(session, "test")
+    python = harness_python(session, "test", "cluster")
     backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them. Of three processes one mostly waits, for a
     # worker, a browser or a deadline.
@@ -221,6 +221,18 @@ def faults(session: nox.Session) -> None:
     backend_python(session, "torch")
     session.run(
         str(harness_python(session, "test")), "-m", "tests.faults", *session.posargs, env={"PYTHONPATH": str(ROOT)}
+    )
+
+
+@nox.session(name="cluster-kills", venv_backend="none", default=False)
+def cluster_kills(session: nox.Session) -> None:
+    """Kill 20 nodes in a sweep of 500 rounds on a cluster, and the command twice; fail where a row is not there once."""
+    session.run(
+        str(harness_python(session, "test", "cluster")),
+        "-m",
+        "tests.cluster",
+        *session.posargs,
+        env={"PYTHONPATH": str(ROOT)},
     )
 
 
@@ -340,7 +352,7 @@ def docs(session: nox.Session) -> None:
 
 def whole_harness(session: nox.Session) -> Path:
     """The harness side with all extras, whose pins are one file."""
-    return harness_python(session, "test", "lint")
+    return harness_python(session, "test", "lint", "cluster")
 
 
 @nox.session(venv_backend="none", default=False)

@@ -16,7 +16,7 @@ from rich.console import Console
 from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
-from harness.commands import signals, sweep
+from harness.commands import given, signals, sweep
 from harness.commands.compare import show_accuracy, show_cause, show_halved, stop_if_disturbed
 from harness.commands.options import (
     Backends,
@@ -66,11 +66,6 @@ from harness.runs.sweep import Cell
 from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
 from harness.worker import catalogue
-
-# What may change while a run lasts: where things are, and how long they are waited for.
-BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "here", "data_dir", "strict", "dry_run")
-# What a sweep's file does not say.
-BESIDE_FILE = ("file", "results_dir", "name", "python", "here", "data_dir", "strict", "dry_run", "unverified")
 
 
 def run(
@@ -167,6 +162,12 @@ def run(
         bool, typer.Option("--limit", help="Time kernels made for this machine beside them: its limit (numba).")
     ] = False,
     strict: Strict = False,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="Of a sweep: on whose nodes. A Dask scheduler's tcp://HOST:PORT, or local:2."
+        ),
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done, and for how long, and do nothing.")
     ] = False,
@@ -197,7 +198,7 @@ def run(
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch --anew-from-here`
     """
-    _check_given(context, resumed=resume is not None, swept=file is not None)
+    given.check(context, resumed=resume is not None, swept=file is not None)
     if name is not None:
         run_name(name)
     if resume or file:
@@ -205,15 +206,17 @@ def run(
     if file or (resume and is_sweep(resume)):
         call = sweep.Call(
             context.command, results=results_dir, pythons=pythons, data_dir=data_dir, strict=strict, name=name,
-            unverified=unverified, start=new_run, go_on=resume_run,
+            unverified=unverified, start=new_run, go_on=resume_run, cluster=cluster,
         )  # fmt: skip
         raise typer.Exit(call.carry_out(file, resume, dry_run=dry_run))
+    if cluster:
+        raise InputError("--cluster shares out the rounds of a sweep. Write a file for it: docs/scale.md.")
     if resume:
         raise typer.Exit(
             resume_run(
                 resume, pythons=pythons, anew=anew_from_here,
-                timeout_s=launch_timeout if _is_given(context, "launch_timeout") else None,
-                data_dir=data_dir if _is_given(context, "data_dir") else None, strict=strict,
+                timeout_s=launch_timeout if given.stands(context, "launch_timeout") else None,
+                data_dir=data_dir if given.stands(context, "data_dir") else None, strict=strict,
             )
         )  # fmt: skip
     if not backend:
@@ -313,37 +316,6 @@ def resume_run(
             quiet.settle(going_on.plan, display, choose=False)
         run = Run(going_on.plan, found, dataset, folder, notes=going_on.notes, **audited)
         return _carry_out(run, packages=going_on.packages, strict=strict, tables=tables)
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line; not, where it is from a variable or the default."""
-    source = context.get_parameter_source(name)
-    # By its name: some versions of Typer have an enumeration of their own, others click's.
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _check_given(context: typer.Context, *, resumed: bool, swept: bool) -> None:
-    """Refuse options that would be passed over.
-
-    Raises:
-        InputError: with their names.
-    """
-    known = BESIDE_RESUME if resumed else BESIDE_FILE
-    given = [
-        each.opts[0] if each.param_type_name == "option" else "a sweep's file"
-        for each in context.command.params
-        if _is_given(context, str(each.name))
-        and (each.name not in known if resumed or swept else each.name == "anew_from_here")
-    ]
-    if given and resumed:
-        raise InputError(
-            f"--resume goes on by the run's own plan, which {', '.join(given)} cannot change. Leave it out, or start a "
-            "new run."
-        )
-    if given and swept:
-        raise InputError(f"{', '.join(given)} cannot be given beside a sweep's file. Write it into the file's tables.")
-    if given:
-        raise InputError("--anew-from-here is for a run that goes on: give --resume results/RUN with it.")
 
 
 def _carry_out(

@@ -15,8 +15,8 @@ from rich.text import Text
 import harness
 from harness.analysis.conditions import spoiling
 from harness.analysis.expected import Earlier, Expectation, Planned, expect, read_earlier
-from harness.analysis.sweep_rows import read_cells, run_folders
-from harness.commands import signals, sweep_file
+from harness.analysis.sweep_rows import read_cells
+from harness.commands import cluster, signals, sweep_file
 from harness.commands.sweep_file import SweepFile
 from harness.errors import InputError, LenetBenchError
 from harness.proof import register
@@ -50,6 +50,7 @@ class Call:
         command: `run`, as typer has it.
         start: carries out a plan in a new folder (`harness.commands.run.new_run`).
         go_on: the same of one that was begun (`resume_run`).
+        cluster: on whose nodes (`harness.cluster.dask_nodes.connected`); empty for here.
     """
 
     command: Any
@@ -61,6 +62,7 @@ class Call:
     unverified: bool
     start: Callable[..., int]
     go_on: Callable[..., int]
+    cluster: str = ""
 
     def carry_out(self, path: Path | None, begun: Path | None, *, dry_run: bool) -> int:
         """Carry out a file, or go on with the folder of one; return the exit code."""
@@ -79,7 +81,10 @@ class Call:
         cells = cells_of(file, data_dir=self.data_dir, unverified=self.unverified)
         if dry_run:
             return show_plan(cells, self.results)
-        self._check(cells)
+        if self.cluster:
+            cluster.check(cells)
+        else:
+            self._check(cells)
         hidden = hide_path(self.data_dir) if self.data_dir else None
         state = State("", harness.__version__, hidden, unverified=self.unverified)
         own = self.name or name_of((), path.stem)
@@ -94,6 +99,8 @@ class Call:
         cells = cells_of(file, data_dir=self.data_dir or state.data_dir, unverified=state.unverified)
         if dry_run:
             return show_plan([cell for cell in cells if cell.name not in state.ended], path.parent)
+        if self.cluster:
+            cluster.check(cells)
         with folder.lock():
             return self._carry_out(folder, cells, file)
 
@@ -115,6 +122,9 @@ class Call:
         state, begun, codes = folder.read(), time.monotonic(), [0]
         earlier = read_earlier(folder.path.parent, this_machine().sha256) if file.budget_s else Earlier()
         left = [cell for cell in cells if cell.name not in state.ended]
+        if self.cluster:
+            code = cluster.carry_out(self.cluster, folder, left, say=lambda text: _say(text, ""))
+            return self._end(folder, cells, code)
         for cell in left:
             late = _late(folder, cell, file, earlier, time.monotonic() - begun)
             if late:
@@ -126,7 +136,7 @@ class Call:
                 break
             if codes[-1] == 0:
                 folder.end(cell.name)
-            for path in run_folders(folder, cell.name):
+            for path in folder.runs_of(cell.name):
                 earlier.add(RunFolder(path).read("launches"))
         return self._end(folder, cells, max(codes))
 

@@ -16,6 +16,8 @@ from harness.results.plain_values import checked, read_json
 
 # A copy of the file that it was begun with, and what has become of it.
 FILE, STATE = "sweep.toml", "sweep.json"
+# Between a cell's name and the node's, of a run folder that nodes of a cluster have filled.
+ON = "-on-"
 MAX_BYTES = 16 * 2**20
 
 
@@ -89,6 +91,11 @@ class SweepFolder:
         state = self.read()
         if cell not in state.ended:
             self.write(replace(state, ended=(*state.ended, cell)))
+
+    def runs_of(self, cell: str) -> list[Path]:
+        """The run folders of a cell, by its name, that have a launch: one, or one for each node that did some of it."""
+        name = f"{self.read().name}-{cell}"
+        return [path for path in self.runs() if path.name == name or path.name.startswith(f"{name}{ON}")]
 
     def runs(self) -> list[Path]:
         """Its run folders that have a launch."""

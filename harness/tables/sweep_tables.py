@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.expected import Planned
@@ -49,8 +50,27 @@ def show_sweep(console: Console, rows: pd.DataFrame, *, conditions: Sequence[str
     """
     if rows.empty:
         return
-    table = make_table()
-    make_columns(table, ["cell", "entrant"], ["images/s", "interval", "ratio", "interval", "acc %"], "verdict")
+    for hardware, of_kind in rows.groupby("hardware", sort=False):
+        if rows["hardware"].nunique() > 1:
+            console.print(Text(f"On {hardware}", style="bold"))
+        console.print(_of_cells(of_kind))
+    console.print("Ratios are within a cell, to its base; intervals of one cell hold together, those of all do not.")
+    if (rows["nodes"] > 1).any():
+        console.print("Of several nodes: the mean of the nodes' means; its interval speaks of these nodes.")
+    for _, row in rows[rows["differ"].astype(bool)].iterrows():
+        console.print(f"NODES DIFFER: the ratio of {row['label']} in cell {row['cell']} is not the same on all.")
+    if any_unverified(rows):
+        console.print("NOT VERIFIED: some of these were timed with --unverified.", style="bold")
+    if (rows["data_set"] == "drawn-digits").any():
+        console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (docs/data.md).", style="bold")
+    for sentence in conditions:
+        console.print(Text(sentence, style="bold"))
+
+
+def _of_cells(rows: pd.DataFrame) -> Table:
+    table, several = make_table(), (rows["nodes"] > 1).any()
+    figures = ["images/s", "interval", "ratio", "interval", "acc %", *(["nodes"] if several else [])]
+    make_columns(table, ["cell", "entrant"], figures, "verdict")
     last = 0
     for _, row in rows.iterrows():
         speed, ratio = ((row[f"{name}_low"], row[f"{name}_high"]) for name in ("train_images_per_s", "ratio"))
@@ -62,17 +82,11 @@ def show_sweep(console: Console, rows: pd.DataFrame, *, conditions: Sequence[str
             _number(row["ratio"], ".3f"),
             _interval(*ratio, ".3f"),
             _number(row["test_accuracy"] * 100, ".2f"),
+            *([str(row["nodes"])] if several else []),
             Text("" if pd.isna(row["verdict"]) else f"{row['verdict']}{'' if is_paired(row) else ' *'}"),
         )
         last = row["cell"]
-    console.print(table)
-    console.print("Ratios are within a cell, to its base; intervals of one cell hold together, those of all do not.")
-    if any_unverified(rows):
-        console.print("NOT VERIFIED: some of these were timed with --unverified.", style="bold")
-    if (rows["data_set"] == "drawn-digits").any():
-        console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (docs/data.md).", style="bold")
-    for sentence in conditions:
-        console.print(Text(sentence, style="bold"))
+    return table
 
 
 def show_by_column(console: Console, rows: pd.DataFrame, column: str) -> None:
