@@ -226,14 +226,9 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(name="cluster-kills", venv_backend="none", default=False)
 def cluster_kills(session: nox.Session) -> None:
-    """Kill 20 nodes in a sweep of 500 rounds on a cluster, and the command twice; fail where a row is not there once."""
-    session.run(
-        str(harness_python(session, "test", "cluster")),
-        "-m",
-        "tests.cluster",
-        *session.posargs,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    """Kill 20 nodes of a cluster in a sweep of 500 rounds, the command twice; fail where a row is not there once."""
+    python = str(harness_python(session, "test", "cluster"))
+    session.run(python, "-m", "tests.cluster", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(venv_backend="none", default=False)

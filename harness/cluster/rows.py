@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ class Rows:
         self._sweep = sweep
         self._plans = plans
         self._ending = contextlib.ExitStack()
-        self._open: dict[str, RunFolder] = {}
+        self._open: dict[str, _Run] = {}
+        # Cell -> digest and name of its images, as the first node had them.
+        self._images: dict[str, tuple[str, str]] = {}
         # Installation -> its packages, of the first node that told them.
         self._packages: dict[str, list[str]] = {}
 
@@ -55,9 +58,10 @@ class Rows:
         wanted, labels = [*range(1, plan.rounds + 1), *plan.trainings], {each.label for each in plan.entrants}
         done: set[int] = set()
         for path in self._sweep.runs_of(cell):
-            folder = self._folder(path.name, plan)
-            self._learn(folder.read_environment())
-            rows = with_labels(counting(folder.read("launches")))
+            run = self._run(path.name, plan)
+            launches = run.folder.read("launches")
+            self._learn(cell, run.folder.read_environment(), launches)
+            rows = with_labels(counting(launches))
             for plan_round, group in rows[rows["status"] == "ok"].groupby("plan_round"):
                 if labels <= set(group["label"]):
                     done.add(int(str(plan_round)))
@@ -75,50 +79,56 @@ class Rows:
         plan = self._plans[cell]
         tables, environment = _read(answer)
         launches = tables["launches"]
-        self._check_packages(environment)
-        self._check_data(cell, launches)
-        self._learn(environment)
-        folder = self._folder(str(launches["run"].iloc[0]), plan)
-        known = folder.read_environment() if (folder.path / "environment.json").exists() else {}
-        packages = {**known.get("packages", {}), **environment["packages"]}
+        self._check(cell, environment, launches)
+        self._learn(cell, environment, launches)
+        run = self._run(str(launches["run"].iloc[0]), plan)
+        run.packages |= environment["packages"]
         # What a node does in one round may be less than the plan: inference is not timed in all.
         own = environment["plan"] | {"inference_sizes": list(plan.inference_sizes)}
-        folder.write_environment({**environment, "packages": packages, "plan": own})
-        done = Done(folder, plan)
-        number, plan_round = done.next_number(), int(launches["plan_round"].iloc[0])
+        run.folder.write_environment({**environment, "packages": run.packages, "plan": own})
+        plan_round, run.rounds = int(launches["plan_round"].iloc[0]), run.rounds + 1
         # The launch's own row last, because it says that the others are there.
         for name in (*OF_LAUNCHES, "launches"):
             if name in tables:
-                folder.append(name, _as_dicts(tables[name].assign(round=number)))
-        done.settle(plan_round)
+                run.folder.append(name, _as_dicts(tables[name].assign(round=run.rounds)))
+        if plan_round in run.plan_rounds:
+            Done(run.folder, plan).settle(plan_round)
+        run.plan_rounds.add(plan_round)
 
     def end(self, cell: str) -> None:
         """Write the summaries of a cell, which say that it is no longer under way."""
         for path in self._sweep.runs_of(cell):
-            folder = self._folder(path.name, self._plans[cell])
+            folder = self._run(path.name, self._plans[cell]).folder
             launches, epochs = (folder.read_counted(table) for table in ("launches", "epochs"))
             timed = launches[launches["train_images_per_s"].notna() & (launches["status"] == "ok")]
             base = self._plans[cell].base if self._plans[cell].base in set(with_labels(timed)["label"]) else ""
             folder.write_summary(summarise(launches, epochs, base=base))
 
-    def _folder(self, name: str, plan: Plan) -> RunFolder:
+    def _run(self, name: str, plan: Plan) -> _Run:
         """A run folder, locked, with what a killed writer has left there set right."""
         if name not in self._open:
             path = self._sweep.path / name
             path.mkdir(exist_ok=True)
             folder = RunFolder(path)
             self._ending.enter_context(folder.lock())
+            run = _Run(folder)
             if (path / "environment.json").exists():
-                Done(folder, plan).tidy()
+                done = Done(folder, plan)
+                done.tidy()
                 folder.forget_summary()
-            self._open[name] = folder
+                run.rounds = done.next_number() - 1
+                run.plan_rounds = {int(number) for number in done.rows()["plan_round"]}
+                run.packages = dict(folder.read_environment().get("packages", {}))
+            self._open[name] = run
         return self._open[name]
 
-    def _learn(self, environment: Mapping[str, Any]) -> None:
+    def _learn(self, cell: str, environment: Mapping[str, Any], launches: pd.DataFrame) -> None:
         for name, packages in environment.get("packages", {}).items():
             self._packages.setdefault(name, list(packages))
+        if len(launches):
+            self._images.setdefault(cell, _images(launches))
 
-    def _check_packages(self, environment: Mapping[str, Any]) -> None:
+    def _check(self, cell: str, environment: Mapping[str, Any], launches: pd.DataFrame) -> None:
         for name, packages in environment.get("packages", {}).items():
             moved = package_changes(self._packages.get(name, packages), packages)
             if moved:
@@ -126,15 +136,34 @@ class Rows:
                     f"what is installed there for {name} is not what the first worker had: {', '.join(moved)}. Install "
                     "the same on all."
                 )
+        found = _images(launches)
+        known = self._images.get(cell, found)
+        if found != known:
+            raise InputError(
+                f"its images are {found[1]}, those of the others {known[1]}, or not the same of that name. Put one "
+                "data set on all, and name it: data-set in [cells]."
+            )
 
-    def _check_data(self, cell: str, launches: pd.DataFrame) -> None:
-        for path in self._sweep.runs_of(cell):
-            known = self._folder(path.name, self._plans[cell]).read("launches")
-            if set(known["data_sha256"].dropna()) != set(launches["data_sha256"].dropna()):
-                raise InputError(
-                    f"its images are {launches['data_set'].iloc[0]}, those of the others {known['data_set'].iloc[0]}, "
-                    "or not the same of that name. Put one data set on all, and name it: data-set in [cells]."
-                )
+
+@dataclass
+class _Run:
+    """A run folder that nobody else writes into: what is in it is known.
+
+    Attributes:
+        rounds: that it has, whole or not.
+        plan_rounds: which of the plan's these are.
+        packages: by installation.
+    """
+
+    folder: RunFolder
+    rounds: int = 0
+    plan_rounds: set[int] = field(default_factory=set)
+    packages: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _images(launches: pd.DataFrame) -> tuple[str, str]:
+    """Digest and name of the data set of these launches."""
+    return str(launches["data_sha256"].iloc[0]), str(launches["data_set"].iloc[0])
 
 
 def _read(answer: Mapping[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
