@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,8 +92,11 @@ class Trial:
                 _kill(process)
 
     def add_node(self, address: str) -> None:
-        """Start a node."""
-        self._nodes.append(self._start("harness.cluster.worker", address, "--host", "127.0.0.1"))
+        """Start a node, on a host of its own name where the machine allows it: it is a machine of its own then."""
+        name = f"lenet-node-{len(self._nodes) % self.nodes}"
+        apart = ["unshare", "--uts", "sh", "-c", f'hostname {name} && exec "$@"', "sh"] if may_have_hosts() else []
+        arguments = [address, "--host", "127.0.0.1"]
+        self._nodes.append(self._start("harness.cluster.worker", *arguments, before=apart))
 
     def command(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `lenet-bench`."""
@@ -125,10 +129,10 @@ class Trial:
                     found.append(" ".join(process.cmdline())[:100])
         return found
 
-    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, module: str, *arguments: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         with (self.folder / f"{module}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*before, sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env=self._environment, start_new_session=True,
             )  # fmt: skip
 
@@ -181,6 +185,10 @@ def faults(trial: Trial) -> list[str]:
         found.append(f"failed: {rows.loc[rows['status'] != 'ok', 'error'].unique().tolist()}")
     if rows.duplicated(["run", "round", "position"]).any():
         found.append("two rows have the same place")
+    if (rows.groupby("run")["machine_sha256"].nunique() > 1).any():
+        found.append("a run has rows of two machines")
+    if may_have_hosts() and trial.seeds > 1 and rows["machine_sha256"].nunique() != trial.nodes:
+        found.append(f"rows are of {rows['machine_sha256'].nunique()} machines, not of {trial.nodes}")
     for file in trial.folder.glob("results/s/*/blocks.csv"):
         launches, blocks = pd.read_csv(file.with_name("launches.csv")), pd.read_csv(file)
         places = blocks.groupby("round")["seconds"].size()
@@ -191,6 +199,16 @@ def faults(trial: Trial) -> list[str]:
         # Guardians of what was killed at the end are at work.
         time.sleep(0.2)
     return found + [f"left over: {each}" for each in trial.left()]
+
+
+@functools.cache
+def may_have_hosts() -> bool:
+    """Whether a process here may have a host's name of its own."""
+    command = ["unshare", "--uts", "hostname", "lenet-node"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import worker
+from harness.cluster import dask_nodes, worker
 from tests.cluster.kills import Trial, carry_out, faults
 
 Call = Callable[..., tuple[int, str, str]]
@@ -71,6 +73,17 @@ def test_a_worker_keeps_still() -> None:
         "--nworkers", "1", "--memory-limit", "0", "--resources", "lenet-bench=1",
     ]  # fmt: skip
     assert worker.STILL["distributed.worker.profile.enabled"] is False
+
+
+def test_files_of_the_documentation_start_nodes() -> None:
+    """As Python, with the module and the resource that are there."""
+    page = (Path(__file__).parents[3] / "docs" / "scale.md").read_text(encoding="utf-8")
+    files = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(files) == 3
+    for text in files:
+        ast.parse(text)
+        assert worker.__name__ in text
+        assert f'"--resources", "{dask_nodes.RESOURCE}=1"' in text
 
 
 @needs_dask
