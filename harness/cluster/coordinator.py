@@ -139,9 +139,12 @@ class Coordinator:
         self._open = list(cells)
         self._nodes, self._writer, self._version = nodes, writer, version
         self._say, self._ended = say, ended
-        # Address -> what its node said; and the round that it is at work on.
+        # Address -> what its node said; the round that it is at work on; the cell of the one before.
         self._known: dict[str, Mapping[str, str]] = {}
         self._busy: dict[str, tuple[Work, int]] = {}
+        self._last: dict[str, Work] = {}
+        # Of those that are known, who has nothing to do.
+        self._idle: dict[str, None] = {}
 
     def execute(self) -> None:
         """Give out rounds until every cell is over.
@@ -176,6 +179,7 @@ class Coordinator:
             self._lose(event.address)
         elif event.address in self._busy:
             cell, plan_round = self._busy.pop(event.address)
+            self._idle[event.address] = None
             cell.at_work.discard(plan_round)
             self._answer(event.address, cell, plan_round, json.loads(event.answer))
 
@@ -185,9 +189,12 @@ class Coordinator:
             self._say(f"The worker {event.address} takes no part: {fault}")
             return
         self._known[event.address] = event.hello
+        self._idle[event.address] = None
         self._say(f"The worker {event.address} takes part: {event.hello['machine']}.")
 
     def _lose(self, address: str) -> None:
+        self._idle.pop(address, None)
+        self._last.pop(address, None)
         if self._known.pop(address, None) is None:
             return
         if address not in self._busy:
@@ -221,13 +228,16 @@ class Coordinator:
             cell.fault = str(answer["failed"])
 
     def _give_out(self) -> None:
-        for address in [each for each in self._known if each not in self._busy]:
+        for address in list(self._idle):
             cell = self._choose(address)
             if cell is not None:
                 self._begin(address, cell)
 
     def _choose(self, address: str) -> Work | None:
         """The cell of which a free node does the next round; None where nothing is left for it."""
+        last = self._last.get(address)
+        if last is not None and last.wants_node and address not in last.refused_by:
+            return last
         kind = self._known[address]["kind"]
         kinds = {each["kind"] for each in self._known.values()}
         fit = [
@@ -248,6 +258,8 @@ class Coordinator:
         cell.nodes.add(address)
         cell.kind = self._known[address]["kind"]
         self._busy[address] = (cell, plan_round)
+        self._last[address] = cell
+        del self._idle[address]
         run = f"{cell.run}{ON}{self._known[address]['machine_sha256'][:8]}"
         task = {"plan": cell.plan.as_dict(), "plan_round": plan_round, "run": run, "backends": cell.code}
         self._nodes.begin(address, json.dumps(task | dict(self._version)))

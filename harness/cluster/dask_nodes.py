@@ -17,11 +17,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 from harness.cluster import node
 from harness.cluster.coordinator import Answered, Event, Joined, Left
-from harness.errors import InputError
+from harness.errors import InputError, LenetBenchError
 
 # What a worker must offer one of: it has one round at a time.
 RESOURCE = "lenet-bench"
@@ -107,6 +108,12 @@ class DaskNodes:
         except TimeoutError:
             # It has died between the end of its work and the answer.
             return self._gone(address)
+        except CancelledError:
+            # Those that we have cancelled are given to nobody.
+            raise LenetBenchError(
+                "The Dask scheduler has gone, or cannot be reached any more. Rows so far are kept. Start it again, "
+                "and go on with run --resume."
+            ) from None
         except Exception as error:
             answer = json.dumps({"refused": f"{type(error).__name__}: {error}"})
             if kind == "hello":
@@ -139,6 +146,10 @@ def connected(where: str) -> Iterator[DaskNodes]:
         import distributed
     except ImportError:
         raise InputError("--cluster needs Dask distributed. Install it: pip install 'lenet-bench[cluster]'") from None
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            # What its workers and scheduler do is said in our words; the rest is for whoever works on Dask.
+            logging.getLogger(name).setLevel(SILENT)
     kind, colon, rest = where.partition(":")
     if kind == "local" and colon:
         with _local(rest, distributed) as client:
