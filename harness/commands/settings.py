@@ -25,7 +25,7 @@ FILE = Path("lenet-bench.toml")
 MAX_BYTES = 2**18
 # The commands that read it, each with the options that belong to one call alone.
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "run": ("resume", "anew-from-here", "name", "unverified", "dry-run"),
+    "run": ("resume", "anew-from-here", "name", "unverified", "dry-run", "cluster"),
     "gate": ("summary", "junit", "format"),
     "report": ("output",),
 }

@@ -32,6 +32,7 @@ from harness.runs.run import name_of
 from harness.runs.sweep import Cell, make_cells
 from harness.spec.recipe import Recipe
 from harness.tables import layout, sweep_tables
+from harness.worker import catalogue
 from harness.worker.job import Entrant
 
 # What `run` has where [run] of the file says nothing.
@@ -77,6 +78,8 @@ class Call:
         Raises:
             InputError: something in the file cannot be done; nothing is written then.
         """
+        if not path.exists() and str(path) in (*catalogue.names(), "all"):
+            raise InputError(f"There is no file {path}. A backend is given with -b: lenet-bench run -b {path}")
         file = sweep_file.read(path, self.command)
         cells = cells_of(file, data_dir=self.data_dir, unverified=self.unverified)
         if dry_run:

@@ -234,6 +234,14 @@ def test_options_beside_a_file_are_refused(call: Call, made_up: Any) -> None:
     assert "From lenet-bench.toml: results-dir; set aside by options: backend, rounds." in err
 
 
+def test_a_backend_is_no_file(call: Call) -> None:
+    """Whoever forgets -b is told."""
+    code, _, err = call("run", "torch")
+    assert (code, "There is no file torch. A backend is given with -b: lenet-bench run -b torch" in err) == (2, True)
+    code, _, err = call("run", "none.toml")
+    assert (code, "There is no file none.toml." in err) == (2, True)
+
+
 def test_a_spoilt_state_is_named(call: Call, made_up: Any) -> None:
     """With its file and key."""
     Path("s").mkdir()
