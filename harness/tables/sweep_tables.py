@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.expected import Planned
+from harness.tables.fitting import FittingTable
 from harness.tables.layout import make_columns, make_table
 from harness.tables.run_tables import any_unverified, is_paired
 
@@ -67,9 +67,16 @@ def show_sweep(console: Console, rows: pd.DataFrame, *, conditions: Sequence[str
         console.print(Text(sentence, style="bold"))
 
 
-def _of_cells(rows: pd.DataFrame) -> Table:
+def _of_cells(rows: pd.DataFrame) -> FittingTable:
     table, several = make_table(), (rows["nodes"] > 1).any()
-    figures = ["images/s", "interval", "ratio", "interval", "acc %", *(["nodes"] if several else [])]
+    figures = [
+        "images/s",
+        "images/s\ninterval",
+        "ratio",
+        "ratio\ninterval",
+        "test\nacc %",
+        *(["nodes"] if several else []),
+    ]
     make_columns(table, ["cell", "entrant"], figures, "verdict")
     last = 0
     for _, row in rows.iterrows():
@@ -98,7 +105,9 @@ def show_by_column(console: Console, rows: pd.DataFrame, column: str) -> None:
     for _, of_machine in rows.groupby("machine_sha256", sort=False, dropna=False):
         console.print(Text(f"Training, steady, by {column}: {of_machine['machine'].iloc[0]}", style="bold"))
         table = make_table()
-        make_columns(table, ["entrant", column], ["images/s", "interval", "ratio", "interval"], "verdict")
+        make_columns(
+            table, ["entrant", column], ["images/s", "images/s\ninterval", "ratio", "ratio\ninterval"], "verdict"
+        )
         last = ""
         for row in of_machine.to_dict("records"):
             paired = pd.isna(row["paired"]) or bool(row["paired"])
