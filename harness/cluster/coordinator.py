@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from harness.cluster.node import version_fault
@@ -100,6 +101,11 @@ class Work:
     losses: dict[int, int] = field(default_factory=dict)
     fault: str = ""
 
+    @cached_property
+    def plan_values(self) -> dict[str, Any]:
+        """The plan, for JSON."""
+        return self.plan.as_dict()
+
     @property
     def is_over(self) -> bool:
         """Whether nothing of it is left to do, or under way."""
@@ -153,7 +159,7 @@ class Coordinator:
             InputError: no node that can take part has been there for `PATIENCE_S`.
         """
         waited_s = 0.0
-        self._close_those_over()
+        self._close(self._open)
         while self._open:
             self._give_out()
             events = self._nodes.wait(GRACE_S)
@@ -163,6 +169,7 @@ class Coordinator:
                 waited_s = 0.0
             elif self._known:
                 self._give_up()
+                self._close(self._open)
             else:
                 waited_s += GRACE_S
                 if waited_s >= PATIENCE_S:
@@ -170,7 +177,6 @@ class Coordinator:
                         f"No worker of the cluster can take part, and none has come for {PATIENCE_S:g} s. Start some: "
                         "python -m harness.cluster.worker ADDRESS (docs/scale.md). Rows so far are kept."
                     )
-            self._close_those_over()
 
     def _take_in(self, event: Event) -> None:
         if isinstance(event, Joined):
@@ -182,6 +188,7 @@ class Coordinator:
             self._idle[event.address] = None
             cell.at_work.discard(plan_round)
             self._answer(event.address, cell, plan_round, json.loads(event.answer))
+            self._close([cell])
 
     def _join(self, event: Joined) -> None:
         fault = event.fault or version_fault(event.hello, self._version)
@@ -208,6 +215,7 @@ class Coordinator:
         cell.rounds.appendleft(plan_round)
         if cell.losses[plan_round] >= MOST_LOSSES:
             cell.fault = f"{MOST_LOSSES} workers have died over round {plan_round}. Has it too little memory?"
+        self._close([cell])
 
     def _answer(self, address: str, cell: Work, plan_round: int, answer: Mapping[str, Any]) -> None:
         for line in answer.get("said", ()):
@@ -228,6 +236,8 @@ class Coordinator:
             cell.fault = str(answer["failed"])
 
     def _give_out(self) -> None:
+        if not any(cell.wants_node for cell in self._open):
+            return
         for address in list(self._idle):
             cell = self._choose(address)
             if cell is not None:
@@ -261,7 +271,7 @@ class Coordinator:
         self._last[address] = cell
         del self._idle[address]
         run = f"{cell.run}{ON}{self._known[address]['machine_sha256'][:8]}"
-        task = {"plan": cell.plan.as_dict(), "plan_round": plan_round, "run": run, "backends": cell.code}
+        task = {"plan": cell.plan_values, "plan_round": plan_round, "run": run, "backends": cell.code}
         self._nodes.begin(address, json.dumps(task | dict(self._version)))
 
     def _give_up(self) -> None:
@@ -269,8 +279,9 @@ class Coordinator:
         for cell in self._open:
             cell.fault = cell.fault or f"No worker can do it. {next(reversed(cell.refused_by.values()))}"
 
-    def _close_those_over(self) -> None:
-        for cell in [each for each in self._open if each.is_over]:
+    def _close(self, cells: Sequence[Work]) -> None:
+        """Of these, end those that are over."""
+        for cell in [each for each in cells if each.is_over]:
             self._open.remove(cell)
             self._writer.end(cell.name)
             self._ended(cell)
