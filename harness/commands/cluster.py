@@ -47,11 +47,13 @@ def carry_out(where: str, folder: SweepFolder, cells: Sequence[Cell], *, say: Ca
             folder.end(work.name)
 
     plans, sweep = {cell.name: cell.plan for cell in cells}, folder.read().name
+    backends = {each.backend for plan in plans.values() for each in plan.entrants}
+    digests = {backend: code.digest(backend) for backend in backends}
     with Rows(folder, plans) as rows:
         work = [
             Work(
                 cell.name, f"{sweep}-{cell.name}", cell.plan, deque(rows.missing(cell.name)),
-                code={each.backend: code.digest(each.backend) for each in cell.plan.entrants},
+                code={each.backend: digests[each.backend] for each in cell.plan.entrants},
             )
             for cell in cells
         ]  # fmt: skip
