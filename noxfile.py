@@ -20,6 +20,7 @@ from nox.command import CommandFailed
 ROOT = Path(__file__).parent
 # nox puts no folder of ours on the path.
 sys.path.insert(0, str(ROOT))
+from backends import BACKENDS, FRAMEWORKS, LIMIT  # noqa: E402
 from tools import asked  # noqa: E402
 from tools.environments import (  # noqa: E402
     ENVIRONMENTS,
@@ -38,10 +39,6 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests"]
 nox.options.error_on_external_run = False
 
-FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
-BACKENDS = (*FRAMEWORKS, "numpy", "numba")
-# What `run --limit` times beside them.
-LIMIT = "numba"
 # What the trial of a GPU is about.
 OF_TRIAL = ("torch", "jax")
 # Rooms of what pandas is used for.
@@ -175,7 +172,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test everything: the harness, then every backend in its own environment."""
-    python = harness_python(session, "test")
+    python = harness_python(session, "test", "cluster")
     backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them. Of three processes one mostly waits, for a
     # worker, a browser or a deadline.
@@ -222,6 +219,13 @@ def faults(session: nox.Session) -> None:
     session.run(
         str(harness_python(session, "test")), "-m", "tests.faults", *session.posargs, env={"PYTHONPATH": str(ROOT)}
     )
+
+
+@nox.session(name="cluster-kills", venv_backend="none", default=False)
+def cluster_kills(session: nox.Session) -> None:
+    """Kill 20 nodes of a cluster in a sweep of 500 rounds, the command twice; fail where a row is not there once."""
+    python = str(harness_python(session, "test", "cluster"))
+    session.run(python, "-m", "tests.cluster", *session.posargs, env={"PYTHONPATH": str(ROOT)})
 
 
 @nox.session(venv_backend="none", default=False)
@@ -340,7 +344,7 @@ def docs(session: nox.Session) -> None:
 
 def whole_harness(session: nox.Session) -> Path:
     """The harness side with all extras, whose pins are one file."""
-    return harness_python(session, "test", "lint")
+    return harness_python(session, "test", "lint", "cluster")
 
 
 @nox.session(venv_backend="none", default=False)

@@ -20,7 +20,7 @@ from harness.errors import InputError, LenetBenchError
 # The folder that holds `harness` and `backends`: the repository, where this code is run from one.
 ROOT = Path(__file__).resolve().parents[1]
 # What comes with the code: where it stands in a checkout. A wheel has it in harness/shipped (pyproject.toml).
-SHIPPED = {"requirements": "requirements", "baselines": "results/baselines"}
+SHIPPED = {"requirements": "requirements", "baselines": "results/baselines", "conformance": "tests/backends"}
 # How the name of a file ends that is being written, or whose writer was killed.
 PARTIAL = ".partial"
 # A disk, a quota or a limit of this process is exhausted.

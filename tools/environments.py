@@ -97,7 +97,7 @@ def harness_python(session: nox.Session, *extras: str) -> Path:
     """The harness side: the command line and all that it can do.
 
     Args:
-        extras: of pyproject.toml that the session needs beside that, `test` or `lint`: who only times frameworks
+        extras: of pyproject.toml that the session needs beside that (test, lint, cluster): who only times frameworks
             downloads neither a browser's driver nor a database.
     """
     python = environment(session, "harness", "-e", f"{ROOT}[parquet,figures]")

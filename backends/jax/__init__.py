@@ -26,3 +26,16 @@ MODES = {
 BLOCKWISE = {"epoch": 1}
 DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")
+TITLE, PLAIN, COLOUR = "JAX", "jit", "#0072b2"
+ASYNCHRONOUS = True
+GPU_WHEELS = True
+# Another version of JAX has other versions of what is built on it.
+COMPANIONS = True
+# Without the second, JAX takes three quarters of a card at start, and no memory figure means anything.
+ENVIRONMENT = {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+SET_ASIDE = ("JAX_", "XLA_")
+VARIABLES = (
+    "JAX_COMPILATION_CACHE_DIR", "JAX_DEBUG_NANS", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DISABLE_JIT",
+    "JAX_ENABLE_COMPILATION_CACHE", "JAX_ENABLE_X64", "JAX_NUM_CPU_DEVICES", "JAX_PLATFORMS", "XLA_FLAGS",
+    "XLA_PYTHON_CLIENT_ALLOCATOR", "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE",
+)  # fmt: skip

@@ -25,6 +25,15 @@ MODES = {
 }
 DTYPES = ("float32", "float64", "bfloat16")
 DEVICES = ("cpu", "gpu")
+TITLE, COLOUR = "MXNet", "#56b4e9"
+ASYNCHRONOUS = True
+SYSTEM_LIBRARIES = ("libgomp.so.1", "libquadmath.so.0")
+ONLY_PYTHON = "3.11"
+SET_ASIDE = ("MXNET_",)
+VARIABLES = (
+    "MXNET_CPU_WORKER_NTHREADS", "MXNET_ENGINE_TYPE", "MXNET_EXEC_BULK_EXEC_TRAIN", "MXNET_SUBGRAPH_BACKEND",
+    "MXNET_USE_FUSION", "MXNET_USE_MKLDNN_RNN",
+)  # fmt: skip
 # float32 `log_softmax` is oneDNN's, whose logarithm of the sum of exponentials is off by up to 3.5e-6, whatever the
 # logits (8 and 64 images, 10 normal values of spread 0.01 to 40); MXNet's own kernel is off by 2.8e-7, and with it
 # (MXNET_MKLDNN_ENABLED=0) verification needs no allowance. Adam's corrected learning rate goes to its kernel as a

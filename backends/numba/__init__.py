@@ -14,4 +14,7 @@ DISTRIBUTIONS = ("numba",)
 MODES = {"kernels": "kernels of vectors, generated for the shapes of the network"}
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
+COLOUR = "#000000"
+SET_ASIDE = ("NUMBA_",)
+VARIABLES = ("NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_DISABLE_JIT", "NUMBA_ENABLE_AVX", "NUMBA_OPT")
 MOST_THREADS = 1

@@ -10,3 +10,5 @@ DISTRIBUTIONS = ("numpy",)
 MODES = {"eager": "NumPy calls one after another; the backward pass is written out"}
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu",)
+TITLE, PLAIN, COLOUR = "NumPy", "eager", "#8a8a8a"
+SET_ASIDE = ("NPY_",)

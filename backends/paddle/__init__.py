@@ -18,3 +18,10 @@ MODES = {
 GPU_MODES = ("cinn",)
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "gpu")
+TITLE, PLAIN, COLOUR = "PaddlePaddle", "dynamic", "#009e73"
+GPU_WHEELS = True
+SYSTEM_LIBRARIES = ("libgomp.so.1",)
+SET_ASIDE = ("FLAGS_",)
+VARIABLES = (
+    "FLAGS_allocator_strategy", "FLAGS_cudnn_deterministic", "FLAGS_use_cinn", "FLAGS_use_mkldnn",
+)  # fmt: skip

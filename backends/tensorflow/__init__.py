@@ -27,3 +27,14 @@ MODES = {
 BLOCKWISE = {"epoch": 1, "fit": 5}
 DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")
+TITLE, COLOUR = "TensorFlow", "#e69f00"
+GPU_WHEELS = True
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "1"}
+SET_ASIDE = ("KERAS_", "TF_", "XLA_")
+# Terraform's, which share the prefix.
+NOT_ASIDE = ("TF_CLI_", "TF_VAR_", "TF_WORKSPACE")
+VARIABLES = (
+    "KERAS_BACKEND", "KERAS_HOME", "TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_MIN_LOG_LEVEL", "TF_DETERMINISTIC_OPS",
+    "TF_DISABLE_MKL", "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS",
+)  # fmt: skip

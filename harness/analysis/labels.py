@@ -5,14 +5,12 @@ Of text alone: plans are made without pandas.
 
 from __future__ import annotations
 
+from backends import LIMIT
 from harness.errors import InputError, unknown
-
-# The backend that is no framework to choose: kernels made for this machine (docs/limit.md).
-LIMIT = "numba"
 
 
 def is_limit(backend: str) -> bool:
-    """Whether a backend is the limit."""
+    """Whether a backend is the limit: no framework to choose, kernels made for this machine (docs/limit.md)."""
     return backend == LIMIT
 
 

@@ -19,6 +19,7 @@ from harness.results.changes import changes, same_software
 from harness.results.counted import succeeded
 from harness.results.folder import RunFolder
 from harness.results.schema import ENTRANT
+from harness.results.sweep_folder import STATE
 from harness.worker import job
 
 # An entrant without its version: what one line of the history follows.
@@ -86,7 +87,9 @@ def find_runs(places: list[Path]) -> list[Path]:
         if not place.is_dir():
             raise InputError(f"There is no folder {place}. Give a folder of runs, results/ say.")
         own = (place / "launches.csv").exists()
-        found += [place] if own else sorted(file.parent for file in place.glob("*/launches.csv"))
+        sweeps = [sweep.parent for sweep in place.glob(f"*/{STATE}")]
+        inside = [file for each in (place, *sweeps) for file in each.glob("*/launches.csv")]
+        found += [place] if own else sorted(file.parent for file in inside)
     found = list({folder.resolve(): folder for folder in found}.values())
     if not found:
         names = ", ".join(map(str, places))

@@ -22,8 +22,11 @@ from harness.tables import layout
 COMMANDS = {
     "run": "Time and train frameworks; write a run under results/; print its tables.",
     "install": "Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.",
+    "new-backend": "Write the package of a backend of your own, to be filled in.",
+    "backend": "Record the environment of a backend from outside, or of your own build of a framework.",
     "init": "Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.",
     "verify": "Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.",
+    "conform": "Test all that the protocol promises, in the backend's environment; exit code 1 if it does not hold.",
     "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
     "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",
     "selftest": "Test the method on this machine: does it call equals equal, and does it find a known slowdown?",
@@ -38,7 +41,10 @@ COMMANDS = {
     "baseline": "Show the accuracies that the gate holds others against, or measure them anew.",
 }
 # Where modules and functions are not named as their commands are.
-PLACES = {"data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app")}
+PLACES = {
+    "data": ("listings", "data"), "list": ("listings", "list_"), "baseline": ("baseline", "app"),
+    "backend": ("backend", "app"), "new-backend": ("new_backend", "new_backend"),
+}  # fmt: skip
 STYLE: dict[str, Any] = {"rich_markup_mode": "markdown", "pretty_exceptions_enable": False}
 
 
@@ -53,6 +59,10 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import what is called, in place of what only stood in the list."""
         if args[0] in COMMANDS:
+            # Not for the help alone: it loads NumPy.
+            from harness.runs import outside
+
+            outside.announce()
             command = imported(args[0])
             self.add_command(command)
             found, sentence = settings.defaults(args[0], command, args[1:])

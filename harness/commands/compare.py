@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.analysis import joining as joining
+from harness.analysis.by_column import by_column
 from harness.analysis.conditions import conditions, spoiling
 from harness.analysis.summary import accuracy_spread, inference_sweep, summarise
 from harness.commands.options import Base, Strict
 from harness.doctor.causes import likely_cause
 from harness.errors import Disturbed, InputError
-from harness.tables import layout, run_tables
+from harness.results.sweep_folder import expanded
+from harness.tables import layout, run_tables, sweep_tables
 from harness.tables.formats import FORMATS, WRITERS, check_format
 
 
@@ -31,6 +33,10 @@ def compare(
     apart: Annotated[
         bool, typer.Option("--apart", help="Where rows cannot be compared, print several tables.")
     ] = False,
+    by: Annotated[
+        str,
+        typer.Option("--by", metavar="COLUMN", help="Hold the values of a column of launches.csv against each other."),
+    ] = "",
     strict: Strict = False,
 ) -> None:
     """Join runs into one table, fastest first; refuse what cannot be compared, with the reason.
@@ -39,6 +45,9 @@ def compare(
     changed: those intervals are wider, and those verdicts have a mark (*). Rows of another machine, network, data set,
     recipe, device, precision, environment or controls are refused. --apart gives each set a table of its own.
 
+    The folder of a sweep stands for its runs. --by compares launches that differ in one column and are alike in all
+    else; the smallest value is the base.
+
     Examples:
 
     - `lenet-bench compare results/A`
@@ -46,9 +55,14 @@ def compare(
     - `lenet-bench compare results/A --entrant "torch eager" --entrant "mxnet hybrid"`
     - `lenet-bench compare results/A --format latex > table.tex`
     - `lenet-bench compare results/here results/there --apart`
+    - `lenet-bench compare results/SWEEP --by batch_size`
     - `lenet-bench compare results/A --strict`
     """
     check_format(format_)
+    runs = expanded(runs)
+    if by:
+        _show_by(joining.choose_entrants(joining.read_runs(runs), entrant or []), by, format_, strict=strict)
+        return
     if not apart:
         chosen = joining.choose_entrants(joining.load_runs(runs), entrant or [])
         show(chosen, base=base, format_=format_)
@@ -68,6 +82,21 @@ def compare(
         show(part, base=there, format_=format_)
     if strict:
         stop_if_disturbed(found.timed)
+
+
+def _show_by(runs: joining.Runs, column: str, format_: str, *, strict: bool) -> None:
+    """Print what a column makes of speeds, a table for each machine."""
+    if format_ not in ("table", "csv"):
+        raise InputError(f"--by has --format table or csv, got {format_}.")
+    found = by_column(runs.timed, column)
+    if format_ == "csv":
+        print(found.to_csv(index=False, lineterminator="\n"), end="")
+    else:
+        sweep_tables.show_by_column(layout.stdout(), found, column)
+    for sentence in conditions(runs.timed):
+        warn(sentence)
+    if strict:
+        stop_if_disturbed(runs.timed)
 
 
 def stop_if_disturbed(timed: pd.DataFrame) -> None:

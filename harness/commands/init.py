@@ -109,6 +109,6 @@ def init(
 
 
 def _installed() -> list[str]:
-    """The frameworks that are here; PyTorch where none is."""
+    """The frameworks that are here; the first of all where none is."""
     found = [name for name in interpreters.installed({}) if name in catalogue.FRAMEWORKS]
     return found or [catalogue.FRAMEWORKS[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ import typer
 
 from harness.errors import InputError
 from harness.results.names import name_fault
+from harness.runs import outside
 from harness.runs.plan import MOST_COUNTED, MOST_SECONDS, MOST_SEED
 from harness.worker import catalogue
 
@@ -108,6 +110,15 @@ def python_at(option: str, path: str, *, between: str = " ") -> str:
     return found
 
 
+def _announced(values: list[str] | None) -> list[str] | None:
+    """Before --backend is read: a name that is new may be one that a package there brings."""
+    for value in values or []:
+        name, _, path = value.partition("=")
+        with contextlib.suppress(InputError):
+            outside.announce_given(name, python_at("--python", path))
+    return values
+
+
 def run_name(value: str) -> str:
     """Read `--name`: a folder's name that leads nowhere else, and that everything that shows it can show.
 
@@ -192,6 +203,10 @@ Base = Annotated[
     typer.Option("--base", help="What all others are compared with: torch, or 'torch eager'. [default: the fastest]"),
 ]
 Pythons = Annotated[
-    list[str] | None, typer.Option("--python", help="Use this Python for a backend: torch=/path/to/python; repeat it.")
-]
+    list[str] | None,
+    typer.Option(
+        "--python", help="Use this Python for a backend: torch=/path/to/python; repeat it.", callback=_announced,
+        is_eager=True,
+    ),
+]  # fmt: skip
 Here = Annotated[bool, typer.Option("--here", help="Run in the environment that lenet-bench itself is installed in.")]

@@ -16,7 +16,7 @@ from rich.console import Console
 from harness.analysis.conditions import conditions
 from harness.analysis.scaling import scaling
 from harness.analysis.summary import inference_sweep
-from harness.commands import signals
+from harness.commands import given, signals, sweep
 from harness.commands.compare import show_accuracy, show_cause, show_halved, stop_if_disturbed
 from harness.commands.options import (
     Backends,
@@ -49,27 +49,30 @@ from harness.commands.options import (
     sizes,
     whole,
 )
-from harness.errors import InputError, WorkerFailed, unknown
+from harness.errors import InputError, WorkerFailed
 from harness.proof import audit, register
 from harness.results.folder import RunFolder
+from harness.results.sweep_folder import is_sweep
 from harness.runs import quiet
 from harness.runs import resume as resuming
 from harness.runs.display import Display
 from harness.runs.entrants import limit_entrants, make_entrants, parse_backends, parse_versions, precision_of
-from harness.runs.plan import PRESETS, Plan, default_plan, pace_fields
+from harness.runs.plan import Plan
+from harness.runs.planning import plan_from
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
 from harness.runs.run import Run, name_of
+from harness.runs.sweep import Cell
 from harness.spec.recipes import choose
 from harness.tables import layout, run_tables
 from harness.worker import catalogue
 
-# What may change while a run lasts: where things are, and how long they are waited for.
-BESIDE_RESUME = ("resume", "anew_from_here", "launch_timeout", "python", "here", "data_dir", "strict")
-
 
 def run(
     context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="A sweep's file, TOML, in place of options.", metavar="[SWEEP.toml]")
+    ] = None,
     backend: Backends = None,  # type: ignore[assignment]
     preset: Annotated[str, typer.Option(help="quick, standard or thorough: how long to go on.")] = "standard",
     network: NetworkName = "",
@@ -159,6 +162,15 @@ def run(
         bool, typer.Option("--limit", help="Time kernels made for this machine beside them: its limit (numba).")
     ] = False,
     strict: Strict = False,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="Of a sweep: on whose nodes. A Dask scheduler's tcp://HOST:PORT, or local:2."
+        ),
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, and for how long, and do nothing.")
+    ] = False,
 ) -> None:
     """Time and train frameworks; write a run under results/; print its tables.
 
@@ -167,7 +179,7 @@ def run(
 
     Each entrant must have passed `verify` on this machine; where it has not yet, that comes first. A round launches
     every entrant once, and they take turns of a fraction of a second. Rounds are added until every interval is
-    narrower than --precision, or --budget ends.
+    narrower than --precision, or --budget ends. A file in place of options is a sweep of many runs (docs/scale.md).
 
     Examples:
 
@@ -182,25 +194,33 @@ def run(
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
     - `lenet-bench run -b torch,jax --versions torch=2.12.1,2.13.0`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
+    - `lenet-bench run sweep.toml --dry-run`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch`
     - `lenet-bench run --resume results/2026-11-20T10-00-00-torch --anew-from-here`
     """
-    _check_given(context, resumed=resume is not None)
+    given.check(context, resumed=resume is not None, swept=file is not None)
     if name is not None:
         run_name(name)
-    if resume:
+    if resume or file:
         pythons = parse_pythons(python or [], here=catalogue.names() if here else ())
+    if file or (resume and is_sweep(resume)):
+        call = sweep.Call(
+            context.command, results=results_dir, pythons=pythons, data_dir=data_dir, strict=strict, name=name,
+            unverified=unverified, start=new_run, go_on=resume_run, cluster=cluster,
+        )  # fmt: skip
+        raise typer.Exit(call.carry_out(file, resume, dry_run=dry_run))
+    if cluster:
+        raise InputError("--cluster shares out the rounds of a sweep. Write a file for it: docs/scale.md.")
+    if resume:
         raise typer.Exit(
             resume_run(
                 resume, pythons=pythons, anew=anew_from_here,
-                timeout_s=launch_timeout if _is_given(context, "launch_timeout") else None,
-                data_dir=data_dir if _is_given(context, "data_dir") else None, strict=strict,
+                timeout_s=launch_timeout if given.stands(context, "launch_timeout") else None,
+                data_dir=data_dir if given.stands(context, "data_dir") else None, strict=strict,
             )
         )  # fmt: skip
     if not backend:
         raise InputError("Which backend? Give --backend torch, say, or --backend all.")
-    if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
     chosen, backends = choose(network, recipe), parse_backends(backend)
     pythons = parse_pythons(python or [], here=backends if here else ())
     asked = parse_versions([*(versions or []), *(framework_version or [])], backends)
@@ -212,17 +232,13 @@ def run(
     entrants = make_entrants(backends, modes=mode, versions=asked, **alike)
     if limit:
         entrants = list(dict.fromkeys([*entrants, *limit_entrants(**alike)]))
-    # Who says where the data set is wants that one, and no drawn digits in its place.
-    named = chosen.data_set if data_dir else ""
-    plan = default_plan(
-        entrants, recipe=chosen, data_set=data_set or named, data_dir=data_dir, seed=seed, base=base,
-        launch_timeout_s=launch_timeout, until=until / 100 if until else 0.0, verified=not unverified,
-        audit_batches=audit_batches,
-        **pace_fields(
-            PRESETS[preset], precision=precision, budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds,
-            until=until, steady_s=steady_s, inference_sizes=inference_sizes,
-        ),
+    plan = plan_from(
+        entrants, chosen, preset=preset, data_set=data_set, data_dir=data_dir, seed=seed, base=base, until=until,
+        launch_timeout=launch_timeout, unverified=unverified, audit_batches=audit_batches, precision=precision,
+        budget_s=budget, rounds=rounds, epochs=epochs, seeds=seeds, steady_s=steady_s, inference_sizes=inference_sizes,
     )  # fmt: skip
+    if dry_run:
+        raise typer.Exit(sweep.show_plan([Cell(1, chosen.network, plan)], results_dir))
     raise typer.Exit(
         new_run(
             plan, results=results_dir, name=name, pythons=pythons, strict=strict,
@@ -239,12 +255,14 @@ def new_run(
     pythons: dict[str, str],
     strict: bool = False,
     before: Callable[[], None] = lambda: None,
+    tables: bool = True,
 ) -> int:
     """Carry out a plan in a new folder, print its tables, return the exit code.
 
     Args:
         strict: whether what disturbed the timing is an error.
         before: called once all that was asked for is known to be possible, and before anything is written.
+        tables: whether they are printed.
     """
     found = find_interpreters(plan, pythons)
     with Display() as display:
@@ -256,7 +274,7 @@ def new_run(
         with Display() as display:
             audited = audit.fields_of(plan, dataset, display)
             plan = quiet.settle(plan, display)
-        return _carry_out(Run(plan, found, dataset, folder, **audited), strict=strict)
+        return _carry_out(Run(plan, found, dataset, folder, **audited), strict=strict, tables=tables)
 
 
 def resume_run(
@@ -267,6 +285,7 @@ def resume_run(
     timeout_s: float | None = None,
     data_dir: str | None = None,
     strict: bool = False,
+    tables: bool = True,
 ) -> int:
     """Carry out what is missing of a run's own plan.
 
@@ -296,38 +315,12 @@ def resume_run(
             audited = audit.fields_of(going_on.plan, dataset, display)
             quiet.settle(going_on.plan, display, choose=False)
         run = Run(going_on.plan, found, dataset, folder, notes=going_on.notes, **audited)
-        return _carry_out(run, packages=going_on.packages, strict=strict)
+        return _carry_out(run, packages=going_on.packages, strict=strict, tables=tables)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line; not, where it is from a variable or the default."""
-    source = context.get_parameter_source(name)
-    # By its name: some versions of Typer have an enumeration of their own, others click's.
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _check_given(context: typer.Context, *, resumed: bool) -> None:
-    """Refuse options that would be passed over.
-
-    Raises:
-        InputError: with their names.
-    """
-    given = [
-        each.opts[0]
-        for each in context.command.params
-        if _is_given(context, str(each.name))
-        and (each.name not in BESIDE_RESUME if resumed else each.name == "anew_from_here")
-    ]
-    if given and resumed:
-        raise InputError(
-            f"--resume goes on by the run's own plan, which {', '.join(given)} cannot change. Leave it out, or start a "
-            "new run."
-        )
-    if given:
-        raise InputError("--anew-from-here is for a run that goes on: give --resume results/RUN with it.")
-
-
-def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({}), strict: bool = False) -> int:
+def _carry_out(
+    run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType({}), strict: bool = False, tables: bool = True
+) -> int:
     """Carry out a run, print what its folder then has, also after Ctrl-C; return the exit code."""
     with Display() as display:
         run.announce(display)
@@ -338,7 +331,7 @@ def _carry_out(run: Run, *, packages: Mapping[str, list[str]] = MappingProxyType
             signals.taken()
             interrupted = True
             display.note(f"Interrupted. Finished launches are kept; go on with --resume {run.folder.path}.", "bold red")
-    console = layout.stdout()
+    console = layout.stdout() if tables else Console(quiet=True)
     _show(console, work)
     if interrupted:
         return signals.INTERRUPTED
@@ -359,8 +352,8 @@ def _show(console: Console, work: Rounds) -> None:
     launches, summary = folder.read_counted("launches"), folder.read("summary")
     timed = _timed(launches)
     if len(summary):
-        sweep = inference_sweep(summary, launches, folder.read_counted("inference"))
-        run_tables.show_summary(console, summary, sweep, conditions=conditions(timed))
+        sizes_of = inference_sweep(summary, launches, folder.read_counted("inference"))
+        run_tables.show_summary(console, summary, sizes_of, conditions=conditions(timed))
         if not folder.has_whole_round():
             show_halved(console, folder.name)
     grown = scaling(launches)

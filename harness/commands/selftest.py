@@ -16,6 +16,7 @@ import pandas as pd
 import typer
 from rich.text import Text
 
+from backends import FRAMEWORKS
 from harness.analysis.comparison import compare_entrants, label_of
 from harness.commands.options import DataDir, DataSet, Here, Pythons, Results, Threads, parse_pythons, seconds, whole
 from harness.errors import InputError, Regression, WorkerFailed
@@ -40,7 +41,7 @@ LEAST_ROUNDS = 5
 
 
 def selftest(
-    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that meets itself.")] = "torch",
+    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that meets itself.")] = FRAMEWORKS[0],
     duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Duels for each slowdown.")] = 20,
     slowdowns: Annotated[
         str, typer.Option(metavar="P,P", help="Make the twin slower by these percents; 0 is an honest twin.")

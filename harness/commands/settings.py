@@ -25,7 +25,7 @@ FILE = Path("lenet-bench.toml")
 MAX_BYTES = 2**18
 # The commands that read it, each with the options that belong to one call alone.
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "run": ("resume", "anew-from-here", "name", "unverified"),
+    "run": ("resume", "anew-from-here", "name", "unverified", "dry-run", "cluster"),
     "gate": ("summary", "junit", "format"),
     "report": ("output",),
 }
@@ -40,6 +40,8 @@ ASIDE: dict[str, tuple[str, ...]] = {
     "network": ("recipe", "data-set", "batch-size"),
     "recipe": ("network", "data-set", "batch-size"),
 }
+# What a sweep's file does not say, and this one may.
+BESIDE_SWEEP = ("results-dir", "data-dir", "python", "here", "strict")
 # Told apart by what a line begins with; values that go over several lines have no keys in them.
 TABLE, KEY = re.compile(r"\s*\[\s*([\w.-]+)\s*\]"), re.compile(r"\s*[\"']?([\w-]+)[\"']?\s*=")
 
@@ -103,16 +105,19 @@ def read(text: str, name: str, command: Any, arguments: list[str]) -> tuple[dict
             key, what was found and what to do.
     """
     table = _table(text, name)
-    options = {_key(each): each for each in command.params if each.param_type_name == "option"}
-    kinds = {key: kind for key, kind in _kinds(command, options).items() if key not in COMMANDS[name]}
+    options = options_of(command)
+    kinds = {key: kind for key, kind in kinds_of(command, options).items() if key not in COMMANDS[name]}
     given = [key for key, option in options.items() if _is_given(option, arguments)]
     aside = {key for option in given for key in (option, *ASIDE.get(option, ()))}
+    if name == "run" and any(each.endswith(".toml") for each in arguments):
+        aside |= {key for key in table if key in kinds and key not in BESIDE_SWEEP}
     found = {}
     for key, value in table.items():
         where = f"{FILE}, line {_line(text, name, key)}: "
         _check(key, value, kinds, name, where)
         if key not in aside:
-            found[str(options[key].name)] = _checked(command, options[key], kinds[key].as_option(value), where)
+            found[str(options[key].name)] = kinds[key].as_option(value)
+            parsed(command, options[key], kinds[key].as_option(value), where)
     return found, _sentence(table, aside)
 
 
@@ -156,11 +161,16 @@ def _advice(key: str, kinds: dict[str, Kind], name: str) -> str:
     return str(unknown("key", _cut(key), kinds)).partition(". ")[2]
 
 
+def options_of(command: Any) -> dict[str, Any]:
+    """Key, an option's long name without its dashes -> the option of a command, as typer has it."""
+    return {_key(each): each for each in command.params if each.param_type_name == "option"}
+
+
 def _key(option: Any) -> str:
     return next((each for each in option.opts if each.startswith("--")), option.opts[0]).lstrip("-")
 
 
-def _kinds(command: Any, options: dict[str, Any]) -> dict[str, Kind]:
+def kinds_of(command: Any, options: dict[str, Any]) -> dict[str, Kind]:
     """Key -> its kind, from the types that the command's function declares."""
     hints = typing.get_type_hints(inspect.unwrap(command.callback))
     return {key: _kind(key, hints[option.name]) for key, option in options.items() if option.name in hints}
@@ -202,13 +212,16 @@ def _is_given(option: Any, arguments: list[str]) -> bool:
     )
 
 
-def _checked(command: Any, option: Any, value: Any, where: str) -> Any:
-    """The value, once whatever reads the option has taken it."""
+def parsed(command: Any, option: Any, value: Any, where: str) -> Any:
+    """What whatever reads the option makes of a value.
+
+    Raises:
+        InputError: it does not take the value; `where`, file and line, stands before its words.
+    """
     try:
-        option.process_value(command.context_class(command), value)
+        return option.process_value(command.context_class(command), value)
     except typer.BadParameter as error:
         raise InputError(f"{where}{_key(option)}: {error.message} Mend it, or take the line out.") from None
-    return value
 
 
 def _line(text: str, table: str, key: str) -> int:

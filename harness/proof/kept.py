@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from backends import REFERENCE
 from harness.data.sources import Dataset, cache_folder
 from harness.errors import LenetBenchError
 from harness.files import write_text_atomically
@@ -117,7 +118,7 @@ def _facts(network: Network, recipe: Recipe, dataset: Dataset, weights: Weights)
     return {
         "network": repr(network.keeping_all()), "recipe": recipe.as_dict(), "data_sha256": dataset.sha256,
         "images": len(dataset.train_labels), "weights_sha256": weights_digest(weights), "numpy": np.__version__,
-        "code": code.digest("numpy"), "batch": posing.BATCH, "candidates": posing.CANDIDATES,
+        "code": code.digest(REFERENCE), "batch": posing.BATCH, "candidates": posing.CANDIDATES,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backends import REFERENCE
 from harness.data.sources import Dataset, cache_folder
 from harness.errors import LenetBenchError
 from harness.files import write_atomically
@@ -61,7 +62,7 @@ def steps_of(network: Network) -> int:
 def _path(network: Network, recipe: Recipe, dataset: Dataset) -> Path:
     facts = {
         "network": repr(network.keeping_all()), "recipe": recipe.as_dict(), "data_sha256": dataset.sha256,
-        "numpy": np.__version__, "code": code.digest("numpy"), "steps": steps_of(network), "batch": BATCH,
+        "numpy": np.__version__, "code": code.digest(REFERENCE), "steps": steps_of(network), "batch": BATCH,
     }  # fmt: skip
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return cache_folder() / "starts" / f"{name}.npz"

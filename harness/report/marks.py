@@ -6,13 +6,17 @@ visions can tell apart; markers and dashes tell entrants apart without any colou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import colorsys
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-COLOURS = {"torch": "#d55e00", "tensorflow": "#e69f00", "jax": "#0072b2", "mxnet": "#56b4e9", "paddle": "#009e73",
-           "numpy": "#8a8a8a", "numba": "#000000"}  # fmt: skip
-# For backends that are not ours; the eighth colour of Okabe and Ito, yellow, cannot be seen on white.
+from harness.worker import catalogue, facts
+
+# For backends whose facts name none, or one that is taken; the eighth colour of Okabe and Ito, yellow, cannot be seen
+# on white. Behind these, hues are a golden angle apart, so that each is far from those before it.
 OTHER_COLOURS = ("#cc79a7", "#7f5539", "#6a4c93", "#5f6b00")
+GOLDEN_TURN = 0.618034
 # The same shapes as paths of an SVG, 8 units wide around the middle of a box of 28 x 14.
 PATHS = {
     "circle": "M18 7a4 4 0 1 1-8 0a4 4 0 1 1 8 0z", "square": "M10 3h8v8h-8z", "diamond": "M14 2l5 5-5 5-5-5z",
@@ -62,8 +66,7 @@ def marks_of(backends: Sequence[str]) -> list[Mark]:
     Within a framework the first sixteen have a marker each. Frameworks begin with different markers and dashes, so that
     one entrant of each can be told apart without colour.
     """
-    others = [name for name in dict.fromkeys(backends) if name not in COLOURS]
-    colours = COLOURS | {name: OTHER_COLOURS[place % len(OTHER_COLOURS)] for place, name in enumerate(others)}
+    colours = colours_of(backends)
     symbols = [*SHAPES, *(f"{shape}-open" for shape in SHAPES)]
     starts = {name: number for number, name in enumerate(colours)}
     seen: dict[str, int] = {}
@@ -73,3 +76,26 @@ def marks_of(backends: Sequence[str]) -> list[Mark]:
         place = starts[name] + seen[name]
         found.append(Mark(colours[name], symbols[place % len(symbols)], DASHES[place % len(DASHES)]))
     return found
+
+
+def colours_of(backends: Sequence[str]) -> dict[str, str]:
+    """The colours (#rrggbb) of the backends of this repository, then of these others, each one of its own."""
+    colours: dict[str, str] = dict(facts.ours("COLOUR"))
+    others = [name for name in dict.fromkeys(backends) if name not in colours]
+    stated = {name: facts.get(name, "COLOUR", "") if name in catalogue.names() else "" for name in others}
+    for name in others:
+        if stated[name] in colours.values():
+            stated[name] = ""
+        colours[name] = stated[name] or next(
+            each for each in _spare_colours() if each not in {*colours.values(), *stated.values()}
+        )
+    return colours
+
+
+def _spare_colours() -> Iterator[str]:
+    yield from OTHER_COLOURS
+    for number in itertools.count():
+        # Dark and light by turns, as two hues may look alike to some.
+        light = (0.34, 0.52)[number % 2]
+        parts = colorsys.hls_to_rgb(number * GOLDEN_TURN % 1, light, 0.6)
+        yield "#" + "".join(f"{round(255 * part):02x}" for part in parts)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX", "mxnet": "MXNet", "paddle": "PaddlePaddle",
-              "numpy": "NumPy"}  # fmt: skip
-# How a framework runs for whoever asks for nothing else: sentences leave that out.
-ORDINARY = {"torch": "eager", "jax": "jit", "paddle": "dynamic", "numpy": "eager"}
+from harness.worker import catalogue, facts
+
 NETWORKS = {"lenet5": "LeNet-5", "lenet-paddle": "LeNet (PaddlePaddle's)", "lenet-gluon": "LeNet (Gluon's)",
             "lenet-cifar": "LeNet (for CIFAR-10)", "lenet-d2l": "LeNet (d2l.ai's)", "lenet-linear": "LeNet (linear)",
             "convnet-tf1": "ConvNet (TensorFlow 1's)", "lenet5-1998": "LeNet-5 (of 1998)"}  # fmt: skip
@@ -20,13 +18,15 @@ DETAILS = {"network": "{}", "threads": "{} threads", "batch_size": "batches of {
 
 
 def framework(backend: str) -> str:
-    """`PyTorch` for `torch`; a backend that is not ours has the name that it has."""
-    return FRAMEWORKS.get(backend, backend)
+    """`PyTorch` for `torch`, as its facts have it (TITLE); a backend that is not here has the name that it has."""
+    return str(facts.get(backend, "TITLE", backend)) if backend in catalogue.names() else backend
 
 
 def value(column: str, found: str) -> str:
     """A cell of launches.csv as people write it."""
-    known = {"backend": FRAMEWORKS, "network": NETWORKS, "data_set": DATA_SETS, "device": DEVICES}
+    if column == "backend":
+        return framework(found)
+    known = {"network": NETWORKS, "data_set": DATA_SETS, "device": DEVICES}
     return known.get(column, {}).get(found, found)
 
 
@@ -73,10 +73,15 @@ def in_sentences(fields: Sequence[Mapping[str, str]], names: Sequence[str]) -> l
     backends = [each["backend"] for each in fields]
     return [
         framework(each["backend"])
-        if backends.count(each["backend"]) == 1 and each["mode"] == ORDINARY.get(each["backend"])
+        if backends.count(each["backend"]) == 1 and each["mode"] == _plain(each["backend"])
         and name == f"{framework(each['backend'])} ({each['mode']})" else name
         for each, name in zip(fields, names)
     ]  # fmt: skip
+
+
+def _plain(backend: str) -> str | None:
+    """How a framework runs for whoever asks for nothing else (PLAIN), if that is known: sentences leave it out."""
+    return facts.get(backend, "PLAIN", None) if backend in catalogue.names() else None
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import InputError
@@ -23,9 +23,24 @@ def asked_controls(entrant: Entrant, folder: Path, cpus: Sequence[int] = ()) -> 
     """
     if entrant.environment == "native":
         return {}
-    tf32 = entrant.dtype == "tf32"
-    variables = controls.asked_variables(threads=entrant.threads, scratch=folder, tf32=tf32)
+    variables = controls.asked_variables(
+        threads=entrant.threads, scratch=folder, tf32=entrant.dtype == "tf32", backend=entrant.backend
+    )
     return {"environment": variables, "cpus": cpus_of(entrant, cpus)}
+
+
+def controls_digest(entrant: Entrant) -> str | None:
+    """SHA-256 of the controls of an entrant's launches, but for threads and CPUs, which are columns; None under
+    environment=native.
+
+    What a backend from outside asks for itself is not in it: that belongs to its code, and would keep it out of every
+    table with others.
+    """
+    if entrant.environment == "native":
+        return None
+    return controls.digest(
+        controls.asked_variables(threads=entrant.threads, scratch=Path("<launch>"), tf32=entrant.dtype == "tf32")
+    )
 
 
 def cpus_of(entrant: Entrant, cpus: Sequence[int] = ()) -> list[int]:
@@ -54,7 +69,7 @@ def cpus_of(entrant: Entrant, cpus: Sequence[int] = ()) -> list[int]:
     return sorted(cpus[: entrant.threads])
 
 
-def set_aside() -> list[str]:
-    """The user's variables that controlled launches do without."""
+def set_aside(backends: Iterable[str]) -> list[str]:
+    """The user's variables that controlled launches of these backends do without."""
     asked = controls.asked_variables(threads=1, scratch=Path("."))
-    return controls.launch_environment(os.environ, asked)[1]
+    return controls.launch_environment(os.environ, asked, also=backends)[1]

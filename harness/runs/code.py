@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import backends
+from backends import REFERENCE
 from harness.files import ROOT
+from harness.worker import places
 
 # Rooms of the harness that define the computation, feed it, carry it out, or judge it.
 ROOMS = ("spec", "data", "worker", "runs", "proof")
-REFERENCE = "numpy"
 OTHER_BACKEND = re.compile(rb"\bbackends\.(\w+)")
 
 
@@ -37,7 +38,13 @@ def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def _folders_of(backend: str) -> list[Path]:
-    return [Path(folder) / backend for folder in backends.__path__ if (Path(folder) / backend).is_dir()]
+    """Where its code is; what is no backend may be code of some, which these share (`tests/attacks` has such)."""
+    here = [Path(folder) / backend for folder in backends.__path__]
+    return [folder for folder in (here if any(map(Path.is_dir, here)) else _package(backend)) if folder.is_dir()]
+
+
+def _package(backend: str) -> list[Path]:
+    return [places.folder_of(backend)] if backend in places.names() else []
 
 
 def _wrapped(backend: str) -> list[str]:

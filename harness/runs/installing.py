@@ -7,6 +7,7 @@ environment, because its stamp is written last.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,11 +17,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import BACKENDS
 from harness.errors import InputError, LenetBenchError
 from harness.files import shipped, try_lock, user_folder, write_text_atomically
-from harness.runs import interpreters, wheels
+from harness.runs import interpreters, outside, wheels
 from harness.runs.pip_progress import Progress, size_of
+from harness.worker import places
 from harness.worker.job import installation
+from harness.worker.versions import STAMP as COMMIT
 
 STAMP = "pins.sha256"
 # Lines of pip's that a message shows where it fails.
@@ -36,12 +40,15 @@ class Wanted:
     Attributes:
         version: of the framework; empty for the pinned one.
         python: the interpreter that makes it.
+        source: what pip is given in place of a version (`harness.runs.sources`), and the `commit` of a checkout.
     """
 
     backend: str
     python: str
     version: str = ""
     gpu: bool = False
+    source: str = ""
+    commit: str = ""
 
     @property
     def requirements(self) -> str:
@@ -50,7 +57,9 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """As the map of interpreters has it."""
+        """Of its folder; without a source, as the map of interpreters has it."""
+        if self.source:
+            return f"{self.requirements}@{hashlib.sha256(self.source.encode()).hexdigest()[:12]}"
         return installation(self.requirements, self.version)
 
     @property
@@ -66,7 +75,8 @@ class Wanted:
     @property
     def digest(self) -> str:
         """Of all that decides what it holds."""
-        return f"{wheels.digest(shipped('requirements'), self.name)} {python_version(self.python)}"
+        asked = wheels.digest(shipped("requirements"), self.name) if self.backend in BACKENDS else str(_asked(self))
+        return f"{asked} {python_version(self.python)}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def choose_python(backend: str) -> str:
         InputError: there is none of the version that the wheels need.
     """
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = wheels.ONLY_PYTHON.get(backend, here)
+    wanted = wheels.only_python(backend) or here
     if wanted == here:
         return sys.executable
     for folder in os.get_exec_path():
@@ -133,15 +143,26 @@ def check(wanted: Wanted) -> None:
     problem = wheels.obstacle(wanted.backend, python_version(wanted.python))
     if problem:
         raise InputError(problem)
-    if wanted.gpu and wanted.backend not in wheels.GPU_WHEELS:
-        raise InputError(
-            f"There are no wheels of {wanted.backend} for a GPU here. There are: {', '.join(wheels.GPU_WHEELS)}."
-        )
+    if wanted.gpu and not wheels.has_gpu_wheels(wanted.backend):
+        there = ", ".join(filter(wheels.has_gpu_wheels, BACKENDS))
+        raise InputError(f"There are no wheels of {wanted.backend} for a GPU here. There are: {there}.")
+    if wanted.name == wanted.backend and places.announced().get(wanted.backend):
+        recorded = interpreters.read_map().get(wanted.backend, "")
+        if recorded and recorded != str(wanted.interpreter):
+            # The package that brings the backend may be there and nowhere else.
+            raise InputError(
+                f"{wanted.backend} has an environment already, {recorded}, which brings its backend, too. Ask for a "
+                f"version or a build beside it: lenet-bench install {wanted.backend}==VERSION"
+            )
     _asked(wanted)
 
 
 def _asked(wanted: Wanted) -> list[str]:
-    return wheels.pip_arguments(shipped("requirements"), wanted.requirements, wanted.version, tests=False)
+    if wanted.backend not in BACKENDS:
+        return outside.pip_arguments(wanted.backend, wanted.version, wanted.source)
+    return wheels.pip_arguments(
+        shipped("requirements"), wanted.requirements, wanted.version, tests=False, source=wanted.source
+    )
 
 
 def install(wanted: Wanted, progress: Progress) -> Made:
@@ -153,13 +174,18 @@ def install(wanted: Wanted, progress: Progress) -> Made:
     """
     start = time.monotonic()
     with _alone(wanted):
-        fresh = not _is_whole(wanted)
+        # What a branch or a checkout holds may be another thing today.
+        fresh = bool(wanted.source) or not _is_whole(wanted)
         if fresh:
             _make(wanted, progress)
         version = interpreters.version_in(str(wanted.interpreter), wanted.backend)
         if version is None:
             raise LenetBenchError(f"{wanted.folder} has no {wanted.backend} in it. Delete the folder, and try again.")
-        interpreters.record(wanted.name, str(wanted.interpreter))
+        # Of several builds each is asked for by its version; the first is also the backend's own.
+        name = installation(wanted.requirements, version) if wanted.source else wanted.name
+        if wanted.source and wanted.requirements not in interpreters.read_map():
+            interpreters.record(wanted.requirements, str(wanted.interpreter))
+        interpreters.record(name, str(wanted.interpreter))
     return Made(wanted, version, size_of(wanted.folder), time.monotonic() - start if fresh else 0.0)
 
 
@@ -195,11 +221,13 @@ def _make(wanted: Wanted, progress: Progress) -> None:
     pip = [str(wanted.interpreter), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     steps = (
         [wanted.python, "-m", "venv", str(wanted.folder)],
-        [*pip, *_asked(wanted), *wheels.pins(shipped("requirements"), wanted.name)],
+        [*pip, *_asked(wanted), *([] if wanted.source else wheels.pins(shipped("requirements"), wanted.name))],
     )
     try:
         for command in steps:
             _run(command, wanted, log, progress)
+        if wanted.commit:
+            (wanted.folder / COMMIT).write_text(wanted.commit, encoding="ascii")
         write_text_atomically(wanted.folder / STAMP, wanted.digest)
     except BaseException:
         shutil.rmtree(wanted.folder, ignore_errors=True)

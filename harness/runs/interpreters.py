@@ -8,10 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import BACKENDS
 from harness.errors import InputError, WorkerFailed
 from harness.files import ROOT, alone_in, in_checkout, user_folder, write_text_atomically
 from harness.results.plain_values import checked, read_json, shown
@@ -100,7 +101,7 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
     for source, path, found in _candidates(name, given or {}, device, version):
         if source == GIVEN:
             _check_given(name, path, found)
-        if found and (not version or _same_version(found, version)):
+        if found and (not version or same_version(found, version)):
             return Interpreter(path, source, found)
         if not found and source != "this interpreter" and not os.path.exists(path):
             gone = f" {source} names {path}, and there is no such interpreter."
@@ -113,6 +114,9 @@ def find(name: str, *, given: dict[str, str] | None = None, device: str = "cpu",
 
 def install_command(name: str, *, device: str = "cpu", version: str = "") -> str:
     """What installs a backend's framework, where this code is: nox in a checkout, else the tool itself."""
+    if name not in (*BACKENDS, "NAME"):
+        named = installation(name, version)
+        return f"lenet-bench install {named}, or record where it is: lenet-bench backend add {named} --python PATH"
     options = [f"--device {device}"] * (device != "cpu") + [f"--framework-version {version}"] * bool(version)
     if in_checkout():
         return f"nox -s bench-{name}" + (f" -- {' '.join(options)}" if options else "")
@@ -132,11 +136,11 @@ def _check_given(name: str, path: str, found: str | None) -> None:
             f"{path} does not have {_wanted(name)}. Install it there ({path} -m pip install {_first(name)}), or leave "
             "--python and --here out."
         )
-    lacking = _lacking(path)
-    if lacking:
+    missing = lacking(path)
+    if missing:
         raise InputError(
-            f"{path} lacks {' and '.join(lacking)}, which every worker needs. Install there: "
-            f"{path} -m pip install {' '.join(lacking)}"
+            f"{path} lacks {' and '.join(missing)}, which every worker needs. Install there: "
+            f"{path} -m pip install {' '.join(missing)}"
         )
 
 
@@ -144,11 +148,11 @@ def _first(name: str) -> str:
     return str(catalogue.facts(name).DISTRIBUTIONS[0])
 
 
-def _lacking(path: str) -> list[str]:
-    """Those of the packages of a worker that another interpreter does not have; none where it cannot be asked."""
+def lacking(path: str, packages: Sequence[str] = OF_WORKERS) -> list[str]:
+    """Those of some packages that another interpreter does not have; none where it cannot be asked."""
     code = "import importlib.util as u, sys\nprint(*(name for name in sys.argv[1:] if u.find_spec(name) is None))"
     try:
-        command = [path, "-I", "-c", code, *OF_WORKERS]
+        command = [path, "-I", "-c", code, *packages]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return []
@@ -206,7 +210,7 @@ def installed_at(interpreter: str) -> Installed:
         raise WorkerFailed(f"{interpreter} cannot tell what is installed there: {error}.") from None
 
 
-def _same_version(found: str, asked: str) -> bool:
+def same_version(found: str, asked: str) -> bool:
     """Whether 2.13.0+cpu is the 2.13.0 that was asked for."""
     return asked in (found, found.partition("+")[0])
 
@@ -220,17 +224,9 @@ def _version_in(path: str, name: str) -> str | None:
     # Unlike pathlib's, it is false where a folder above may not be looked into.
     if not os.path.exists(path):
         return None
-    code = (
-        "import importlib.metadata as m, sys\n"
-        "for name in sys.argv[1:]:\n"
-        "    try: print(m.version(name)); break\n"
-        "    except m.PackageNotFoundError: pass\n"
-    )
-    distributions = catalogue.facts(name).DISTRIBUTIONS
+    command = [path, "-I", str(ROOT / "harness" / "worker" / "versions.py"), *catalogue.facts(name).DISTRIBUTIONS]
     try:
-        answer = subprocess.run(
-            [path, "-I", "-c", code, *distributions], capture_output=True, text=True, timeout=60, check=True
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import time
-from pathlib import Path
 from typing import Any
 
 from harness.errors import WorkerFailed
 from harness.results.folder import RunFolder
 from harness.results.schema import BLOCKS, ENTRANT, EPOCHS, INFERENCE, LATENCY, LAUNCHES, SCHEMA_VERSION
 from harness.runs import live_runs
-from harness.runs.asked_controls import asked_controls
+from harness.runs.asked_controls import controls_digest
 from harness.runs.display import Display
 from harness.runs.machine import this_machine
 from harness.runs.plausible import check_peak
@@ -21,7 +20,6 @@ from harness.runs.worker_process import STEADY_ENDED
 from harness.spec.networks import get_network
 from harness.spec.operations import training as training_operations
 from harness.visible import visible
-from harness.worker import controls
 
 
 def identity(run: Run, place: Place) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def identity(run: Run, place: Place) -> dict[str, Any]:
         "plan_round": place.plan_round,
         "counted": True,
         "framework_version": run.interpreters[entrant.installation].version,
-        "controls_sha256": controls.digest(asked_controls(entrant, Path("<launch>"))),
+        "controls_sha256": controls_digest(entrant),
         "data_set": run.dataset.name,
         "data_sha256": run.dataset.sha256,
         "threads": entrant.threads or None,

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness.worker import catalogue
+from harness.worker import catalogue, controls, facts
 
 USER, HOST = "<user>", "<host>"
 # Names that tell nothing.
@@ -31,24 +31,9 @@ HOMES = re.compile(r"(?<![\w.])(/home|/Users)/[^/\s'\"<>:;,()\]]+")
 WITH_SLASHES = re.compile(r"\S*[/@]\S*")
 
 # Variables that were set aside influence what a launch would have done, so their names are kept; those of frameworks
-# alone that are documented, because anybody may make up others that begin alike. The rest is counted.
-LIBRARIES = (
-    "ATEN_", "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "KMP_", "LD_PRELOAD", "MALLOC_",
-    "MKL_", "NPY_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_", "OPENBLAS_", "VECLIB_",
-)  # fmt: skip
-_FRAMEWORKS = """
-FLAGS_allocator_strategy FLAGS_cudnn_deterministic FLAGS_use_cinn FLAGS_use_mkldnn JAX_COMPILATION_CACHE_DIR
-JAX_DEBUG_NANS JAX_DEFAULT_MATMUL_PRECISION JAX_DISABLE_JIT JAX_ENABLE_COMPILATION_CACHE JAX_ENABLE_X64
-JAX_NUM_CPU_DEVICES JAX_PLATFORMS KERAS_BACKEND KERAS_HOME MXNET_CPU_WORKER_NTHREADS MXNET_ENGINE_TYPE
-MXNET_EXEC_BULK_EXEC_TRAIN MXNET_SUBGRAPH_BACKEND MXNET_USE_FUSION MXNET_USE_MKLDNN_RNN NUMBA_CPU_FEATURES
-NUMBA_CPU_NAME NUMBA_DISABLE_JIT NUMBA_ENABLE_AVX NUMBA_OPT PYTORCH_ALLOC_CONF
-PYTORCH_CUDA_ALLOC_CONF PYTORCH_JIT PYTORCH_NVML_BASED_CUDA_CHECK TF_CPP_MAX_VLOG_LEVEL TF_CPP_MIN_LOG_LEVEL
-TF_DETERMINISTIC_OPS TF_DISABLE_MKL TF_ENABLE_ONEDNN_OPTS TF_FORCE_GPU_ALLOW_GROWTH TF_NUM_INTEROP_THREADS
-TF_NUM_INTRAOP_THREADS TF_USE_LEGACY_KERAS TF_XLA_FLAGS TORCHDYNAMO_DISABLE TORCHINDUCTOR_CACHE_DIR
-TORCHINDUCTOR_MAX_AUTOTUNE TORCH_COMPILE_DISABLE TORCH_HOME TORCH_LOGS TRITON_CACHE_DIR XLA_FLAGS
-XLA_PYTHON_CLIENT_ALLOCATOR XLA_PYTHON_CLIENT_MEM_FRACTION XLA_PYTHON_CLIENT_PREALLOCATE
-"""
-FRAMEWORKS = frozenset(_FRAMEWORKS.split())
+# alone that are documented (VARIABLES in their facts), because anybody may make up others that begin alike. The rest is
+# counted.
+LIBRARIES = tuple(each for each in controls.LIBRARIES if each != "PYTHON")
 
 
 def hide(text: str) -> str:
@@ -92,7 +77,8 @@ def hide_all(values: Any, *, but: tuple[str, ...] = ()) -> Any:
 
 def known_names(variables: list[str]) -> list[str]:
     """The names of variables that everybody may read, and at the end how many others there were."""
-    known = [name for name in variables if name.startswith(LIBRARIES) or name in FRAMEWORKS]
+    documented = {each for name in catalogue.names() for each in facts.get(name, "VARIABLES", ())}
+    known = [name for name in variables if name.startswith(LIBRARIES) or name in documented]
     others = len(variables) - len(known)
     return known + ([f"{others} other{'' if others == 1 else 's'}"] if others else [])
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,12 +20,11 @@ from harness.results.changes import package_changes
 from harness.results.folder import RunFolder
 from harness.results.machines import difference, recorded
 from harness.runs import code, interpreters
-from harness.runs.asked_controls import asked_controls
+from harness.runs.asked_controls import controls_digest
 from harness.runs.done import Done
 from harness.runs.interpreters import Interpreter
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
-from harness.worker import controls
 
 # What environment.json keeps of the part of a run that is over.
 KEPT = ("lenet_bench", "code", "plan", "packages", "interpreters", "controls", "variables_set_aside")
@@ -173,7 +171,7 @@ def _check_machine(folder: RunFolder) -> None:
 def _check_controls(folder: RunFolder, plan: Plan) -> None:
     """Refuse to go on in one folder with what could never be shown in one table."""
     before = set(folder.read_counted("launches")["controls_sha256"].dropna())
-    if before - {controls.digest(asked_controls(each, Path("<launch>"))) for each in plan.entrants}:
+    if before - {controls_digest(each) for each in plan.entrants}:
         raise InputError(f"{folder.path} was measured under other controls than there are now. Start a new run.")
 
 

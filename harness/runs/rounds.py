@@ -84,6 +84,19 @@ class Rounds:
         self._code = {name: code.digests(name) for name in backends}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
 
+    def execute_round(self, plan_round: int, scratch: Path) -> None:
+        """Launch one round of the plan, into a folder that has none, and leave the others to others.
+
+        Args:
+            scratch: a folder with the data set in it (`scratch.write_dataset`).
+        """
+        cpus = self.run.cpus
+        with self.folder.lock(), live_runs.announced(f"a round of {self.folder.name}", cpus):
+            self._write_environment()
+            self.display.start(len(self.plan.entrants))
+            self._round(plan_round, scratch)
+            self._write_environment()
+
     def execute(self, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> None:
         """Launch whatever the folder does not have yet. An entrant that fails leaves the run; the others go on.
 

@@ -63,7 +63,7 @@ class Run:
         versions = ", ".join(f"{name} {self.interpreters[name].version}" for name in wanted)
         display.note(f"{versions} | {plan.entrants[0].network} on {dataset.name} ({dataset.source})")
         display.note(f"{this_machine().text} | {plan.pace}, {plan.epochs} epoch(s) | {self.folder.path}")
-        aside = set_aside()
+        aside = set_aside(each.backend for each in plan.entrants)
         if aside and plan.entrants[0].environment == "controlled":
             display.note(f"Set aside for controlled launches: {', '.join(aside)} (keep them: --environment native)")
 
@@ -80,6 +80,7 @@ class Run:
             packages: `pip freeze` of each installation, as far as its workers have told it.
         """
         controlled, folder = self.plan.entrants[0].environment == "controlled", self.plan.data_dir
+        aside = set_aside(each.backend for each in self.plan.entrants)
         values: dict[str, Any] = {
             "run": self.folder.name,
             "lenet_bench": harness.__version__,
@@ -91,7 +92,7 @@ class Run:
             "controls": {
                 each.label: asked_controls(each, Path("<launch>"), self.plan.cpus) for each in self.plan.entrants
             },
-            "variables_set_aside": known_names(set_aside()) if controlled else [],
+            "variables_set_aside": known_names(aside) if controlled else [],
             "packages": dict(packages),
         }
         # Packages are names and versions, of which digests are made.

@@ -1,6 +1,6 @@
 """What a backend's environment is made of: pinned requirements, other wheels for a GPU, libraries of the system.
 
-Imports the standard library and our errors alone: nox, whose own environment has no more, asks here, too.
+Imports the standard library, our errors and backends' facts: nox, whose own environment has no more, asks here, too.
 """
 
 from __future__ import annotations
@@ -11,13 +11,8 @@ import re
 from pathlib import Path
 
 from harness.errors import InputError
+from harness.worker import facts
 
-# Frameworks with other wheels for a GPU: <name>-gpu.in. MXNet has none for today's.
-GPU_WHEELS = ("torch", "tensorflow", "jax", "paddle")
-# What wheels expect of the system beside a C and C++ library.
-SYSTEM_LIBRARIES = {"mxnet": ("libgomp.so.1", "libquadmath.so.0"), "paddle": ("libgomp.so.1",)}
-# Frameworks that have wheels for one version of Python alone.
-ONLY_PYTHON = {"mxnet": "3.11"}
 # PEP 440, as far as releases use it: 2.13.0, 2.13.0rc1, 2.13.0+cpu.
 VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*(\+[a-z0-9.]+)?")
 # What tests need, and nobody else.
@@ -30,10 +25,10 @@ def obstacle(backend: str, python: str) -> str | None:
     Args:
         python: the version that its environment is to have, 3.11 say.
     """
-    wanted = ONLY_PYTHON.get(backend, python)
+    wanted = only_python(backend) or python
     if python != wanted:
         return f"{backend} needs Python {wanted}, not {python}: its NumPy has no wheel for another."
-    for library in SYSTEM_LIBRARIES.get(backend, ()):
+    for library in facts.get(backend, "SYSTEM_LIBRARIES", ()):
         try:
             ctypes.CDLL(library)
         except OSError:
@@ -41,12 +36,22 @@ def obstacle(backend: str, python: str) -> str | None:
     return None
 
 
+def only_python(backend: str) -> str:
+    """The one version of Python that a framework has wheels for, 3.11 say; empty where there are several."""
+    return str(facts.get(backend, "ONLY_PYTHON", ""))
+
+
+def has_gpu_wheels(backend: str) -> bool:
+    """Whether a framework has other wheels for a GPU, in `<name>-gpu.in`."""
+    return bool(facts.get(backend, "GPU_WHEELS", False))
+
+
 def requirements_name(backend: str, *, gpu: bool) -> str:
     """Name of the files that say what is installed: `torch`, or `torch-gpu` where a GPU has other wheels."""
-    return f"{backend}-gpu" if gpu and backend in GPU_WHEELS else backend
+    return f"{backend}-gpu" if gpu and has_gpu_wheels(backend) else backend
 
 
-def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list[str]:
+def pip_arguments(folder: Path, name: str, version: str, *, tests: bool, source: str = "") -> list[str]:
     """What pip is asked for: the lines of a file, with another version of the framework where one is wanted.
 
     Args:
@@ -54,6 +59,7 @@ def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list
         name: of the file, without its ending; the framework is its first line.
         version: empty for the pinned one.
         tests: whether the backend is to be tested there.
+        source: what stands in the framework's place: a path, or `git+URL`.
 
     Raises:
         InputError: what should be a version is none, or there is no such file.
@@ -66,10 +72,11 @@ def pip_arguments(folder: Path, name: str, version: str, *, tests: bool) -> list
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     options = [word for line in lines if line.startswith("--") for word in line.split()]
     framework, *others = [line for line in lines if not line.startswith("--") and (tests or line not in OF_TESTS)]
-    if version:
-        framework = f"{framework.partition('==')[0]}=={version}"
+    if version or source:
+        framework = source or f"{framework.partition('==')[0]}=={version}"
         # Its companions are those that pip finds to fit; `pip freeze` is in environment.json.
-        others = [other.partition("==")[0] if name.startswith("jax") else other for other in others]
+        if facts.get(name.removesuffix("-gpu"), "COMPANIONS", False):
+            others = [other.partition("==")[0] for other in others]
     return [*options, framework, *others]
 
 

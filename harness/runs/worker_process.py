@@ -282,8 +282,8 @@ def _advice(error: OSError) -> str:
 def _environment(job: Job, folder: Path, source: Path | None) -> dict[str, str]:
     environment = os.environ.copy()
     if job.asked:
-        environment, _ = controls.launch_environment(os.environ, _variables(job))
-    return environment | {"PYTHONPATH": str(_import_folder(folder, source))}
+        environment, _ = controls.launch_environment(os.environ, _variables(job), also=[job.entrant.backend])
+    return environment | {"PYTHONPATH": str(import_folder(folder, source))}
 
 
 def _variables(job: Job) -> dict[str, str]:
@@ -292,7 +292,7 @@ def _variables(job: Job) -> dict[str, str]:
     return variables
 
 
-def _import_folder(folder: Path, source: Path | None) -> Path:
+def import_folder(folder: Path, source: Path | None) -> Path:
     """Make a folder that holds our two packages and nothing else, so that no package of ours or of the harness's
     environment can stand in for one of the worker's. They are those in `source`, or these here."""
     imports = folder / "import"

@@ -4,7 +4,7 @@ Backends do not inherit from this and do not import it; it documents and type-ch
 keyword-only where a call takes more than one. A backend has no loop over epochs, no shuffling, no accuracy,
 no seed, no clock, no file and no printing: those are the harness's.
 
-Beside the class, `backends/<name>/__init__.py` states, without importing the framework:
+Beside the class, `backends/<name>/__init__.py` states (harness/worker/facts.py checks it), without the framework:
     DISTRIBUTIONS: the packages, any one of which is the framework; its version is the backend's.
     MODES: mode -> one sentence; the first is the default: what the framework's own guides teach for training.
     GPU_MODES (optional): those of them that need a GPU.
@@ -18,6 +18,16 @@ Beside the class, `backends/<name>/__init__.py` states, without importing the fr
         errors, allows for it, and says so. None may be larger than `harness.proof.rounding.largest`.
     MOST_THREADS (optional): with how many threads it can compute, at the most; as many as there are without it.
     DEVICES: what the backend has code for; the installation decides what works.
+    ASYNCHRONOUS (optional): whether work is queued on a CPU, too, so that `synchronize` has something to wait for.
+    ENVIRONMENT (optional): variable -> value, that a controlled launch has; `{scratch}` is the launch's own folder, for
+        caches. Threads, allocator and paths are the harness's: `harness/worker/facts.py` lists what is not to be set.
+    SET_ASIDE, NOT_ASIDE (optional): how variables begin that change the framework's speed, and exceptions; a user's own
+        are set aside in a controlled launch. VARIABLES: those of them whose names may stand in a run's files.
+    TITLE, PLAIN, COLOUR (optional): for reports: its name as people write it, the mode that sentences leave out because
+        it is how the framework runs by itself, and `#rrggbb`.
+    GPU_WHEELS, COMPANIONS, SYSTEM_LIBRARIES, ONLY_PYTHON (optional): for whoever installs it: whether a GPU has other
+        wheels, whether other packages change with the framework's version, libraries of the system that its wheel
+        needs, and the one version of Python that it has wheels for.
 """
 
 from __future__ import annotations

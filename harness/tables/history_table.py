@@ -96,7 +96,8 @@ def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     make_columns(table, ["run", "version"], headers, "verdict")
     for header in ("test\nacc %", "epochs"):
         table.add_column(header, justify="right")
-    for _, row in frame.iterrows():
+    # A run that only trained has none.
+    for _, row in frame.fillna({"verdict": ""}).iterrows():
         table.add_row(
             numbers[row["run"]],
             _text(str(row["framework_version"]).partition("+")[0]),

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.worker import controls
+from harness.worker import controls, places
 from harness.worker.job import TURN, Job
 
 Tell = Callable[..., None]
@@ -100,6 +100,7 @@ def _place(error: Exception) -> str:
         return ""
     # Not imported before: what goes wrong may be an import.
     folders = [Path(folder) for folder in getattr(sys.modules.get("backends"), "__path__", ())]
+    folders += places.packages()
     frames = [(frame.filename, str(frame.lineno)) for frame in traceback.extract_tb(error.__traceback__)]
     for name, line in reversed(frames + FRAME.findall(str(error))):
         for folder in folders:

@@ -1,52 +1,29 @@
-"""Which backends there are and what they say of themselves; imports no framework.
-
-`LENET_BENCH_BACKENDS` may name a folder with more backends, each a folder like those under `backends/`.
-"""
+"""Which backends there are and what they say of themselves; imports no framework."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import os
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import backends
-from harness.errors import unknown
 from harness.spec.precision import GPU_ONLY
+from harness.worker import facts as stated
+from harness.worker import places, versions
 from harness.worker.job import LONG_BLOCK, Entrant, block_steps
+from harness.worker.places import EXTRA, names
 
-FRAMEWORKS = ("torch", "tensorflow", "jax", "mxnet", "paddle")
-EXTRA = "LENET_BENCH_BACKENDS"
+__all__ = ["EXTRA", "FRAMEWORKS", "names"]
 
-
-def _folders() -> list[Path]:
-    extra = os.environ.get(EXTRA)
-    if extra:
-        # Workers inherit the variable and start in another folder.
-        extra = os.environ[EXTRA] = str(Path(extra).resolve())
-    if extra and extra not in backends.__path__:
-        backends.__path__.append(extra)
-    return [Path(folder) for folder in backends.__path__]
-
-
-def names() -> list[str]:
-    """All backends: the five frameworks, the reference, the limit, then whatever EXTRA adds."""
-    found = {file.parent.name for folder in _folders() for file in folder.glob("*/backend.py")}
-    known = [*FRAMEWORKS, "numpy", "numba"]
-    return known + sorted(found - set(known))
+FRAMEWORKS = backends.FRAMEWORKS
 
 
 def facts(name: str) -> ModuleType:
-    """Return `backends/<name>/__init__.py`, whose contents `harness/spec/protocol.py` describes.
+    """Return a backend's `__init__.py`, whose contents `harness/spec/protocol.py` describes.
 
     Raises:
-        InputError: there is no such backend; the message lists those there are.
+        InputError: there is no such backend, or its facts are not as they must be.
     """
-    if name not in names():
-        raise unknown("backend", name, names())
-    return importlib.import_module(f"backends.{name}")
+    return stated.of(name)
 
 
 def modes(name: str, device: str) -> dict[str, str]:
@@ -85,15 +62,14 @@ def blockwise(name: str) -> dict[str, int]:
 
 def backend_class(name: str) -> Any:
     """Import the framework and return the class Backend. Only workers call this."""
-    _folders()
-    return importlib.import_module(f"backends.{name}.backend").Backend
+    return places.import_code(name)
 
 
 def installed_version(name: str) -> str | None:
     """Version of the framework in this interpreter's environment, without importing it; None where absent."""
-    for distribution in facts(name).DISTRIBUTIONS:
-        try:
-            return importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
+    return versions.version_of(facts(name).DISTRIBUTIONS)
+
+
+def commit_of(name: str) -> str:
+    """The commit that the framework in this interpreter's environment was built from; empty where nobody knows."""
+    return next(filter(None, map(versions.commit_of, facts(name).DISTRIBUTIONS)), "")

@@ -6,23 +6,23 @@ Standard library only: the harness makes the environment, the worker checks that
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import backends
 from harness.errors import InputError
+from harness.worker import facts
 
-# Variables that change a framework's speed or numbers. A user's own are set aside under
-# `--environment controlled`, and said so, never dropped in silence (pyperf#47).
-SPEED_PREFIXES = (
-    "ATEN_", "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "FLAGS_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "JAX_", "KERAS_",
-    "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_", "MXNET_", "NPY_", "NUMBA_", "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_",
-    "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TF_", "TORCH", "TRITON_", "VECLIB_", "XLA_",
+# Variables of libraries that change speed or numbers; those of frameworks are in their facts (SET_ASIDE). A user's own
+# are set aside under `--environment controlled`, and said so, never dropped in silence (pyperf#47).
+LIBRARIES = (
+    "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_",
+    "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "VECLIB_",
 )  # fmt: skip
-# Terraform's, which share TensorFlow's prefix.
-NOT_MEANT = ("TF_CLI_", "TF_VAR_", "TF_WORKSPACE")
 
 # glibc hands freed memory back to the kernel at a threshold that it moves while a program runs, so that some
 # processes take hundreds of page faults a step and their identical twins none. Fixed thresholds end that;
@@ -55,50 +55,58 @@ def choose_cpus(threads: int) -> list[int]:
     return allowed[-threads:]
 
 
-def asked_variables(*, threads: int, scratch: Path, tf32: bool = False) -> dict[str, str]:
-    """The variables of a controlled launch; `scratch` is its own empty folder, so that all caches start empty."""
+def asked_variables(*, threads: int, scratch: Path, tf32: bool = False, backend: str = "") -> dict[str, str]:
+    """The variables of a controlled launch; `scratch` is its own empty folder, so that all caches start empty.
+
+    What the backends of this repository ask for (ENVIRONMENT) is there in all launches, so that these have the same.
+
+    Args:
+        backend: whose own are added, where it is one from outside.
+    """
     caches = {
         "TMPDIR": str(scratch),
         "XDG_CACHE_HOME": str(scratch / "cache"),
-        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"),
-        "TRITON_CACHE_DIR": str(scratch / "triton"),
         "CUDA_CACHE_PATH": str(scratch / "cuda"),
-        "JAX_ENABLE_COMPILATION_CACHE": "false",
     }
-    choices = {
-        # Without it one framework takes three quarters of the card at start, and no memory figure means anything.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "TF_CPP_MIN_LOG_LEVEL": "1",
-    }
-    if not tf32:
-        # Whatever a framework chooses, NVIDIA's libraries then multiply float32 numbers in float32.
-        choices["NVIDIA_TF32_OVERRIDE"] = "0"
+    # Whatever a framework chooses, NVIDIA's libraries then multiply float32 numbers in float32.
+    choices = {} if tf32 else {"NVIDIA_TF32_OVERRIDE": "0"}
+    theirs = [*facts.ours("ENVIRONMENT").values(), facts.get(backend, "ENVIRONMENT", {}) if backend else {}]
+    for each in theirs:
+        choices |= {name: value.replace("{scratch}", str(scratch)) for name, value in each.items()}
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) | ALLOCATOR | caches | choices
 
 
-def digest(asked: Mapping[str, object]) -> str | None:
-    """SHA-256 of the controls of a launch, but for threads and CPUs, which are columns; None where nothing is asked.
+def digest(variables: Mapping[str, str]) -> str:
+    """SHA-256 of the variables of a launch, but for threads.
 
     Args:
-        asked: made with a `scratch` that is the same for all.
+        variables: made with a `scratch` that is the same for all.
     """
-    variables = asked.get("environment")
-    if not isinstance(variables, dict):
-        return None
     lines = sorted(f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def launch_environment(user: Mapping[str, str], asked: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def launch_environment(
+    user: Mapping[str, str], asked: Mapping[str, str], *, also: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
     """Combine the user's environment with what is asked for.
+
+    Args:
+        also: backends from outside, whose own variables are set aside like those of the backends here.
 
     Returns:
         the worker's environment, and the names of the user's variables that were set aside.
     """
-    ours = [name for name in user if name.startswith(SPEED_PREFIXES) and not name.startswith(NOT_MEANT)]
+    known = [*backends.BACKENDS, *also]
+    begins, but = (_all(known, fact) for fact in ("SET_ASIDE", "NOT_ASIDE"))
+    ours = [name for name in user if name.startswith((*LIBRARIES, *begins)) and not name.startswith(but)]
     aside = sorted(name for name in ours if user[name] != asked.get(name))
     kept = {name: value for name, value in user.items() if name not in aside}
     return kept | dict(asked), [name for name in aside if not name.startswith("PYTHON")]
+
+
+def _all(names: Iterable[str], fact: str) -> tuple[str, ...]:
+    return tuple(itertools.chain(*(facts.get(name, fact, ()) for name in names)))
 
 
 def check_found(asked: dict[str, object]) -> None:

@@ -28,6 +28,7 @@ from harness.worker import (
     smoke,
     steady,
     trials,
+    versions,
 )
 from harness.worker.batches import Data, batches_digest
 from harness.worker.experiment import WARM_UP, Source
@@ -183,6 +184,10 @@ def _description(backend: Any, entrant: Entrant) -> Row:
     """What the backend says of itself, once its threads are known to be those that were asked for."""
     description = backend.describe()
     controls.check_threads(entrant.threads, description["threads"], entrant.backend)
+    # A build that is no release says so of itself seldom.
+    description = description | {
+        "version": versions.with_commit(description["version"], catalogue.commit_of(entrant.backend))
+    }
     known = {"version": "framework_version", "threads": "threads_found"}
     return {known.get(key, key): value for key, value in description.items()} | controls.found()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import os
 import warnings
 from collections.abc import Callable
@@ -22,19 +20,23 @@ def pytest_configure() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
+def chosen(config: pytest.Config) -> str:
+    """The backend under test: of `--backend`, or of `lenet-bench conform`."""
+    return config.getoption("--backend", None) or os.environ.get("LENET_BENCH_CONFORM") or "numpy"
+
+
 @pytest.fixture(scope="session")
 def backend_name(pytestconfig: pytest.Config) -> str:
-    return pytestconfig.getoption("--backend") or "numpy"
+    return chosen(pytestconfig)
 
 
 @pytest.fixture(scope="session")
 def facts(backend_name: str) -> ModuleType:
-    """The facts of `backends/<name>/__init__.py`; a backend that was named and is not installed is a failure."""
-    module = importlib.import_module(f"backends.{backend_name}")
-    installed = {distribution.name.replace("_", "-") for distribution in importlib.metadata.distributions()}
-    if not installed & set(module.DISTRIBUTIONS):
+    """What the backend says of itself; one that was named and whose framework is not installed is a failure."""
+    module = catalogue.facts(backend_name)
+    if catalogue.installed_version(backend_name) is None:
         wanted = " or ".join(module.DISTRIBUTIONS)
-        pytest.fail(f"{wanted} is not installed here. Run: nox -s tests-{backend_name}")
+        pytest.fail(f"{wanted} is not installed here. Run: lenet-bench conform -b {backend_name}")
     return module
 
 
@@ -47,11 +49,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `any_mode` in every mode that the backend has on a CPU; with precision and feed, so that
     each mode meets both of each, and the default mode all four together: every combination compiles anew."""
-    modes = list(catalogue.modes(metafunc.config.getoption("--backend") or "numpy", "cpu"))
+    name = chosen(metafunc.config)
+    modes, dtypes = list(catalogue.modes(name, "cpu")), catalogue.facts(name).DTYPES
     if {"any_mode", "dtype", "feed"} <= set(metafunc.fixturenames):
         cases = [("float32", "host"), ("float64", "device"), ("float32", "device"), ("float64", "host")]
+        cases = [case for case in cases if case[0] in dtypes]
         found = [(mode, *case) for mode in modes for case in (cases if mode == modes[0] else cases[:2])]
         metafunc.parametrize(("any_mode", "dtype", "feed"), found)
+    elif {"network", "dtype"} <= set(metafunc.fixturenames):
+        found = metafunc.module.network_cases(dtypes)
+        metafunc.parametrize(("network", "dtype"), found, ids=lambda value: getattr(value, "name", value))
     elif "any_mode" in metafunc.fixturenames:
         metafunc.parametrize("any_mode", modes)
 
@@ -62,7 +69,7 @@ def make(backend_name: str, facts: ModuleType) -> Callable[..., Any]:
     with warnings.catch_warnings():
         # What frameworks warn of while they are imported (np.bool, a missing ccache) is not ours to mend.
         warnings.simplefilter("ignore")
-        backend_class = importlib.import_module(f"backends.{backend_name}.backend").Backend
+        backend_class = catalogue.backend_class(backend_name)
 
     def build(**changes: Any) -> Any:
         return backend_class(**(defaults(facts) | changes))

@@ -7,6 +7,7 @@ as good without, or it is asynchronous and belongs into ASYNCHRONOUS.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,6 @@ from harness.worker import asynchrony
 from harness.worker.asynchrony import IDEAL, INFERENCE_LEFT, TOLERANCES, TRAINING_LEFT
 
 LENET = get_network("lenet5")
-# On a CPU. The others return when they are done (backends/<name>/__init__.py, Synchronisation).
-ASYNCHRONOUS = {"jax", "mxnet"}
 # Where others keep this CPU busy, whoever waits for one step wakes up when most of the next are done, too: MXNet was
 # seen to leave 0.18 of the training in place of 0.57 to 0.85. So what does not show is measured again.
 ATTEMPTS = 3
@@ -58,12 +57,12 @@ def test_2k_steps_take_twice_as_long_as_k(made_once: Callable[..., Any]) -> None
 
 @pytest.mark.parametrize("mutate", [wait_for_nothing, wait_for_the_first_loss], ids=lambda each: each.__name__)
 def test_without_waiting_work_is_left(
-    made_once: Callable[..., Any], backend_name: str, mutate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    made_once: Callable[..., Any], facts: ModuleType, mutate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without `synchronize` an asynchronous framework leaves training and inference undone, and it shows."""
     backend = made_once()
     mutate(backend, monkeypatch)
-    expected = {TRAINING_LEFT, INFERENCE_LEFT} if backend_name in ASYNCHRONOUS else set()
+    expected = {TRAINING_LEFT, INFERENCE_LEFT} if getattr(facts, "ASYNCHRONOUS", False) else set()
 
     for _ in range(ATTEMPTS):
         errors = asynchrony.errors(measure(backend))

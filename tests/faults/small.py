@@ -38,6 +38,15 @@ def main() -> None:
     """Be the command line."""
     # Whoever runs these tests under nohup ignores it, and what they start would, too.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    make_small()
+    if os.environ.get(CLOCK):
+        shift, _, after = os.environ[CLOCK].partition("@")
+        _set_clock(float(shift), float(after or 0))
+    front_door()
+
+
+def make_small() -> None:
+    """Let this process load the few images, and time few turns."""
     with np.load(os.environ[SMALL]) as arrays:
         dataset = Dataset(name="drawn-digits", source="noise", sha256="0" * 64, **arrays)
     preparation.load = lambda name, data_dir, display: dataset  # type: ignore[assignment]
@@ -45,10 +54,6 @@ def main() -> None:
     # A look at the machine before a run is as long as a run of these.
     quiet.LOOK_S = 0.1
     rounds.Job = functools.partial(Job, warmup_limit_s=0.05)  # type: ignore[misc,assignment]
-    if os.environ.get(CLOCK):
-        shift, _, after = os.environ[CLOCK].partition("@")
-        _set_clock(float(shift), float(after or 0))
-    front_door()
 
 
 def _set_clock(shift_s: float, after_s: float) -> None:

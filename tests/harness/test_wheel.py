@@ -40,6 +40,7 @@ def test_wheel_has_what_commands_read(wheel: zipfile.ZipFile) -> None:
         f"harness/shipped/{kind}/{path.name}": path
         for kind, place in files.SHIPPED.items()
         for path in (ROOT / place).iterdir()
+        if path.is_file()
     }
     assert held == code | set(shipped)
     assert {name for name in held if name.endswith((".j2", ".css", ".js"))}

@@ -13,6 +13,7 @@ import pytest
 from harness.errors import InputError, LenetBenchError
 from harness.runs import installing
 from harness.runs.installing import Made, Wanted
+from harness.worker import catalogue
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -27,7 +28,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
         return Made(wanted, wanted.version or "1.0", 823_000_000, 0.0 if len(found) > 1 else 41.2)
 
     monkeypatch.setattr(installing, "install", install)
-    monkeypatch.setattr(installing.wheels, "SYSTEM_LIBRARIES", {})
+    for name in ("mxnet", "paddle"):
+        monkeypatch.setattr(catalogue.facts(name), "SYSTEM_LIBRARIES", ())
     return found
 
 
@@ -52,7 +54,10 @@ def test_versions_and_a_gpu(call: Call, asked: list[Wanted]) -> None:
     assert code == 0
     assert [each.name for each in asked] == ["jax-gpu==0.10.1", "jax-gpu==0.10.2", "torch-gpu"]
     assert "jax 0.10.1 for a GPU is installed" in out
-    assert out.partition("next")[1:] == ("next", ": lenet-bench run -b jax,torch --device gpu")
+    assert out.partition("next")[1:] == (
+        "next",
+        ": lenet-bench run -b jax,torch --versions jax=0.10.1,0.10.2 --device gpu",
+    )
 
 
 def test_all_leaves_out_what_cannot_be_had(call: Call, asked: list[Wanted], monkeypatch: pytest.MonkeyPatch) -> None:

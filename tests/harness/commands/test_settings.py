@@ -208,8 +208,8 @@ def test_init_leaves_what_is_there(call: Call) -> None:
 def test_every_option_has_a_kind(name: str) -> None:
     """And an example of it that the key takes."""
     command = imported(name)
-    options = {settings._key(each): each for each in command.params if each.param_type_name == "option"}
-    kinds = settings._kinds(command, options)
+    options = settings.options_of(command)
+    kinds = settings.kinds_of(command, options)
 
     assert set(options) - set(kinds) <= {"help"}
     assert set(settings.COMMANDS[name]) <= set(kinds)

@@ -36,7 +36,7 @@ def test_commands_in_the_readme_exist():
     pages = README + "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
 
     named = set(re.findall(r"nox -s ([a-z]+(?:-[a-z]+)?)", pages))
-    called = set(re.findall(r"`lenet-bench ([a-z]+)", pages))
+    called = set(re.findall(r"`lenet-bench ([a-z]+(?:-[a-z]+)?)", pages))
 
     assert named - known == set()
     assert called - set(COMMANDS) == set()
@@ -49,7 +49,9 @@ def test_options_in_the_docs_exist():
     options = {name: {each for param in command.params for each in param.opts} for name, command in commands.items()}
     pages = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
     text = "\n".join(pages)
-    called = re.findall(r"(?:lenet-bench|python -m harness) (baseline [a-z]+|[a-z]+)((?: [^`\n|]*)?)", text)
+    called = re.findall(
+        r"(?:lenet-bench|python -m harness) ((?:baseline|backend) [a-z]+|[a-z]+(?:-[a-z]+)?)((?: [^`\n|]*)?)", text
+    )
     called += [(("run", "gate")["gate" in name], given) for name, given in re.findall(
         r"nox -s (bench(?:-[a-z]+)?|gate) -- ([^`\n|]*)", text
     )]  # fmt: skip

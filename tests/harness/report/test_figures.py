@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from backends import BACKENDS
 from harness.report.export import for_paper
 from harness.report.facts import headline
 from harness.report.launch_figures import latency, seconds_of
@@ -134,6 +135,7 @@ def test_marks_tell_entrants_apart() -> None:
     assert len({each.symbol for each in marks[:16]}) == 16
     assert all(each.path.startswith("M") for each in marks)
     assert len({marks[0].colour, marks[16].colour, marks[19].colour, marks[20].colour}) == 4
+    assert len({mark.colour for mark in marks_of([*BACKENDS, *(f"outside{number}" for number in range(40))])}) == 47
     five = marks_of(["torch", "tensorflow", "jax", "mxnet", "paddle"])
     assert len({each.symbol for each in five}) == len({each.dash for each in five}) == 5
     assert marks[19].colour == marks[21].colour

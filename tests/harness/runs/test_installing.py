@@ -11,10 +11,11 @@ import pytest
 
 from harness.errors import InputError, LenetBenchError
 from harness.files import try_lock
-from harness.runs import installing, interpreters, wheels
+from harness.runs import installing, interpreters
 from harness.runs.installing import Wanted, install
 from harness.runs.pip_progress import Progress
 from harness.tables import layout
+from harness.worker import catalogue
 
 
 def make_wheel(folder: Path, version: str) -> None:
@@ -128,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(requirements: Path, tmp_p
 def test_python_of_wheels_that_need_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This one where it will do; one on the PATH where it will not; a sentence where there is none."""
     assert installing.choose_python("torch") == sys.executable
-    monkeypatch.setattr(wheels, "ONLY_PYTHON", {"mxnet": "3.99"})
+    monkeypatch.setattr(catalogue.facts("mxnet"), "ONLY_PYTHON", "3.99")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"mxnet needs Python 3\.99, .* no python3\.99 on the PATH\. .* --with-python"):
         installing.choose_python("mxnet")

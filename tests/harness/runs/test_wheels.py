@@ -59,7 +59,7 @@ def test_backend_without_requirements_is_given_its_python() -> None:
 
 def test_obstacles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another Python than its wheels are for; a library that the system lacks; none at all."""
-    monkeypatch.setattr(wheels, "SYSTEM_LIBRARIES", {"paddle": ("libno-such-thing.so.1",)})
+    monkeypatch.setattr(catalogue.facts("paddle"), "SYSTEM_LIBRARIES", ("libno-such-thing.so.1",))
 
     assert wheels.obstacle("mxnet", "3.12") == (
         "mxnet needs Python 3.11, not 3.12: its NumPy has no wheel for another."

@@ -1,0 +1,68 @@
+"""Launches by one column: only what is alike in all else meets, and never two machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.analysis.by_column import by_column
+from harness.analysis.comparison import SPEED
+from harness.errors import InputError
+from harness.results.folder import RunFolder
+
+
+@pytest.fixture
+def timed(finished_run: Path) -> pd.DataFrame:
+    """Launches of numpy in two rounds, and the same at another batch size, exactly twice as fast."""
+    rows = RunFolder(finished_run).read_counted("launches")
+    rows = rows[rows[SPEED].notna() & (rows["backend"] == "numpy")].assign(turn_step_us=pd.NA)
+    return pd.concat([rows, rows.assign(batch_size=16, **{SPEED: rows[SPEED] * 2})], ignore_index=True)
+
+
+def test_the_smallest_value_is_the_base(timed: pd.DataFrame) -> None:
+    """Of one run the launches are pairs by round; under four rounds there is no verdict."""
+    found = by_column(timed, "batch_size")
+
+    assert found["value"].tolist() == [8, 16]
+    assert found["ratio"].tolist() == pytest.approx([1.0, 2.0])
+    assert found["ratio_low"].iloc[1] == pytest.approx(2.0)
+    assert (found["verdict"].iloc[1], found["paired"].iloc[1], found["launches"].tolist()) == (
+        "cannot tell",
+        True,
+        [2, 2],
+    )
+
+
+def test_of_two_runs_they_are_no_pairs(timed: pd.DataFrame) -> None:
+    """Rounds of the same number say nothing then."""
+    apart = timed.assign(run=timed["batch_size"].astype("string"))
+
+    assert by_column(apart, "batch_size")["paired"].iloc[1] == False  # noqa: E712
+
+
+@pytest.mark.parametrize("other", ["machine_sha256", "seed", "dtype", "feed", "controls_sha256", "recipe"])
+def test_what_differs_in_more_does_not_meet(timed: pd.DataFrame, other: str) -> None:
+    """Another machine, seed, precision: there is nothing to compare then."""
+    timed.loc[timed["batch_size"] == 16, other] = 7 if other == "seed" else "other"
+
+    with pytest.raises(InputError, match=r"No two launches differ in batch_size and are alike in all else.* 16, 8"):
+        by_column(timed, "batch_size")
+
+
+def test_with_a_network_go_its_recipe_and_images(timed: pd.DataFrame) -> None:
+    """Or networks could never be compared."""
+    gluon = {"network": "lenet-gluon", "recipe": "lenet-gluon", "data_set": "fashion-mnist", "data_sha256": "1" * 64}
+    found = by_column(pd.concat([timed, timed.assign(**gluon)], ignore_index=True), "network")
+
+    assert found["value"].tolist() == ["lenet-gluon", "lenet5"] * 2
+    assert found["entrant"].unique().tolist() == ["numpy eager b8", "numpy eager b16"]
+
+
+def test_machines_are_no_column(timed: pd.DataFrame) -> None:
+    """They stand in no table together; nor is a measured column one."""
+    with pytest.raises(InputError, match="Rows of different machines stand in no table together"):
+        by_column(timed, "machine_sha256")
+    with pytest.raises(InputError, match="There is no column to compare by 'launch_s'"):
+        by_column(timed, "launch_s")
