@@ -30,13 +30,27 @@ def seen(**changes: Any) -> dict[str, Any]:
     return {"turns": 2, "batch_size": 64, "heard": [0.26, 0.26]} | changes
 
 
+def brief(turn_s: float) -> dict[str, Any]:
+    """Two turns of one block each, of so many seconds."""
+    blocks = {"warmup": [[1.0]], "return": [[0.0], [0.0]], "steady": [[turn_s], [turn_s]]}
+    return result(train_images_per_s=64 * 20 / turn_s, blocks=blocks)
+
+
 def test_honest_result_passes() -> None:
     """In turns, and all at once."""
     check(result(), **seen())
     at_once = {"warmup": [[1.0]], "return": [[]], "steady": [[0.1, 0.1, 0.1]]}
     check(result(blocks=at_once), **seen(turns=0, heard=[0.31]))
-    # A word may wait on a busy machine, at either end.
+    # A word may wait on a busy machine, at either end, and short turns are mostly waiting then.
     check(result(), **seen(heard=[0.2, 0.4]))
+    check(brief(0.02), **seen(heard=[0.027, 0.027]))
+
+
+@pytest.mark.parametrize(("turn_s", "heard"), [(0.021, 0.030), (0.0345, 0.045), (0.004, 0.0081), (0.07, 0.1)])
+def test_a_clock_that_goes_slower_by_a_third_is_refused(turn_s: float, heard: float) -> None:
+    """In turns of 30 ms and more; of shorter ones half of their time is enough."""
+    with pytest.raises(WorkerFailed, match="clock cannot be right"):
+        check(brief(turn_s), **seen(heard=[heard, heard]))
 
 
 @pytest.mark.parametrize(
