@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
+from functools import reduce
 from itertools import compress
+from operator import add
 from typing import Any
 
 from harness.analysis.disturbed import kept, text_of
@@ -24,8 +25,9 @@ def of(result: Row, disturbed: frozenset[int] | None, seen: Sequence[Seen | None
     """
     if disturbed is None:
         return {}
-    waited = [each.waited for each in seen if each is not None]
-    row: Row = {"disturbed_turns": text_of(disturbed), "cpu_wait_share": statistics.fmean(waited) if waited else None}
+    known = [each for each in seen if each is not None]
+    waited = reduce(add, known).waited if known else None
+    row: Row = {"disturbed_turns": text_of(disturbed), "cpu_wait_share": waited}
     turns = result["blocks"]["steady"]
     clean = kept(len(turns), disturbed)
     if clean.all():

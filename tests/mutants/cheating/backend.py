@@ -91,11 +91,9 @@ def last_update(backend: Backend, train: Any, batches: list[Any]) -> Any:
 
 
 def float16(backend: Backend, train: Any, batches: list[Any]) -> Any:
-    if backend.steps > 200:
-        for value in backend._parameters.values():
-            value[...] = value.astype(np.float16)
-        batches = [(images.astype(np.float16).astype(images.dtype), labels) for images, labels in batches]
-    return train(batches)
+    for value in backend._parameters.values():
+        value[...] = value.astype(np.float16)
+    return train([(images.astype(np.float16).astype(images.dtype), labels) for images, labels in batches])
 
 
 def next_labels(backend: Backend, train: Any, batches: list[Any]) -> Any:
