@@ -22,7 +22,7 @@ BESIDE = (0.01, 0.05)
 # Less is worse, so these are negative.
 MEMORY = (-(2 << 30), -(1 << 30))
 SWAP_BYTES = 64 << 20
-# A block of 20 steps takes milliseconds: one reading may take this long and not be seen.
+# A block of 8 steps takes milliseconds: one reading may take this long and not be seen.
 CLOCK_NS = 1000.0
 # Those that a program reads without a system call: VDSO clock modes of x86 and arm64 in
 # https://github.com/torvalds/linux/blob/master/arch/x86/include/asm/vdso/clocksource.h
