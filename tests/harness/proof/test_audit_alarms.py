@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmarks import audit_alarms
 from harness.runs.plan import Plan
 from harness.worker.job import Entrant
+
+
+def test_it_ends_where_all_launches_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A launch that fails has no audits: without an end, there would be rounds for ever."""
+    failed = pd.DataFrame({"label": ["numpy"], "status": ["failed"], "error": ["no"], "audited_turns": [pd.NA]})
+    rounds = [
+        failed.assign(status="ok", error=pd.NA, audited_turns=7, audit_share=0.1),
+        failed.assign(audit_share=pd.NA),
+    ]
+    left = iter(rounds)
+    monkeypatch.setattr(audit_alarms, "one_run", lambda plan, results: next(left))
+
+    with pytest.raises(SystemExit, match="1"):
+        audit_alarms.main(["numpy"], audits=10, results_dir=tmp_path)
 
 
 def test_every_turn_is_audited(

@@ -155,6 +155,16 @@ def test_figures_are_made_of_undisturbed_turns() -> None:
     assert (found["start_up_s"], found["first_epoch_s"]) == (pytest.approx(2.5), pytest.approx(12.5))
 
 
+def test_what_was_waited_for_is_of_all_turns_together() -> None:
+    """Ten turns of 30 ms, half waited: two ticks are taken off once, and not off every turn, which is hardly longer."""
+    seen = [Seen(seconds=0.03, queued=0.015, beside=0.03, gone=0.0, had=0.03, by_others=0.03)] * 10
+    result = {"blocks": {"steady": [[0.03]] * 10}}
+
+    found = clean_figures.of(result, frozenset(), seen, batch_size=64)
+
+    assert found["cpu_wait_share"] == pytest.approx(0.5)
+
+
 def test_a_median_that_moves_takes_start_up_with_it() -> None:
     """Where most turns were disturbed the worker's own median is of these; what follows from it is put right, too."""
     result = {

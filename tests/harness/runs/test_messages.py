@@ -94,6 +94,15 @@ def test_wrong_fields_are_named(job: Job, changes: dict[str, Any], words: str) -
         read_message(result(**changes), job)
 
 
+def test_how_long_a_block_takes_is_a_number(job: Job) -> None:
+    """The number of turns follows from it; an older worker says nothing of it."""
+    assert read_message(b'{"event": "ready"}', job) == {"event": "ready"}
+    assert read_message(b'{"event": "ready", "block_s": 0.05}', job)["block_s"] == 0.05
+    for wrong in (b"-1", b"NaN", b'"0.05"'):
+        with pytest.raises(WorkerFailed, match="has block_s"):
+            read_message(b'{"event": "ready", "block_s": ' + wrong + b"}", job)
+
+
 def test_result_is_what_it_was(job: Job) -> None:
     """Right values arrive as they were sent; NumPy's integers, which arrive as 3.0, as integers."""
     found = read_message(result(peak_rss_bytes=3.0, energy_j=None, optimizer="SGD"), job)
