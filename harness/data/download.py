@@ -314,12 +314,26 @@ def _answering(mirrors: Sequence[str], name: str, failures: dict[str, str]) -> l
 
     `requests` bounds the time to connect per address, not per mirror, and not the look-up of names at all:
     where packets are dropped, one mirror after the other could take minutes. Here they have `_ANSWER` seconds
-    together. Any HTTP status is an answer. Fills `failures` for the others.
+    together. Any HTTP status is an answer. Fills `failures` for the others. Nobody is asked again after that: what
+    follows may be timed.
     """
     answers: dict[str, str] = {}  # mirror: "" when it answered, else its error
-    changed = threading.Condition()
+    changed, over = threading.Condition(), threading.Event()
     for mirror in mirrors:
-        threading.Thread(target=_ask, args=(mirror, name, answers, changed), daemon=True).start()
+        threading.Thread(target=_ask, args=(mirror, name, answers, changed, over), daemon=True).start()
+    try:
+        known = _wait(mirrors, answers, changed)
+    finally:
+        over.set()
+    for mirror in mirrors:
+        if known.get(mirror) != "":
+            failures[mirror] = known.get(mirror, f"no answer within {_ANSWER:.0f} s")
+    good = [mirror for mirror in mirrors if known.get(mirror) == ""]
+    return good + [mirror for mirror in mirrors if mirror not in good] if good else []
+
+
+def _wait(mirrors: Sequence[str], answers: dict[str, str], changed: threading.Condition) -> dict[str, str]:
+    """What is known once the first mirror has answered, or all have, or the time is over."""
     deadline = time.monotonic() + _ANSWER
     answered = False
     with changed:
@@ -328,22 +342,17 @@ def _answering(mirrors: Sequence[str], name: str, failures: dict[str, str]) -> l
                 answered, deadline = True, min(deadline, time.monotonic() + _GRACE)
             if not changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                 break
-        known = dict(answers)
-    for mirror in mirrors:
-        if known.get(mirror) != "":
-            failures[mirror] = known.get(mirror, f"no answer within {_ANSWER:.0f} s")
-    good = [mirror for mirror in mirrors if known.get(mirror) == ""]
-    return good + [mirror for mirror in mirrors if mirror not in good] if good else []
+        return dict(answers)
 
 
-def _ask(mirror: str, name: str, answers: dict[str, str], changed: threading.Condition) -> None:
-    """Find out, in a thread, whether a mirror answers, and tell the one who waits on `changed`."""
+def _ask(mirror: str, name: str, answers: dict[str, str], changed: threading.Condition, over: threading.Event) -> None:
+    """Find out, in a thread, whether a mirror answers, and tell the one who waits on `changed`, until it is over."""
     import requests
 
     failure = ""
     for attempt in range(_TRIES):
-        if attempt:
-            time.sleep(_BACK_OFF * 2 ** (attempt - 1))
+        if attempt and over.wait(_BACK_OFF * 2 ** (attempt - 1)):
+            return
         try:
             with requests.head(mirror + name, timeout=_ANSWER):
                 failure = ""

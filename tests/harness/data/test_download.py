@@ -2,121 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from harness.data import download as module
-from harness.data.download import MIRRORS, Unreachable, download, mirrors_of
-from harness.data.idx import read_idx
-
-NAME = "t10k-labels-idx1-ubyte.gz"
-GOOD = gzip.compress(struct.pack(">II", 0x00000801, 5) + bytes([1, 2, 3, 4, 5]))
-
-
-class Server:
-    """A mirror whose answers a test sets: `answer` gets the handler of one GET and writes to it."""
-
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        self.gets = 0
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-
-            def do_GET(self) -> None:
-                server.gets += 1
-                answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-
-def sends(body: bytes, *, declared: int | None = None) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Answer with a body whose declared length may be wrong."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body) if declared is None else declared))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return answer
-
-
-def fails(status: int) -> Callable[[BaseHTTPRequestHandler], None]:
-    return lambda handler: handler.send_error(status)
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
-    """Start mirrors that end with the test; no proxy, and no waiting between tries."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(module, "_BACK_OFF", 0.01)
-    servers: list[Server] = []
-
-    def start(answer: Callable[[BaseHTTPRequestHandler], None]) -> Server:
-        servers.append(Server(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-def drips(pieces: list[bytes], *, every: float = 0.05, then_s: float = 3) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Answer with these bytes as they are, headers included, one piece after the other; then with nothing, for long."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        try:
-            for piece in pieces:
-                handler.wfile.write(piece)
-                handler.wfile.flush()
-                time.sleep(every)
-            # Until the other side has gone, or so long.
-            handler.connection.settimeout(then_s)
-            handler.connection.recv(1)
-        except OSError:
-            pass  # the other side has gone
-
-    return answer
-
-
-def closed_port() -> str:
-    """Return the address of a port that nobody listens on."""
-    http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    port = http.server_address[1]
-    http.server_close()
-    return f"http://127.0.0.1:{port}/"
-
-
-def get(folder: Path, *mirrors: str, check: Callable[[Path], object] = read_idx) -> tuple[str, list[str]]:
-    said: list[str] = []
-    return download(NAME, folder, mirrors=mirrors, check=check, notify=said.append), said
-
-
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {".download.lock"}
+from harness.data.download import MIRRORS, Unreachable, mirrors_of
+from tests.harness.data.mirrors import GOOD, NAME, closed_port, drips, fails, files, get, sends
 
 
 def test_first_mirror_is_used(serve, tmp_path: Path) -> None:
@@ -192,31 +88,6 @@ def test_all_mirrors_down(serve, tmp_path: Path) -> None:
         assert "refused" in line
     assert failed.value.exit_code == 2
     assert files(tmp_path) == set()
-
-
-def test_silent_mirrors_share_one_time_limit(serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mirrors that take a connection and say nothing cost one time limit together, not one each."""
-    monkeypatch.setattr(module, "_ANSWER", 0.6)
-    silent = [ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) for _ in range(3)]
-    mirrors = [f"http://127.0.0.1:{http.server_address[1]}/" for http in silent]  # nobody serves them
-    started = time.monotonic()
-    with pytest.raises(Unreachable, match=r"(no answer within|timed out)"):
-        get(tmp_path, *mirrors)
-    assert time.monotonic() - started < 1.5
-    for http in silent:
-        http.server_close()
-
-
-def test_silent_first_mirror_does_not_hold_up_the_second(serve, tmp_path, monkeypatch) -> None:
-    """Where the second mirror answers and the first doesn't, the second is used after a short grace."""
-    monkeypatch.setattr(module, "_GRACE", 0.1)
-    silent = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    second = serve(sends(GOOD))
-    started = time.monotonic()
-    used, _ = get(tmp_path, f"http://127.0.0.1:{silent.server_address[1]}/", second.url)
-    assert used == second.url
-    assert time.monotonic() - started < 3
-    silent.server_close()
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(GOOD)
@@ -341,43 +212,6 @@ def test_folder_that_cannot_be_written(serve, tmp_path: Path) -> None:
         get(tmp_path / "file" / "mnist", serve(sends(GOOD)).url)
 
 
-def test_progress_only_on_slow_terminals(serve, tmp_path: Path, monkeypatch, capsys) -> None:
-    """A bar is drawn on stderr where it is a terminal and the download is slow; otherwise nothing is."""
-    get(tmp_path / "quick", serve(sends(GOOD)).url)
-    monkeypatch.setattr(module, "_PROGRESS_AFTER", -1.0)
-    get(tmp_path / "no terminal", serve(sends(GOOD)).url)
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    get(tmp_path / "terminal", serve(sends(GOOD)).url)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert NAME in err
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_progress_shows_the_size(serve, tmp_path: Path, monkeypatch, capsys, told: bool) -> None:
-    """Of how many bytes, where the mirror says how many there are."""
-    for name, value in (("_PROGRESS_AFTER", -1.0), ("_LOOK", 0.01)):
-        monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    header = b"Content-Length: %d\r\n" % len(GOOD) if told else b""
-
-    get(tmp_path, serve(drips([b"HTTP/1.0 200 OK\r\n" + header + b"\r\n", GOOD[:9], GOOD[9:]], then_s=0.2)).url)
-    assert (f"/{len(GOOD)} bytes" if told else "/? bytes") in capsys.readouterr().err
-
-
-def test_progress_beyond_the_size_shows_none(monkeypatch, capsys) -> None:
-    """A mirror that packs what it sends says how long that is, not the file."""
-    monkeypatch.setattr(module, "_PROGRESS_AFTER", -1.0)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    bar = module._Bar(NAME, print)
-
-    bar.show(10, of=45)
-    bar.show(50, of=45)
-    bar.close()
-    assert "50/? bytes" in capsys.readouterr().err
-
-
 def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """CIFAR-10 has its own site, the others two mirrors and more; LENET_BENCH_MIRRORS replaces them."""
     monkeypatch.delenv("LENET_BENCH_MIRRORS", raising=False)
@@ -389,17 +223,3 @@ def test_mirror_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.MAX_BYTES > 170_052_171, "the size of its archive"
     monkeypatch.setenv("LENET_BENCH_MIRRORS", " http://a/x  https://b/ ")
     assert mirrors_of("mnist") == ("http://a/x/mnist/", "https://b/mnist/")
-
-
-def test_slow_download_has_lines_in_a_log(monkeypatch) -> None:
-    """Without a terminal: after a second how much there is of how much, then now and then; of a quick one nothing."""
-    now, said = [100.0], []
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    bar = module._Bar(NAME, said.append)
-    for second in range(25):
-        bar.show(second << 20, of=170 << 20)
-        assert len(said) == (0 if second <= 1 else 1 + (second - 2) // 11), second
-        now[0] += 1
-    bar.close()
-
-    assert said[0] == f"Downloading {NAME}: 2.0 of 170.0 MiB after 2 s."
