@@ -1,7 +1,8 @@
 """What a person sees while a run is under way, on a terminal or in a log file: what is being done, and what is left.
 
 While nothing is timed, a clock ticks (`harness.runs.ticker`). While something is, nothing here runs by itself: the
-display changes when a worker speaks, which it does between timed intervals.
+display changes when a worker speaks. It speaks between timed intervals, and does not wait until that is shown: how far
+an epoch is may be drawn beside its next block, once a second.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ class Display:
             self._describe(PHASES.get(name, name), timed=timed)
         elif message["event"] == "progress":
             phase = f"epoch {message['epoch']}"
-            # A worker says so many times a second.
+            # A worker says so many times a second, and goes on.
             if phase != self._phase or self._clock() - self._drawn >= TICK_S:
                 self._describe(phase, f": {message['done']:.0%}", timed=True, moves=True)
 
@@ -240,7 +241,7 @@ class Display:
 
         Args:
             timed: whether it is: then the clock does not tick.
-            moves: whether the display changes meanwhile all the same, between two intervals that are timed.
+            moves: whether the display changes meanwhile all the same, when a worker speaks or before a turn.
         """
         if timed:
             self._ticker.stand_still()

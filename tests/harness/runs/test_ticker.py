@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +29,7 @@ def ticker(ticked: threading.Semaphore) -> Iterator[Ticker]:
 
 
 def sleeps_without_an_end(ticker: Ticker) -> bool:
-    """Whether its thread waits for a word, and not for a time."""
+    """Whether its thread says that it waits for a word, and not for a time."""
     with ticker.lock:
         return ticker._asleep
 
@@ -43,6 +46,38 @@ def test_ticks_while_it_is_let(ticker: Ticker, ticked: threading.Semaphore) -> N
         while ticked.acquire(blocking=False):
             pass
         assert not ticked.acquire(timeout=5 * SHORT_S)
+
+
+def times_run(thread: threading.Thread) -> int:
+    """How often the kernel has taken the CPU from a thread again: as often as it woke."""
+    status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    return sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", status)))
+
+
+def test_nothing_wakes_it_while_it_stands_still(ticker: Ticker, ticked: threading.Semaphore) -> None:
+    """The system counts: once asleep, its thread does not run, not even to look."""
+    ticker.go()
+    assert ticked.acquire(timeout=10)
+    ticker.stand_still()
+    (thread,) = [each for each in threading.enumerate() if each.name == "ticker"]
+    deadline, before = time.monotonic() + 10, -1
+    # It is on its way to sleep for a moment.
+    while times_run(thread) != before:
+        assert time.monotonic() < deadline
+        before = times_run(thread)
+        time.sleep(100 * SHORT_S)
+
+
+def test_tick_that_was_due_is_taken_back(ticker: Ticker, ticked: threading.Semaphore) -> None:
+    """Its time was over while somebody drew, who then times: it does not tick once more before that."""
+    ticker.go()
+    assert ticked.acquire(timeout=10)
+    with ticker.lock:
+        time.sleep(20 * SHORT_S)
+        while ticked.acquire(blocking=False):
+            pass
+        ticker.stand_still()
+    assert not ticked.acquire(blocking=False)
 
 
 def test_goes_to_sleep_before_it_has_woken(ticker: Ticker) -> None:
