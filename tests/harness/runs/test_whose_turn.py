@@ -64,8 +64,9 @@ def test_launches_are_timed_for_so_long_on_average(
     assert make_plan(make_entrant("numpy"), timing=True, steady_s=4.0).turns_of(blocks_s) == expected
 
 
+@pytest.mark.parametrize("inference_sizes", [(1, 8), ()])
 def test_clock_stands_still_while_a_launch_is_timed(
-    run_made_up: Callable[..., Rounds], made_up: Any, monkeypatch: pytest.MonkeyPatch
+    run_made_up: Callable[..., Rounds], made_up: Any, monkeypatch: pytest.MonkeyPatch, inference_sizes: tuple[int, ...]
 ) -> None:
     """From the machine's peak to the end of inference. A launch that only trains says itself when that is timed."""
     tickers: list[Ticker] = []
@@ -80,13 +81,21 @@ def test_clock_stands_still_while_a_launch_is_timed(
 
     def worker(job: Any, **options: Any) -> SimpleNamespace:
         found = made_up.worker(job, **options)
-        steps = {name: watched(f"{job.kind} {name}", getattr(found, name)) for name in ("ready", "turn", "result")}
+
+        def result(listen: Callable[..., None]) -> Any:
+            # The clock goes on, and has to be stopped for whoever is next.
+            listen({"event": "phase", "name": "digests"})
+            return found.result(listen)
+
+        parts = {"ready": found.ready, "turn": found.turn, "result": result}
+        steps = {name: watched(f"{job.kind} {name}", step) for name, step in parts.items()}
         return SimpleNamespace(**vars(found) | steps)
 
     monkeypatch.setattr(Ticker, "start", lambda self: tickers.append(self))
     monkeypatch.setattr(launch, "WorkerProcess", worker)
     monkeypatch.setattr(rounds, "run_job", watched("peak", made_up.launch))
-    run_made_up("numpy", "twin", rounds=2, most_rounds=2, epochs=1)
+    run_made_up("numpy", "twin", rounds=2, most_rounds=2, epochs=1, inference_sizes=inference_sizes)
 
-    still = {(what, False) for what in ("peak", "measure ready", "measure turn", "measure result")}
+    timed = ("measure ready", "measure turn", "measure result", *(["peak"] if inference_sizes else []))
+    still = {(what, False) for what in timed}
     assert seen == still | {("train result", True)}
