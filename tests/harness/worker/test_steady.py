@@ -172,6 +172,7 @@ def test_counters_and_phases_enclose_steady_training(
 def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) -> None:
     """Warm, the launch says so; each turn waits for its word, drops the first steps after it, and tells its end."""
     events: list[str] = []
+    said: dict[str, Any] = {}
     words = iter([True, True, True, False])
 
     def take_turn() -> bool:
@@ -179,20 +180,19 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
         clock.now += 500  # while others have their turns
         return next(words)
 
+    def tell(event: str, **values: Any) -> None:
+        events.append(values.get("name", event))
+        said.update(values)
+
     durations = [1.0] * 10 + [9.0, 1.0, 1.0] + [9.0, 4.0] + [9.0, 1.0, 3.0]
     backend = Recorder(clock, iter(durations))
     job = make_job(turns=3, steady_s=6.0)
 
-    row = steady.training(
-        job,
-        backend,
-        Blocks(iter([[0] * STEPS] * 100)),
-        lambda event, **v: events.append(v.get("name", event)),
-        take_turn,
-    )
+    row = steady.training(job, backend, Blocks(iter([[0] * STEPS] * 100)), tell, take_turn)
 
     turn = ["waits", "steady", "steady ended", "turn ended"]
     assert events == ["ready", *turn, *turn, *turn, "waits"]
+    assert said["block_s"] == 1.0
     assert row["blocks"]["return"] == [[9.0], [9.0], [9.0]]
     assert row["blocks"]["steady"] == [[1.0, 1.0], [4.0], [1.0, 3.0]]
     assert [len(batches) for batches in backend.batches[10:]] == [4, STEPS, STEPS, 4, STEPS, 4, STEPS, STEPS]
