@@ -120,6 +120,26 @@ def test_a_package_is_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.delitem(sys.modules, name)
 
 
+def test_digests_are_of_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not anybody asked for backends before; what lies elsewhere under the reference's name is none of it."""
+    reference = code.digests("numpy")
+    folder = backend_in(tmp_path, "acme")
+    (folder / "acme" / "backend.py").write_text("from backends.acme_kit.shared import Backend\n")
+    for file in ("acme_kit/shared.py", "numpy/notes.txt"):
+        (folder / file).parent.mkdir()
+        (folder / file).write_text("")
+    monkeypatch.setenv(places.EXTRA, str(folder))
+    asked = ("acme_kit", "acme", "numpy")
+
+    before = {name: code.digests(name) for name in asked}
+    assert places.names() == [*backends.BACKENDS, "acme"]
+
+    assert before == {name: code.digests(name) for name in asked}
+    assert before["numpy"] == reference
+    (folder / "acme_kit" / "shared.py").write_text("1")
+    assert code.changed(before["acme"], code.digests("acme")) == ["backend"]
+
+
 def test_faults_of_packages(tmp_path: Path) -> None:
     """A package that is not what it was is a sentence for whoever asks for it, and no matter to all others."""
     places.announce({"acme": {"folder": "", "package": "", "fault": "It has gone. Install it."}})
