@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import backends
 from backends import REFERENCE
 from harness.files import ROOT
 from harness.worker import places
@@ -37,14 +36,11 @@ def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
     return sorted(part for part in {*before, *now} if before.get(part) != now.get(part))
 
 
-def _folders_of(backend: str) -> list[Path]:
-    """Where its code is; what is no backend may be code of some, which these share (`tests/attacks` has such)."""
-    here = [Path(folder) / backend for folder in backends.__path__]
-    return [folder for folder in (here if any(map(Path.is_dir, here)) else _package(backend)) if folder.is_dir()]
-
-
-def _package(backend: str) -> list[Path]:
-    return [places.folder_of(backend)] if backend in places.names() else []
+def _folders_of(name: str) -> list[Path]:
+    """Where the code of a backend is; what is no backend may be code that several share (`tests/attacks` has such)."""
+    if name in places.names():
+        return [places.folder_of(name)]
+    return [place / name for place in places.folders() if (place / name).is_dir()]
 
 
 def _wrapped(backend: str) -> list[str]:
@@ -61,13 +57,13 @@ def _wrapped(backend: str) -> list[str]:
     return sorted(found)
 
 
-def _digest(places: Iterable[Path]) -> str:
+def _digest(parts: Iterable[Path]) -> str:
     """Of every file below, whatever its ending and however deep, by its path and its bytes."""
     running = hashlib.sha256()
-    for place in places:
-        files = sorted(place.rglob("*")) if place.is_dir() else [place]
+    for part in parts:
+        files = sorted(part.rglob("*")) if part.is_dir() else [part]
         for file in files:
             if file.is_file() and "__pycache__" not in file.parts:
                 content = file.read_bytes()
-                running.update(f"{file.relative_to(place.parent)} {len(content)}\n".encode() + content)
+                running.update(f"{file.relative_to(part.parent)} {len(content)}\n".encode() + content)
     return running.hexdigest()

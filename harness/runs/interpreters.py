@@ -164,10 +164,10 @@ def _candidates(name: str, given: dict[str, str], device: str, version: str) -> 
     places = [each for place in (f"{name}-{device}", name) for each in (installation(place, version), place)]
     given_path = given.get(name)
     if given_path:
-        yield GIVEN, given_path, _version_in(given_path, name)
+        yield GIVEN, given_path, version_in(given_path, name)
     for path in map(known.get, dict.fromkeys(places)):
         if path:
-            yield str(map_path()), path, _version_in(path, name)
+            yield str(map_path()), path, version_in(path, name)
     if importlib.util.find_spec("threadpoolctl"):
         yield "this interpreter", sys.executable, catalogue.installed_version(name)
 
@@ -219,8 +219,8 @@ def _wanted(name: str) -> str:
     return " or ".join(catalogue.facts(name).DISTRIBUTIONS)
 
 
-def _version_in(path: str, name: str) -> str | None:
-    """Ask another interpreter for the version of a framework, without importing it there."""
+def version_in(path: str, name: str) -> str | None:
+    """The version of a backend's framework that an interpreter has, not imported there; None where it has none."""
     # Unlike pathlib's, it is false where a folder above may not be looked into.
     if not os.path.exists(path):
         return None
@@ -230,11 +230,6 @@ def _version_in(path: str, name: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None
-
-
-def version_in(path: str, name: str) -> str | None:
-    """The version of a backend's framework that an interpreter has; None where it has none."""
-    return _version_in(path, name)
 
 
 def installed(pythons: dict[str, str]) -> list[str]:

@@ -78,7 +78,8 @@ def _checked(argument: str, source: str) -> str:
 
 def _check_answers(source: str) -> None:
     """Ask a repository for its branches, so that a wrong address is told before anything is made."""
-    address = re.sub(r"@[^/@:]+$", "", source.removeprefix("git+").partition("#")[0])
+    # As pip reads it: what is behind the last @ of the path, slashes and all, is a branch, a tag or a commit.
+    address = re.sub(r"(//[^/]*/.*)@[^@]*$", r"\1", source.removeprefix("git+").partition("#")[0])
     if not shutil.which("git"):
         raise InputError(f"{source} needs git, which is not on the PATH. Install it, or give a wheel.")
     try:
@@ -86,7 +87,8 @@ def _check_answers(source: str) -> None:
     except subprocess.TimeoutExpired:
         raise InputError(f"{address} did not answer within {GIT_S:g} s. Is the address right, and reachable?") from None
     except subprocess.CalledProcessError as error:
-        words = (error.stderr.strip().splitlines() or ["git gave no reason"])[-1]
+        # Behind the first line stands advice.
+        words = (error.stderr.strip().splitlines() or ["git gave no reason"])[0].removeprefix("fatal: ")
         raise InputError(f"{address} does not answer: {words}. Is the address right, and reachable?") from None
 
 

@@ -6,7 +6,6 @@ Standard library only: the harness makes the environment, the worker checks that
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import platform
 import sys
@@ -23,6 +22,9 @@ LIBRARIES = (
     "BLIS_", "CUBLAS_", "CUDNN_", "DNNL_", "GLIBC_TUNABLES", "GOMP_", "GOTO_", "KMP_", "LD_PRELOAD", "MALLOC_", "MKL_",
     "NUMEXPR_", "NVIDIA_TF32_OVERRIDE", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTHON", "VECLIB_",
 )  # fmt: skip
+
+# Of variables that are meant, and of those among them that are not.
+Beginnings = tuple[tuple[str, ...], tuple[str, ...]]
 
 # glibc hands freed memory back to the kernel at a threshold that it moves while a program runs, so that some
 # processes take hundreds of page faults a step and their identical twins none. Fixed thresholds end that;
@@ -97,16 +99,16 @@ def launch_environment(
     Returns:
         the worker's environment, and the names of the user's variables that were set aside.
     """
-    known = [*backends.BACKENDS, *also]
-    begins, but = (_all(known, fact) for fact in ("SET_ASIDE", "NOT_ASIDE"))
-    ours = [name for name in user if name.startswith((*LIBRARIES, *begins)) and not name.startswith(but)]
+    meant: list[Beginnings] = [(LIBRARIES, ()), *map(_begins, (*backends.BACKENDS, *also))]
+    ours = [name for name in user if any(name.startswith(these) and not name.startswith(but) for these, but in meant)]
     aside = sorted(name for name in ours if user[name] != asked.get(name))
     kept = {name: value for name, value in user.items() if name not in aside}
     return kept | dict(asked), [name for name in aside if not name.startswith("PYTHON")]
 
 
-def _all(names: Iterable[str], fact: str) -> tuple[str, ...]:
-    return tuple(itertools.chain(*(facts.get(name, fact, ()) for name in names)))
+def _begins(backend: str) -> Beginnings:
+    """How variables begin that a backend has set aside, and the exceptions: from its own, not from others'."""
+    return facts.get(backend, "SET_ASIDE", ()), facts.get(backend, "NOT_ASIDE", ())
 
 
 def check_found(asked: dict[str, object]) -> None:

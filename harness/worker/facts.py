@@ -75,8 +75,29 @@ def _prefixes(value: Any) -> bool:
     return _texts(value) and all(len(each) > 2 for each in value)
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _blocks(value: Any) -> bool:
+    return isinstance(value, dict) and _texts(tuple(value)) and all(map(_whole, value.values()))
+
+
+def _refusals(value: Any) -> bool:
+    pairs = isinstance(value, dict) and all(_texts(key) and len(key) == 2 for key in value)
+    return pairs and _texts(tuple(value.values()))
+
+
+def _yes_or_no(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _line(value: Any) -> bool:
     return isinstance(value, str) and LINE.fullmatch(value) is not None
+
+
+def _python(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"3\.\d+", value) is not None
 
 
 def _colour(value: Any) -> bool:
@@ -89,9 +110,20 @@ FORMS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "MODES": (True, _modes, 'a dictionary of modes with a sentence each, {"eager": "call by call"} for instance'),
     "DTYPES": (True, _some_texts, 'a tuple of precisions, ("float32",) for instance'),
     "DEVICES": (True, lambda value: _some_texts(value) and set(value) <= {"cpu", "gpu"}, '("cpu",) or ("cpu", "gpu")'),
+    "GPU_MODES": (False, _texts, 'a tuple of modes, ("cuda-graph",) for instance'),
+    "BLOCKWISE": (False, _blocks, 'a dictionary of modes with whole numbers, {"epoch": 1} for instance'),
+    "REFUSED": (
+        False, _refusals,
+        'a dictionary of modes and precisions with a sentence each, {("eager", "float64"): "why"} for instance',
+    ),
+    "MOST_THREADS": (False, _whole, "a whole number from 1"),
     "TITLE": (False, _line, "a name of up to 40 letters in one line"),
+    "PLAIN": (False, _line, "a name of up to 40 letters in one line"),
     "COLOUR": (False, _colour, 'a colour such as "#0072b2"'),
-    "ASYNCHRONOUS": (False, lambda value: isinstance(value, bool), "True or False"),
+    "ASYNCHRONOUS": (False, _yes_or_no, "True or False"),
+    "GPU_WHEELS": (False, _yes_or_no, "True or False"),
+    "COMPANIONS": (False, _yes_or_no, "True or False"),
+    "ONLY_PYTHON": (False, _python, 'a version of Python, "3.11" for instance'),
     "ENVIRONMENT": (
         False, _variables, "a dictionary of variables with their values as text, none of which is the harness's own "
         f"({', '.join(NOT_THEIRS)})",
@@ -99,4 +131,5 @@ FORMS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "SYSTEM_LIBRARIES": (False, _texts, 'a tuple of libraries, ("libgomp.so.1",) for instance'),
     "VARIABLES": (False, _texts, 'a tuple of variables, ("MYLIB_THREADS",) for instance'),
     "SET_ASIDE": (False, _prefixes, 'a tuple of beginnings of variables, ("MYLIB_",) for instance'),
+    "NOT_ASIDE": (False, _prefixes, 'a tuple of beginnings of variables, ("MYLIB_CLI_",) for instance'),
 }  # fmt: skip

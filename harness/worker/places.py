@@ -84,11 +84,16 @@ def announced() -> dict[str, dict[str, str]]:
     return json.loads(os.environ.get(PACKAGES) or "{}")
 
 
+def folders() -> list[Path]:
+    """The folders that hold backends: ours, and those of EXTRA; raises as `names`."""
+    _take_extra()
+    return [Path(folder) for folder in backends.__path__]
+
+
 def _found() -> dict[str, Path]:
     """Name -> folder."""
-    _take_extra()
     found: dict[str, Path] = {}
-    for place in map(Path, backends.__path__):
+    for place in folders():
         for file in sorted(place.glob(f"*/{CODE}")):
             _add(found, file.parent.name, file.parent)
     for name, package in announced().items():

@@ -20,13 +20,11 @@ from harness.results.sweep_folder import State, SweepFolder
 from harness.runs import code, orphans
 from harness.runs.plan import Plan
 from harness.runs.resume import plan_of
-from harness.worker import catalogue
 
 
 @pytest.fixture(autouse=True)
 def fresh_node(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A node that has made nothing ready; this process adopts nobody, and knows all backends."""
-    catalogue.names()
+    """A node that has made nothing ready; this process adopts nobody."""
     monkeypatch.setattr(orphans, "adopt", lambda: None)
     yield
     if node._last is not None:

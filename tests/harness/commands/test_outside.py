@@ -49,10 +49,11 @@ def test_it_is_in_every_command(call: Call, python: str, tmp_path: Path, monkeyp
     """From the list to the gallery, by its name as people write it, with its variables and proven."""
     monkeypatch.setenv("ACME_SECRET", "1")
     monkeypatch.setattr(doctor, "examine_machine", lambda **_: [])
-    code, out, err = call("verify", "-b", NAME)
+    code, out, err = call("verify", "-b", NAME, "--batch-size", "8")
     assert (code, bool(re.search(r"all \d+ passed", out))) == (0, True), out + err
     code, out, err = call("run", "-b", NAME, *QUICK, "--epochs", "1", "--name", "first", "--verified")
     assert code == 0, out + err
+    assert "Passed verification" not in err, "what was proven is not proven again"
     assert "Set aside for controlled launches: ACME_SECRET" in err
     launches = RunFolder(tmp_path / "results" / "first").read("launches")
     assert (set(launches["status"]), set(launches["layout"])) == ({"ok"}, {"asked"})

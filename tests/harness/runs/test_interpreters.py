@@ -35,7 +35,7 @@ def test_recorded_interpreter_is_found(own_map: Path) -> None:
 
 def test_a_gpu_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a GPU the environment with its wheels comes first, and where there is none the other."""
-    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: "1.0")
+    monkeypatch.setattr(interpreters, "version_in", lambda path, name: "1.0")
     record("numpy", "/cpu/python")
 
     assert find("numpy", device="gpu").path == "/cpu/python"
@@ -46,7 +46,7 @@ def test_a_gpu_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_version_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version with GPU wheels is under both names together; its CPU build is not taken where that is there."""
-    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[2])
+    monkeypatch.setattr(interpreters, "version_in", lambda path, name: path.split("/")[2])
     record("torch", "/cpu/2.13.0/python")
     record("torch==2.12.1", "/cpu/2.12.1/python")
     assert find("torch", device="gpu", version="2.12.1").path == "/cpu/2.12.1/python"
@@ -104,7 +104,7 @@ def test_what_a_given_interpreter_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"{bare} does not have numpy\. Install it there \({bare} -m pip install num"):
         find("numpy", given={"numpy": str(bare)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interpreters, "_version_in", lambda path, name: "1.0")
+        patch.setattr(interpreters, "version_in", lambda path, name: "1.0")
         with pytest.raises(
             InputError, match=rf"lacks numpy and psutil and threadp.*{bare} -m pip install numpy psutil"
         ):
@@ -136,7 +136,7 @@ def test_broken_map_is_a_sentence(own_map: Path, content: bytes, message: str) -
 
 def test_version_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A version that was asked for is under its own name, or it is what another entry happens to have."""
-    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[1])
+    monkeypatch.setattr(interpreters, "version_in", lambda path, name: path.split("/")[1])
     record("jax", "/0.10.2/python")
     record("jax==0.10.1", "/0.10.1/python")
 
@@ -149,7 +149,7 @@ def test_version_has_its_own_interpreter(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_local_versions_are_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index may add its own label to a release; 2.1 is not 2.13."""
-    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: "2.13.0+cpu")
+    monkeypatch.setattr(interpreters, "version_in", lambda path, name: "2.13.0+cpu")
     record("torch", "/somewhere/python")
 
     assert find("torch", version="2.13.0").version == "2.13.0+cpu"
@@ -161,7 +161,7 @@ def test_local_versions_are_the_version(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_entrants_of_several_versions_have_an_interpreter_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two versions of one framework are two installations of one run."""
-    monkeypatch.setattr(interpreters, "_version_in", lambda path, name: path.split("/")[1])
+    monkeypatch.setattr(interpreters, "version_in", lambda path, name: path.split("/")[1])
     for version in ("0.10.1", "0.10.2"):
         record(f"jax=={version}", f"/{version}/python")
     entrants = make_entrants(

@@ -69,6 +69,7 @@ def test_users_variables_are_set_aside_and_named(tmp_path: Path) -> None:
         "MALLOC_ARENA_MAX": "1",
         "XLA_FLAGS": "--x",
         "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_VAR_region": "eu",
         "LD_PRELOAD": "/lib/jemalloc.so",
         "PYTHONOPTIMIZE": "2",
         "HOME": "/home/me",
@@ -79,8 +80,23 @@ def test_users_variables_are_set_aside_and_named(tmp_path: Path) -> None:
     environment, aside = controls.launch_environment(user, asked)
 
     assert aside == ["LD_PRELOAD", "MALLOC_ARENA_MAX", "OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"]
-    assert environment == {"HOME": "/home/me", "PATH": "/bin"} | asked
+    assert environment == {"HOME": "/home/me", "PATH": "/bin", "TF_VAR_region": "eu"} | asked
     assert environment["OMP_NUM_THREADS"] == "2"
+
+
+def test_exceptions_are_from_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend from outside keeps none of what libraries and other backends have set aside."""
+    theirs = {"SET_ASIDE": ("ACME_",), "NOT_ASIDE": ("ACME_CLI_", "LD_PRELOAD", "OMP_", "TF_")}
+    get = controls.facts.get
+    monkeypatch.setattr(
+        controls.facts, "get", lambda name, *rest: theirs.get(rest[0], ()) if name == "acme" else get(name, *rest)
+    )
+    user = dict.fromkeys(("ACME_CLI_KEY", "ACME_FAST", "LD_PRELOAD", "OMP_SCHEDULE", "TF_XLA_FLAGS"), "1")
+
+    environment, aside = controls.launch_environment(user, {}, also=["acme"])
+
+    assert aside == ["ACME_FAST", "LD_PRELOAD", "OMP_SCHEDULE", "TF_XLA_FLAGS"]
+    assert environment == {"ACME_CLI_KEY": "1"}
 
 
 def test_a_value_that_is_asked_for_anyway_is_not_reported(tmp_path: Path) -> None:

@@ -89,6 +89,18 @@ def test_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ('ENVIRONMENT = {"ACME": 1}', "ENVIRONMENT must be"),
         ('SET_ASIDE = ("",)', "SET_ASIDE must be a tuple of beginnings"),
         ('SET_ASIDE = ("P",)', "SET_ASIDE must be a tuple of beginnings"),
+        ('NOT_ASIDE = ("",)', "NOT_ASIDE must be a tuple of beginnings"),
+        ('GPU_MODES = "eager"', r"GPU_MODES must be a tuple of modes, .*; found 'eager'"),
+        (
+            'BLOCKWISE = {"epoch": 0}',
+            r"BLOCKWISE must be a dictionary of modes with whole numbers, .* found \{'epoch': 0\}",
+        ),
+        ('REFUSED = {"eager": "no"}', "REFUSED must be a dictionary of modes and precisions"),
+        ('MOST_THREADS = "1"', "MOST_THREADS must be a whole number from 1; found '1'"),
+        ("MOST_THREADS = True", "MOST_THREADS must be a whole number from 1; found True"),
+        ('PLAIN = "<b>"', "PLAIN must be a name of up to 40 letters in one line"),
+        ("ONLY_PYTHON = 3.11", 'ONLY_PYTHON must be a version of Python, "3.11" for instance; found 3.11'),
+        ('COMPANIONS = "no"', "COMPANIONS must be True or False; found 'no'"),
         ("import no_such_framework", r"The facts of the backend 'acme' cannot be read \(.*\): No module named"),
     ],
 )
@@ -118,6 +130,26 @@ def test_a_package_is_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert code.changed(before, code.digests("acme")) == ["backend"]
     for name in ("acme_bench", "acme_bench.backend", "acme_bench.inside"):
         monkeypatch.delitem(sys.modules, name)
+
+
+def test_digests_are_of_what_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asked for backends before; what lies elsewhere under the reference's name is none of it."""
+    reference = code.digests("numpy")
+    folder = backend_in(tmp_path, "acme")
+    (folder / "acme" / "backend.py").write_text("from backends.acme_kit.shared import Backend\n")
+    for file in ("acme_kit/shared.py", "numpy/notes.txt"):
+        (folder / file).parent.mkdir()
+        (folder / file).write_text("")
+    monkeypatch.setenv(places.EXTRA, str(folder))
+    asked = ("acme_kit", "acme", "numpy")
+
+    before = {name: code.digests(name) for name in asked}
+    assert places.names() == [*backends.BACKENDS, "acme"]
+
+    assert before == {name: code.digests(name) for name in asked}
+    assert before["numpy"] == reference
+    (folder / "acme_kit" / "shared.py").write_text("1")
+    assert code.changed(before["acme"], code.digests("acme")) == ["backend"]
 
 
 def test_faults_of_packages(tmp_path: Path) -> None:
