@@ -1,8 +1,8 @@
 """Which node does which round, of which cell; what becomes of it where the node dies. Knows no scheduler.
 
-A node does one round at a time. A cell stays with nodes of one kind of hardware, as long as there are any, and with as
-few of them as keep all at work: so few environments are made ready, and each node has rounds enough to be told apart
-from the others. A round whose node dies is done again, whole, by whoever is free.
+A node does one round at a time. A cell stays with nodes of one kind of hardware, as long as there is one that can do
+it, and with as few of them as keep all at work: so few environments are made ready, and each node has rounds enough to
+be told apart from the others. A round whose node dies is done again, whole, by whoever is free.
 """
 
 from __future__ import annotations
@@ -249,18 +249,23 @@ class Coordinator:
         if last is not None and last.wants_node and address not in last.refused_by:
             return last
         kind = self._known[address]["kind"]
-        kinds = {each["kind"] for each in self._known.values()}
         fit = [
             cell
             for cell in self._open
             if cell.wants_node
             and address not in cell.refused_by
-            and (cell.kind in ("", kind) or cell.kind not in kinds)
+            and (cell.kind in ("", kind) or not self._keeps_kind(cell))
         ]
         own = [cell for cell in fit if address in cell.nodes]
         fresh = [cell for cell in fit if not cell.nodes]
         # Of those that others are at work on, the one with most left to do.
         return next(iter([*own, *fresh, *sorted(fit, key=lambda cell: -len(cell.rounds))]), None)
+
+    def _keeps_kind(self, cell: Work) -> bool:
+        """Whether a node of its kind of hardware is there that has not refused it."""
+        return any(
+            hello["kind"] == cell.kind and address not in cell.refused_by for address, hello in self._known.items()
+        )
 
     def _begin(self, address: str, cell: Work) -> None:
         plan_round = cell.rounds.popleft()

@@ -24,6 +24,7 @@ from harness.data.sources import Dataset
 from harness.errors import InputError, LenetBenchError
 from harness.proof import audit, register
 from harness.results.folder import TABLES, RunFolder
+from harness.results.machines import PARTS
 from harness.runs import code, installing, interpreters, orphans, quiet
 from harness.runs.display import Display
 from harness.runs.enough import MOST_ROUNDS as INFERENCE_ROUNDS
@@ -64,8 +65,7 @@ def kind_of(machine: dict[str, str]) -> str:
     Args:
         machine: as environment.json has it.
     """
-    names = ("processor", "cpus", "memory_gib", "system", "architecture")
-    return hashlib.sha256("\n".join(machine.get(name, "") for name in names).encode()).hexdigest()
+    return hashlib.sha256("\n".join(machine.get(part, "") for part in PARTS).encode()).hexdigest()
 
 
 def carry_out(task: str) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.summary import summarise
+from harness.cluster.node import kind_of
 from harness.errors import InputError
 from harness.results.changes import package_changes
 from harness.results.counted import counting, with_labels
 from harness.results.environment import read_environment
 from harness.results.folder import OF_LAUNCHES, TABLES, RunFolder
+from harness.results.machines import recorded
 from harness.results.sweep_folder import SweepFolder
 from harness.runs.done import Done
 from harness.runs.plan import Plan
@@ -67,6 +69,11 @@ class Rows:
                     done.add(int(str(plan_round)))
         return [number for number in wanted if number not in done]
 
+    def kind(self, cell: str) -> str:
+        """The kind of hardware (`node.kind_of`) of the first node that has done some of a cell; empty for none."""
+        runs = self._sweep.runs_of(cell)
+        return kind_of(recorded(RunFolder(runs[0]))) if runs else ""
+
     def write(self, cell: str, answer: Mapping[str, Any]) -> None:
         """Write a round.
 
@@ -96,13 +103,15 @@ class Rows:
         run.plan_rounds.add(plan_round)
 
     def end(self, cell: str) -> None:
-        """Write the summaries of a cell, which say that it is no longer under way."""
-        for path in self._sweep.runs_of(cell):
-            folder = self._run(path.name, self._plans[cell]).folder
+        """Write the summaries of a cell, which say that it is no longer under way; its locks end. Once is enough."""
+        for name in [path.name for path in self._sweep.runs_of(cell) if path.name in self._open]:
+            folder = self._open[name].folder
             launches, epochs = (folder.read_counted(table) for table in ("launches", "epochs"))
             timed = launches[launches["train_images_per_s"].notna() & (launches["status"] == "ok")]
             base = self._plans[cell].base if self._plans[cell].base in set(with_labels(timed)["label"]) else ""
             folder.write_summary(summarise(launches, epochs, base=base))
+            # A lock is an open file, of which a process may have a thousand as a rule.
+            self._open.pop(name).locked.close()
 
     def _run(self, name: str, plan: Plan) -> _Run:
         """A run folder, locked, with what a killed writer has left there set right."""
@@ -110,8 +119,8 @@ class Rows:
             path = self._sweep.path / name
             path.mkdir(exist_ok=True)
             folder = RunFolder(path)
-            self._ending.enter_context(folder.lock())
-            run = _Run(folder)
+            run = _Run(folder, self._ending.enter_context(contextlib.ExitStack()))
+            run.locked.enter_context(folder.lock())
             if (path / "environment.json").exists():
                 done = Done(folder, plan)
                 done.tidy()
@@ -150,12 +159,14 @@ class _Run:
     """A run folder that nobody else writes into: what is in it is known.
 
     Attributes:
+        locked: has its lock.
         rounds: that it has, whole or not.
         plan_rounds: which of the plan's these are.
         packages: by installation.
     """
 
     folder: RunFolder
+    locked: contextlib.ExitStack
     rounds: int = 0
     plan_rounds: set[int] = field(default_factory=set)
     packages: dict[str, list[str]] = field(default_factory=dict)

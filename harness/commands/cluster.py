@@ -53,7 +53,7 @@ def carry_out(where: str, folder: SweepFolder, cells: Sequence[Cell], *, say: Ca
         work = [
             Work(
                 cell.name, f"{sweep}-{cell.name}", cell.plan, deque(rows.missing(cell.name)),
-                code={each.backend: digests[each.backend] for each in cell.plan.entrants},
+                code={each.backend: digests[each.backend] for each in cell.plan.entrants}, kind=rows.kind(cell.name),
             )
             for cell in cells
         ]  # fmt: skip

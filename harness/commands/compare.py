@@ -61,6 +61,7 @@ def compare(
     check_format(format_)
     runs = expanded(runs)
     if by:
+        _check_beside_by(base, apart=apart)
         _show_by(joining.choose_entrants(joining.read_runs(runs), entrant or []), by, format_, strict=strict)
         return
     if not apart:
@@ -82,6 +83,15 @@ def compare(
         show(part, base=there, format_=format_)
     if strict:
         stop_if_disturbed(found.timed)
+
+
+def _check_beside_by(base: str, *, apart: bool) -> None:
+    found = ["--base"] * bool(base) + ["--apart"] * apart
+    if found:
+        raise InputError(
+            f"--by has the smallest value for a base, and a table for each machine; got {' and '.join(found)}. Leave "
+            "that out."
+        )
 
 
 def _show_by(runs: joining.Runs, column: str, format_: str, *, strict: bool) -> None:

@@ -129,7 +129,8 @@ class Call:
             code = cluster.carry_out(self.cluster, folder, left, say=lambda text: _say(text, ""))
             return self._end(folder, cells, code)
         for cell in left:
-            late = _late(folder, cell, file, earlier, time.monotonic() - begun)
+            # The first of a call is begun in any case, or a budget that is too short would never let anything be done.
+            late = "" if cell is left[0] else _late(folder, cell, file, earlier, time.monotonic() - begun)
             if late:
                 _say(late, "yellow")
                 break
@@ -184,8 +185,7 @@ def _conditions(folder: SweepFolder) -> list[str]:
 
 def _late(folder: SweepFolder, cell: Cell, file: SweepFile, earlier: Earlier, spent_s: float) -> str:
     """Why a cell is not begun: it would end after the sweep's budget, as far as is known; empty where it is."""
-    # The first of a call is begun in any case, or a budget that is too short would never let anything be done.
-    if not file.budget_s or spent_s < 1 or spent_s + _expect(earlier, cell.plan).least_s <= file.budget_s:
+    if not file.budget_s or spent_s + _expect(earlier, cell.plan).least_s <= file.budget_s:
         return ""
     return (
         f"The sweep's budget of {file.budget_s:g} s is over for this call: {cell.name} would end later. Go on: "
@@ -208,15 +208,18 @@ def cells_of(file: SweepFile, *, data_dir: str | None, unverified: bool) -> list
         # A cell that the base is excluded from has its fastest for one.
         there = any(each.label.split()[: len(base.split())] == base.split() for each in entrants)
         bases.add(there)
-        return plan_from(
-            entrants, recipe, data_set=values["data-set"], data_dir=data_dir, seed=values["seed"],
-            base=base if there else "", unverified=unverified, **options,
-        )  # fmt: skip
+        try:
+            return plan_from(
+                entrants, recipe, data_set=values["data-set"], data_dir=data_dir, seed=values["seed"],
+                base=base if there else "", unverified=unverified, **options,
+            )  # fmt: skip
+        except InputError as error:
+            raise InputError(f"{file.where}{error}") from None
 
     cells = make_cells(file.asked, make_plan)
     if base and True not in bases:
         labels = ", ".join(dict.fromkeys(each.label for cell in cells for each in cell.plan.entrants))
-        raise InputError(f"base = {base!r} of [run] is in no cell. There are: {labels}.")
+        raise InputError(f"{file.where}base = {base!r} of [run] is in no cell. There are: {labels}.")
     return cells
 
 

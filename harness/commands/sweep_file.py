@@ -42,11 +42,13 @@ class SweepFile:
     """What a file says.
 
     Attributes:
+        where: file and line of [run], for messages.
         options: parameter of `run` -> its value, of those that are the same in all cells.
         budget_s: seconds for the whole sweep; 0 for none.
     """
 
     asked: Asked
+    where: str
     options: Mapping[str, Any]
     budget_s: float
     text: str
@@ -155,12 +157,10 @@ def read(path: Path, command: Any, *, text: str | None = None) -> SweepFile:
     run = {
         str(reader.options[key].name): reader.single("run", key, value) for key, value in content.get("run", {}).items()
     }
-    asked = Asked(reader.values("cells", content.get("cells", {})), entrants, exclusions, limit=run.pop("limit", False))
-    budget = content.get("sweep", {}).get("budget")
-    unwanted = [key for key in content.get("sweep", {}) if key not in OF_SWEEPS]
-    for key in unwanted:
-        reader.single("sweep", key, None)
-    return SweepFile(asked, run, reader.single("sweep", "budget", budget) if budget is not None else 0.0, text)
+    cells = reader.values("cells", content.get("cells", {}))
+    asked = Asked(reader.where("cells"), cells, entrants, exclusions, limit=run.pop("limit", False))
+    sweep = {key: reader.single("sweep", key, value) for key, value in content.get("sweep", {}).items()}
+    return SweepFile(asked, reader.where("run"), run, sweep.get("budget", 0.0), text)
 
 
 def _check_tables(reader: _Reader, content: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -94,12 +95,16 @@ class SweepFolder:
 
     def runs_of(self, cell: str) -> list[Path]:
         """The run folders of a cell, by its name, that have a launch: one, or one for each node that did some of it."""
-        name = f"{self.read().name}-{cell}"
-        return [path for path in self.runs() if path.name == name or path.name.startswith(f"{name}{ON}")]
+        name = glob.escape(f"{self.read().name}-{cell}")
+        # By name: all cells look for theirs, and each would look into the folders of all.
+        return sorted(path for form in (name, f"{name}{ON}*") for path in self._runs(form))
 
     def runs(self) -> list[Path]:
         """Its run folders that have a launch."""
-        return sorted(file.parent for file in self.path.glob("*/launches.csv"))
+        return sorted(self._runs("*"))
+
+    def _runs(self, names: str) -> Iterator[Path]:
+        return (file.parent for file in self.path.glob(f"{names}/launches.csv"))
 
 
 def is_sweep(path: Path) -> bool:

@@ -50,11 +50,13 @@ class Asked:
     """A sweep as its file has it.
 
     Attributes:
+        where: file and line of [cells], for messages.
         cells: key of OF_CELLS -> its values; keys that are not there have the usual one.
         entrants: tables of keys of OF_ENTRANTS -> values, whose products are united; with file and line of each.
         limit: whether the machine's limit is timed in every cell.
     """
 
+    where: str
     cells: Mapping[str, tuple[Any, ...]]
     entrants: Sequence[tuple[str, Mapping[str, tuple[Any, ...]]]]
     exclusions: Sequence[Exclusion]
@@ -90,7 +92,10 @@ def make_cells(asked: Asked, make_plan: Callable[[list[Entrant], Recipe, Mapping
     for settings in _products(asked):
         if _excluded(settings, asked, used):
             continue
-        recipe = choose(settings["network"], settings["recipe"])
+        try:
+            recipe = choose(settings["network"], settings["recipe"])
+        except InputError as error:
+            raise InputError(f"{asked.where}{error}") from None
         values = settings | {"network": recipe.network, "recipe": recipe.name}
         values.setdefault("batch-size", recipe.batch_size)
         if _excluded(values, asked, used):

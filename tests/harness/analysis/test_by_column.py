@@ -42,6 +42,20 @@ def test_of_two_runs_they_are_no_pairs(timed: pd.DataFrame) -> None:
     assert by_column(apart, "batch_size")["paired"].iloc[1] == False  # noqa: E712
 
 
+def test_more_values_have_wider_intervals(timed: pd.DataFrame) -> None:
+    """Those of a group hold together."""
+    apart = timed.assign(run=timed["batch_size"].astype("string"))
+    more = pd.concat([apart, apart.iloc[:2].assign(batch_size=32, run="32")], ignore_index=True)
+    two, three = (by_column(rows, "batch_size").iloc[1] for rows in (apart, more))
+    assert three["ratio_high"] / three["ratio_low"] > 1.01 * two["ratio_high"] / two["ratio_low"]
+
+
+def test_several_seeds_are_told_apart(timed: pd.DataFrame) -> None:
+    """Each is a group of its own, with its seed in its name."""
+    found = by_column(pd.concat([timed, timed.assign(seed=7)], ignore_index=True), "batch_size")
+    assert found["entrant"].unique().tolist() == [f"numpy eager seed {seed}" for seed in (timed["seed"].iloc[0], 7)]
+
+
 @pytest.mark.parametrize("other", ["machine_sha256", "seed", "dtype", "feed", "controls_sha256", "recipe"])
 def test_what_differs_in_more_does_not_meet(timed: pd.DataFrame, other: str) -> None:
     """Another machine, seed, precision: there is nothing to compare then."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.analysis.comparison import SPEED
@@ -18,9 +19,9 @@ from harness.results.sweep_folder import State, SweepFolder
 
 @pytest.fixture
 def add_node(finished_run: Path, tmp_path: Path) -> Callable[..., None]:
-    """Return a function that adds a node's run to the sweep s: numpy and its twin, two rounds, at such speeds."""
+    """Return a function that adds a node's run to the sweep s: numpy and its twin, two rounds, so fast, so accurate."""
 
-    def add(name: str, *, faster: float = 1.0, twin: float = 1.0, cpus: str = "") -> None:
+    def add(name: str, *, faster: float = 1.0, twin: float = 1.0, cpus: str = "", accuracy: float = 0.5) -> None:
         path = tmp_path / "s" / f"s-1-on-{name}"
         shutil.copytree(finished_run, path)
         for file in path.glob("*.csv"):
@@ -32,6 +33,7 @@ def add_node(finished_run: Path, tmp_path: Path) -> Callable[..., None]:
                         np.where(is_twin, 1000.0 * twin, 1000.0) * faster * (1 + 0.01 * rows["round"].to_numpy(float))
                     )
                     steady = np.where(rows[SPEED].isna().to_numpy(bool), np.nan, steady)
+                    rows["test_accuracy"] = rows["test_accuracy"].where(rows["test_accuracy"].isna(), accuracy)
                     rows = rows.assign(machine_sha256=name * 32, turn_step_us=None, **{SPEED: steady})
                 write_table(file, rows)
         environment = json.loads((path / "environment.json").read_text())
@@ -51,8 +53,8 @@ def sweep(tmp_path: Path) -> SweepFolder:
 
 def test_like_nodes_are_one_row(sweep: SweepFolder, add_node: Callable[..., None]) -> None:
     """The geometric mean of both; ratios are within a node, whatever they differ by in speed."""
-    add_node("aa", faster=1.0, twin=1.2)
-    add_node("bb", faster=4.0, twin=1.2)
+    add_node("aa", faster=1.0, twin=1.2, accuracy=0.2)
+    add_node("bb", faster=4.0, twin=1.2, accuracy=0.6)
 
     rows = read_cells(sweep, ["1"])
 
@@ -60,9 +62,10 @@ def test_like_nodes_are_one_row(sweep: SweepFolder, add_node: Callable[..., None
     assert rows["nodes"].tolist() == [2, 2]
     assert rows["launches"].tolist() == [4, 4]
     assert rows[SPEED].tolist() == pytest.approx([2 * 1.2 * 1015, 2 * 1015], rel=1e-3)
+    assert rows["test_accuracy"].tolist() == pytest.approx([0.4, 0.4])
     assert rows["ratio"].tolist() == pytest.approx([1.0, 1 / 1.2])
     assert rows["ratio_high"].iloc[1] == pytest.approx(1 / 1.2)
-    assert rows["verdict"].iloc[1] == "slower"
+    assert (pd.isna(rows["verdict"].iloc[0]), rows["verdict"].iloc[1]) == (True, "slower")
     assert not rows["differ"].any()
 
 

@@ -152,6 +152,15 @@ def test_unlike_hardware_shares_no_cell(work: Callable[..., list[Work]]) -> None
     assert len(rows.written) == 20
 
 
+def test_a_cell_that_was_begun_stays_with_its_kind(work: Callable[..., list[Work]]) -> None:
+    """Though a node of another kind came first."""
+    nodes = MadeUpNodes([Joined("a", hello("a")), Joined("b", hello("b", kind="other"))])
+    cells = work(1, 3)
+    cells[0].kind = "other"
+    carry_out(cells, nodes, MadeUpRows())
+    assert [address for address, _ in nodes.given] == ["b"] * 3
+
+
 def test_a_round_that_kills_its_nodes_is_given_up(work: Callable[..., list[Work]]) -> None:
     """After five; the other cells end."""
     nodes, rows = MadeUpNodes([Joined("a", hello("a"))]), MadeUpRows()
@@ -186,6 +195,20 @@ def test_who_refuses_a_cell_does_others(work: Callable[..., list[Work]]) -> None
 
     assert [cell.fault for cell in cells] == ["", "No worker can do it. not here", ""]
     assert rows.written == Counter({(cell, number): 1 for cell in ("c0", "c2") for number in range(1, 5)})
+
+
+def test_what_its_own_kind_refuses_another_kind_does(work: Callable[..., list[Work]]) -> None:
+    """A cell waits for no node of its kind that will not do it."""
+    rows = MadeUpRows()
+    nodes = MadeUpNodes(
+        [Joined("a", hello("a")), Joined("b", hello("b", kind="other"))],
+        refuse=lambda address, task: address == "a" and task["run"].startswith("s-c0-"),
+    )
+    cells = work(2, 3)
+    carry_out(cells, nodes, rows)
+
+    assert [cell.fault for cell in cells] == ["", ""]
+    assert rows.written == Counter({(cell, number): 1 for cell in ("c0", "c1") for number in range(1, 4)})
 
 
 def test_rows_that_cannot_stand_beside_the_others_are_done_again(work: Callable[..., list[Work]]) -> None:

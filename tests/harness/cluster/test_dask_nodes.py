@@ -68,6 +68,16 @@ def begun(**workers: dict[str, Any]) -> tuple[MadeUpClient, DaskNodes]:
     return client, DaskNodes(client)
 
 
+def at_work() -> tuple[MadeUpClient, DaskNodes]:
+    """One node, `a`, that has joined and has been given a task: the second thing submitted."""
+    client, nodes = begun(a=GOOD)
+    nodes.wait(0.01)
+    client.submitted[0][2].end(HELLO)
+    nodes.wait(1)
+    nodes.begin("a", "task")
+    return client, nodes
+
+
 def test_each_worker_is_greeted_once() -> None:
     """Found on coming, told by the scheduler, or both; its task is for it alone, and so is the resource."""
     client, nodes = begun(a=GOOD)
@@ -88,16 +98,14 @@ def test_each_worker_is_greeted_once() -> None:
 
 def test_the_dead_give_no_answers() -> None:
     """What was given to them is cancelled, what they say later is passed over; their address may come again."""
-    client, nodes = begun(a=GOOD)
-    nodes.wait(0.01)
-    client.submitted[0][2].end(HELLO)
-    nodes.wait(1)
-    nodes.begin("a", "task")
+    client, nodes = at_work()
     client.say("remove-worker", "a")
     assert nodes.wait(1) == [Left("a")]
     assert client.submitted[1][2].cancelled
-    client.submitted[1][2].end("too late")
     client.say("add-worker", "a")
+    assert nodes.wait(0.01) == []
+    # It has been asked again who it is: this is no answer to that.
+    client.submitted[1][2].end("too late")
     assert nodes.wait(0.01) == []
     client.submitted[2][2].end(HELLO)
     assert nodes.wait(1) == [Joined("a", {"lenet_bench": "1"})]
@@ -105,11 +113,7 @@ def test_the_dead_give_no_answers() -> None:
 
 def test_one_that_dies_over_its_answer_is_gone() -> None:
     """Its work is done and nobody has it."""
-    client, nodes = begun(a=GOOD)
-    nodes.wait(0.01)
-    client.submitted[0][2].end(HELLO)
-    nodes.wait(1)
-    nodes.begin("a", "task")
+    client, nodes = at_work()
     client.submitted[1][2].end(TimeoutError())
     assert nodes.wait(1) == [Left("a")]
 
@@ -137,11 +141,7 @@ def test_a_worker_without_lenet_bench_has_a_fault() -> None:
 
 def test_a_task_that_breaks_is_refused() -> None:
     """In a way that nobody thought of: the node takes no part in that cell."""
-    client, nodes = begun(a=GOOD)
-    nodes.wait(0.01)
-    client.submitted[0][2].end(HELLO)
-    nodes.wait(1)
-    nodes.begin("a", "task")
+    client, nodes = at_work()
     client.submitted[1][2].end(MemoryError("much"))
     (event,) = nodes.wait(1)
     assert isinstance(event, Answered)

@@ -99,11 +99,13 @@ def test_rows_are_written_once(task: Callable[..., str], plan: Plan, sweep: Swee
     """Each node's in a folder of its own, numbered there; what is left to do is what no node has done."""
     with Rows(sweep, {"1": plan}) as rows:
         assert rows.missing("1") == [1, 2, 3, 4, 5, 6, 7, -1]
+        assert rows.kind("1") == ""
         for number, run in ((2, "s-1-on-aa"), (1, "s-1-on-bb"), (5, "s-1-on-aa")):
             rows.write("1", json.loads(node.carry_out(task(number, run))))
         rows.end("1")
     with Rows(sweep, {"1": plan}) as rows:
         assert rows.missing("1") == [3, 4, 6, 7, -1]
+        assert rows.kind("1") == json.loads(node.hello())["kind"]
 
     found = {path.name: RunFolder(path) for path in sweep.runs()}
     assert list(found) == ["s-1-on-aa", "s-1-on-bb"]
@@ -112,6 +114,20 @@ def test_rows_are_written_once(task: Callable[..., str], plan: Plan, sweep: Swee
     assert len(found["s-1-on-aa"].read_counted("blocks")) == 4 * 5
     # A run like any: its plan is the cell's, with the CPUs that the node has chosen.
     assert replace(plan_of(found["s-1-on-aa"]), cpus=()) == replace(plan, cpus=())
+
+
+def test_a_cell_that_has_ended_is_held_no_longer(task: Callable[..., str], plan: Plan, sweep: SweepFolder) -> None:
+    """Or the command would run out of open files; its summary is there, and is written once."""
+    with Rows(sweep, {"1": plan, "2": plan}) as rows:
+        for cell in ("1", "2"):
+            rows.write(cell, json.loads(node.carry_out(task(1, f"s-{cell}-on-aa"))))
+        rows.end("1")
+        assert [path.parent.name for path in sweep.path.glob("*/.lock")] == ["s-2-on-aa"]
+        summary = sweep.path / "s-1-on-aa" / "summary.csv"
+        summary.write_text("as it was")
+        rows.end("1")
+        assert summary.read_text() == "as it was"
+    assert not list(sweep.path.glob("*/.lock"))
 
 
 def test_a_killed_writer_leaves_nothing_half(task: Callable[..., str], plan: Plan, sweep: SweepFolder) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.commands import sweep
 from harness.results.folder import RunFolder
 from harness.results.sweep_folder import SweepFolder
 
@@ -73,7 +74,7 @@ def test_the_base_is_of_the_cells_that_have_it(call: Call, made_up: Any) -> None
 
     write(SWEEP.replace('base = "twin"', 'base = "torch"'))
     code, _, err = call("run", "sweep.toml")
-    assert (code, "base = 'torch' of [run] is in no cell. There are: numpy eager b32" in err) == (2, True)
+    assert (code, "line 14: base = 'torch' of [run] is in no cell. There are: numpy eager b32" in err) == (2, True)
 
 
 def test_one_that_is_interrupted_goes_on(call: Call, made_up: Any) -> None:
@@ -154,6 +155,21 @@ def test_the_budget_begins_no_cell_that_would_end_later(call: Call, made_up: Any
     assert "2 of 4 cells have ended" in call("run", "--resume", "results/s")[1]
 
 
+def test_the_first_of_a_call_is_begun_in_any_case(call: Call, made_up: Any, monkeypatch: Any) -> None:
+    """However long it will take, and however long earlier results took to read."""
+    write(SWEEP + "[sweep]\nbudget = 5\n")
+    assert call("run", "sweep.toml", "--name", "earlier")[0] == 0
+    monkeypatch.setattr("harness.commands.sweep.time.monotonic", lambda: made_up.now)
+    read = sweep.read_earlier
+
+    def read_slowly(*values: Any) -> Any:
+        made_up.now += 3
+        return read(*values)
+
+    monkeypatch.setattr(sweep, "read_earlier", read_slowly)
+    assert "1 of 4 cells have ended" in call("run", "sweep.toml", "--name", "s")[1]
+
+
 def test_todays_readers_take_the_folder(call: Call, made_up: Any) -> None:
     """A sweep stands for its runs: compare, history; a run of it has a report of its own."""
     write(SWEEP.replace("seed = [0, 1]", "seed = 0").replace("seed = 1\n", ""))
@@ -163,6 +179,8 @@ def test_todays_readers_take_the_folder(call: Call, made_up: Any) -> None:
     code, out, _ = call("compare", "results/s", "--by", "batch_size", "--format", "csv")
     assert code == 0
     assert "numpy eager,batch_size,32" in out
+    code, _, err = call("compare", "results/s", "--by", "batch_size", "--base", "numpy", "--apart")
+    assert (code, "--by has the smallest value for a base" in err, "got --base and --apart." in err) == (2, True, True)
     code, out, _ = call("history", "results")
     assert (code, "s-1-b32" in out) == (0, True)
     assert call("report", "results/s/s-1-b32")[0] == 0
@@ -184,7 +202,8 @@ WRONG = {
     "no backend": (SWEEP + "[[entrants]]\nmode = 'eager'\n", "line 18: this [[entrants]] names no backend"),
     "a backend": (SWEEP.replace('["numpy", "twin"]', '"nump"'), "line 6: There is no backend 'nump'"),
     "a mode": (SWEEP + OTHER + "mode = 'eagr'\n", "line 18: There is no mode of numpy 'eagr'"),
-    "no network": (SWEEP.replace("seed = [0, 1]", "network = 'lenet'"), "There is no network 'lenet'"),
+    "no network": (SWEEP.replace("seed = [0, 1]", "network = 'lenet'"), "line 2: There is no network 'lenet'"),
+    "no preset": (SWEEP + "preset = 'x'\n", "line 14: There is no preset 'x'"),
     "a vain exclusion": (SWEEP.replace("size = 32\n", "size = 33\n"), "line 9: this [[exclude]] leaves nothing"),
     "an empty exclusion": (SWEEP + "[[exclude]]\n", "line 18: this [[exclude]] names nothing"),
     "nothing left": (OTHER + "[[exclude]]\nbackend = 'numpy'\n", "Nothing is left to run"),
