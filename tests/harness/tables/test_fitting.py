@@ -108,12 +108,12 @@ def test_names_are_joined_before_anything_is_cut() -> None:
 def test_words_are_cut_before_figures_need_a_second_part() -> None:
     """They get all that figures and names leave, and not less."""
     table = make_table()
-    make_columns(table, ["name"], ["images/s", "ratio"], "words")
-    table.add_row("torch", "11,882", "1.000", "w" * 60)
+    make_columns(table, ["backend", "mode"], ["images/s", "ratio"], "words")
+    table.add_row("torch", "eager", "11,882", "1.000", "w" * 60)
 
     lines = printed(table, 60)
 
-    assert lines[:2] == ["name  images/s ratio words", f"torch   11,882 1.000 {'w' * 37}…1"]
+    assert lines[:2] == ["backend mode  images/s ratio words", f"torch   eager   11,882 1.000 {'w' * 29}…1"]
     assert "".join(lines[2:]) == f"…1:{'w' * 60}"
 
 
