@@ -24,6 +24,7 @@ from benchmarks.layers.figure import draw
 from benchmarks.layers.networks import PARTS, parts
 from harness.errors import LenetBenchError, WorkerFailed
 from harness.files import ROOT
+from harness.report.export import find_browser
 from harness.runs.asked_controls import asked_controls
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.interpreters import find
@@ -37,13 +38,15 @@ MODES = (
     "numba:kernels"
 )
 LIMIT = "numba kernels"
+# For one process to compile and time all parts.
+LIMIT_S = 600
 
 
 def time_parts(entrant: Entrant, interpreter: str, folder: Path, seed: int) -> dict[str, float]:
     """Seconds that each part of a step takes in one process of its own.
 
     Raises:
-        WorkerFailed: with the end of what the process said.
+        WorkerFailed: with the end of what the process said, or where it does not end.
     """
     folder.mkdir()
     asked = asked_controls(entrant, folder)
@@ -52,10 +55,13 @@ def time_parts(entrant: Entrant, interpreter: str, folder: Path, seed: int) -> d
         "cpus": asked["cpus"], "steps": catalogue.steps_of(entrant), "seed": seed,
     }  # fmt: skip
     variables = controls.launch_environment(os.environ, asked["environment"])[0]  # type: ignore[arg-type]
-    done = subprocess.run(
-        [interpreter, "-m", "benchmarks.layers.times", json.dumps(told)],
-        env=variables | {"PYTHONPATH": str(ROOT)}, cwd=folder, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [interpreter, "-m", "benchmarks.layers.times", json.dumps(told)],
+            env=variables | {"PYTHONPATH": str(ROOT)}, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise WorkerFailed(f"{entrant.label}: its steps were not timed within {LIMIT_S} s.") from error
     if done.returncode:
         raise WorkerFailed(f"{entrant.label}: {' '.join(done.stderr.split())[-500:]}")
     return parts(json.loads(done.stdout.splitlines()[-1]))
@@ -69,6 +75,9 @@ def main(
     figure: Annotated[str, typer.Option(help="SVG to write; empty for none.")] = "docs/figures/layers.svg",
 ) -> None:
     """Print what each part of a step takes, its share, and how often the limit's time that is; draw it."""
+    if figure:
+        # Before ten minutes of timing, not behind them.
+        find_browser()
     names = parse_backends(backend)
     chosen = mode or ",".join(each for each in MODES.split(",") if each.split(":")[0] in names)
     entrants = make_entrants(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from harness.tables import markdown
+from harness.tables.cells import as_interval, as_number, as_text
 from harness.tables.fitting import FittingTable
 from harness.tables.layout import make_columns, make_table
 from harness.tables.run_tables import is_paired
@@ -63,7 +62,7 @@ def _runs_table(runs: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     make_columns(table, ["run", "started, UTC", "lenet-bench"], [], "folder")
     for _, row in runs.iterrows():
         started = str(row["started_utc"])[:16].replace("T", " ")
-        table.add_row(numbers[row["run"]], _text(started), _text(row["lenet_bench"]), _text(row["run"]))
+        table.add_row(numbers[row["run"]], as_text(started), as_text(row["lenet_bench"]), as_text(row["run"]))
     return table
 
 
@@ -100,15 +99,15 @@ def _speeds_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     for _, row in frame.fillna({"verdict": ""}).iterrows():
         table.add_row(
             numbers[row["run"]],
-            _text(str(row["framework_version"]).partition("+")[0]),
-            _number(row["train_images_per_s"], ",.0f"),
+            as_text(str(row["framework_version"]).partition("+")[0]),
+            as_number(row["train_images_per_s"], ",.0f"),
             _interval(row, "train_images_per_s", ",.0f"),
-            _number(row["ratio"], ".3f"),
+            as_number(row["ratio"], ".3f"),
             _interval(row, "ratio", ".3f"),
             # As `compare` marks them.
-            _text(row["verdict"] if is_paired(row) or not row["verdict"] else f"{row['verdict']} *"),
-            _number(row["test_accuracy"] * 100, ".2f"),
-            _number(row["epochs"], ".0f"),
+            as_text(row["verdict"] if is_paired(row) or not row["verdict"] else f"{row['verdict']} *"),
+            as_number(row["test_accuracy"] * 100, ".2f"),
+            as_number(row["epochs"], ".0f"),
         )
     return table
 
@@ -118,8 +117,9 @@ def _against_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable
     make_columns(table, ["run"], ["ratio", "ratio\ninterval"], "verdict")
     table.add_column("against")
     for _, row in frame[frame["against_ratio"].notna()].iterrows():
-        ratio, interval = _number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f")
-        table.add_row(numbers[row["run"]], ratio, interval, _text(row["against_verdict"]), _text(_few(row["against"])))
+        ratio, interval = as_number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f")
+        words = as_text(row["against_verdict"]), as_text(_few(row["against"]))
+        table.add_row(numbers[row["run"]], ratio, interval, *words)
     return table
 
 
@@ -143,10 +143,10 @@ def _alone_table(frame: pd.DataFrame, numbers: dict[str, str]) -> FittingTable:
     make_columns(table, ["entrant", "data set", "version", "run"], headers, None)
     for _, row in frame.iterrows():
         table.add_row(
-            _text(row["entrant"]), _text(row["data_set"]), _text(str(row["framework_version"]).partition("+")[0]),
-            numbers[row["run"]], _number(row["train_images_per_s"], ",.0f"),
-            _interval(row, "train_images_per_s", ",.0f"), _number(row["test_accuracy"] * 100, ".2f"),
-            _number(row["epochs"], ".0f"),
+            as_text(row["entrant"]), as_text(row["data_set"]), as_text(str(row["framework_version"]).partition("+")[0]),
+            numbers[row["run"]], as_number(row["train_images_per_s"], ",.0f"),
+            _interval(row, "train_images_per_s", ",.0f"), as_number(row["test_accuracy"] * 100, ".2f"),
+            as_number(row["epochs"], ".0f"),
         )  # fmt: skip
     return table
 
@@ -161,23 +161,13 @@ def as_markdown(frames: list[pd.DataFrame]) -> str:
     for _, row in pd.concat(frames, ignore_index=True).iterrows():
         cells = [row["entrant"], row["data_set"], str(row["started_utc"])[:16].replace("T", " "), row["run"]]
         cells += [row["framework_version"]]
-        cells += [_number(row["train_images_per_s"], ",.0f"), _interval(row, "train_images_per_s", ",.0f")]
-        cells += [_number(row["ratio"], ".3f"), _interval(row, "ratio", ".3f"), row["verdict"]]
-        cells += [_number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f"), row["against_verdict"]]
-        cells += [_number(row["test_accuracy"] * 100, ".2f"), _number(row["epochs"], ".0f"), row["changed"]]
+        cells += [as_number(row["train_images_per_s"], ",.0f"), _interval(row, "train_images_per_s", ",.0f")]
+        cells += [as_number(row["ratio"], ".3f"), _interval(row, "ratio", ".3f"), row["verdict"]]
+        cells += [as_number(row["against_ratio"], ".3f"), _interval(row, "against", ".3f"), row["against_verdict"]]
+        cells += [as_number(row["test_accuracy"] * 100, ".2f"), as_number(row["epochs"], ".0f"), row["changed"]]
         lines.append(markdown.row("" if pd.isna(cell) else str(cell) for cell in cells))
     return "\n".join([*lines, "", " ".join(NOTES).replace("'Against'", "'Drift out'"), ""])
 
 
-def _text(value: Any) -> Text:
-    # Text, not markup: a version or a run's name may contain brackets.
-    return Text("-" if pd.isna(value) else str(value))
-
-
-def _number(value: Any, form: str) -> str:
-    return "-" if pd.isna(value) else format(float(value), form)
-
-
 def _interval(row: pd.Series, name: str, form: str) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return "-" if pd.isna(low) or pd.isna(high) else f"{float(low):{form}}..{float(high):{form}}"
+    return as_interval(row[f"{name}_low"], row[f"{name}_high"], form)

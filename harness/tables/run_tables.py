@@ -13,6 +13,7 @@ from rich.text import Text
 from harness.analysis.limit import limit_shares
 from harness.analysis.statistics import LEAST_ROUNDS
 from harness.analysis.summary import AccuracySpread
+from harness.tables.cells import as_interval, as_number, as_text
 from harness.tables.fitting import FittingTable, Marks
 from harness.tables.layout import make_columns, make_table
 from harness.worker.job import USUAL, label_of
@@ -101,12 +102,12 @@ def speed_table(summary: pd.DataFrame) -> FittingTable:
     for (_, row), share in zip(summary.iterrows(), shares, strict=True):
         table.add_row(
             *_named(row, table),
-            _number(row["train_images_per_s"], ",.0f"),
-            _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
-            *([_number(share, ".0%")] if limited else []),
-            _number(row["ratio"], ".3f"),
-            _interval(row["ratio_low"], row["ratio_high"], ".3f"),
-            _text(row["verdict"] if is_paired(row) else f"{row['verdict']} *"),
+            as_number(row["train_images_per_s"], ",.0f"),
+            as_interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
+            *([as_number(share, ".0%")] if limited else []),
+            as_number(row["ratio"], ".3f"),
+            as_interval(row["ratio_low"], row["ratio_high"], ".3f"),
+            as_text(row["verdict"] if is_paired(row) else f"{row['verdict']} *"),
         )
     return table
 
@@ -128,8 +129,8 @@ def inference_table(summary: pd.DataFrame, sweep: pd.DataFrame) -> FittingTable:
     headers = ["1 image\np50 ms", "1 image\np95 ms", "1 image\np99 ms"]
     make_columns(table, _names(summary), [*headers, *(f"batch {size}\nimages/s" for size in sweep.columns)], None)
     for (_, row), (_, speeds) in zip(summary.iterrows(), sweep.iterrows()):
-        latencies = [_number(row[f"latency_ms_{name}"], ".3f") for name in ("p50", "p95", "p99")]
-        rates = [_number(value, ",.0f") for value in speeds]
+        latencies = [as_number(row[f"latency_ms_{name}"], ".3f") for name in ("p50", "p95", "p99")]
+        rates = [as_number(value, ",.0f") for value in speeds]
         table.add_row(*_named(row, table), *latencies, *rates)
     return table
 
@@ -146,14 +147,14 @@ def machine_table(summary: pd.DataFrame) -> FittingTable:
     for _, row in summary.iterrows():
         cells: list[Text | str] = [
             *_named(row, table),
-            _number(row["train_gflops"], ".1f"),
-            _number(row["peak_share"], ".1%"),
-            _number((row["peak_rss_bytes"] - row["rss_import_bytes"]) / 2**20, "+,.0f"),
-            _number(row["peak_rss_bytes"] / 2**20, ",.0f"),
-            *([_number(row["energy_j_per_image"] * 1e3, ".2f")] if metered else []),
-            _number(row["test_accuracy"] * 100, ".2f"),
-            _number(row["train_images_per_s_cv"] * 100, ".1f"),
-            _number(row["ratio_sd"] * 100, ".1f"),
+            as_number(row["train_gflops"], ".1f"),
+            as_number(row["peak_share"], ".1%"),
+            as_number((row["peak_rss_bytes"] - row["rss_import_bytes"]) / 2**20, "+,.0f"),
+            as_number(row["peak_rss_bytes"] / 2**20, ",.0f"),
+            *([as_number(row["energy_j_per_image"] * 1e3, ".2f")] if metered else []),
+            as_number(row["test_accuracy"] * 100, ".2f"),
+            as_number(row["train_images_per_s_cv"] * 100, ".1f"),
+            as_number(row["ratio_sd"] * 100, ".1f"),
             *([str(row["launches"])] if counted else []),
         ]
         table.add_row(*cells)
@@ -189,12 +190,12 @@ def scaling_table(rows: pd.DataFrame, dimension: str) -> FittingTable:
     labels = rows.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
     for label, group in rows.groupby(labels, sort=False):
         cells = {row[dimension]: _growth(row) for _, row in group.iterrows()}
-        table.add_row(_text(label), *(cells.get(value, "-") for value in values))
+        table.add_row(as_text(label), *(cells.get(value, "-") for value in values))
     return table
 
 
 def _growth(row: pd.Series) -> str:
-    return _number(row["train_images_per_s"], ",.0f") if row["ratio"] == 1 else "x " + _with_half(row, "ratio", ".2f")
+    return as_number(row["train_images_per_s"], ",.0f") if row["ratio"] == 1 else "x " + _with_half(row, "ratio", ".2f")
 
 
 def show_accuracy(console: Console, spread: AccuracySpread, data_set: str) -> None:
@@ -203,7 +204,7 @@ def show_accuracy(console: Console, spread: AccuracySpread, data_set: str) -> No
     console.print(accuracy_table(spread.by_seed))
     console.print(
         f"Standard deviation between seeds of one entrant {spread.between_seeds * 100:.3f} points, "
-        f"between entrants from one seed {_number(spread.between_backends * 100, '.3f')}."
+        f"between entrants from one seed {as_number(spread.between_backends * 100, '.3f')}."
     )
 
 
@@ -217,13 +218,13 @@ def accuracy_table(by_seed: pd.DataFrame) -> FittingTable:
         make_columns(table, ["entrant"], list(figures), None)
         for label in by_seed.columns:
             *cells, count = (values[label] for values in figures.values())
-            table.add_row(_text(label), *(_number(value, ".3f") for value in cells), str(count))
+            table.add_row(as_text(label), *(as_number(value, ".3f") for value in cells), str(count))
         return table
     make_columns(table, ["seed"], list(by_seed.columns), None)
     for seed, row in percent.iterrows():
-        table.add_row(str(seed), *(_number(value, ".2f") for value in row))
+        table.add_row(str(seed), *(as_number(value, ".2f") for value in row))
     for name, values in figures.items():
-        table.add_row(name, *(_number(value, ".3f") for value in values), style="bold")
+        table.add_row(name, *(as_number(value, ".3f") for value in values), style="bold")
     return table
 
 
@@ -234,7 +235,7 @@ def _names(rows: pd.DataFrame) -> list[str]:
 
 def _named(row: pd.Series, table: FittingTable) -> list[Text]:
     """The cells below these columns."""
-    return [_text(row[name]) for name in ("backend", "mode")[-table.keys :]]
+    return [as_text(row[name]) for name in ("backend", "mode")[-table.keys :]]
 
 
 def _unnamed(summary: pd.DataFrame) -> pd.DataFrame:
@@ -289,23 +290,10 @@ def _footnotes(console: Console, summary: pd.DataFrame) -> None:
         console.print("DRAWN DIGITS, NOT MNIST: speeds compare, accuracies do not (docs/data.md).", style="bold")
 
 
-def _text(value: Any) -> Text:
-    # Text, not markup: a version or a run's name may contain brackets.
-    return Text("-" if pd.isna(value) else str(value))
-
-
-def _number(value: Any, form: str) -> str:
-    return "-" if pd.isna(value) else format(float(value), form)
-
-
-def _interval(low: Any, high: Any, form: str) -> str:
-    return "-" if pd.isna(low) or pd.isna(high) else f"{float(low):{form}}..{float(high):{form}}"
-
-
 def _with_half(row: pd.Series, name: str, form: str) -> str:
     """A mean with half of its interval: `0.68 ±.02`."""
     if pd.isna(row[name]) or pd.isna(row[f"{name}_low"]):
-        return _number(row[name], form)
+        return as_number(row[name], form)
     half = format((row[f"{name}_high"] - row[f"{name}_low"]) / 2, form)
     # Four of these stand side by side, beside modes as long as `channels-last`.
     return f"{row[name]:{form}} ±{half.removeprefix('0')}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
 from harness.analysis.expected import Planned
+from harness.tables.cells import as_interval, as_number
 from harness.tables.fitting import FittingTable
 from harness.tables.layout import make_columns, make_table
 from harness.tables.run_tables import any_unverified, is_paired
@@ -33,12 +33,11 @@ def show_plan(console: Console, cells: Sequence[Planned]) -> None:
     launches = sum(each.rounds * len(each.labels) for each in cells)
     console.print(
         f"{len(cells)} cell(s), {launches:,} timed launches at least: {duration(least)}, at most {duration(most)}, by "
-        "the medians of earlier launches on this machine; verification and downloads not counted.",
-        soft_wrap=True,
+        "the medians of earlier launches on this machine; verification and downloads not counted."
     )
     unknown = sorted({label for each in cells for label in each.expected.unknown})
     if unknown:
-        console.print(f"? No earlier launch tells how long these take: {', '.join(unknown)}.", soft_wrap=True)
+        console.print(f"? No earlier launch tells how long these take: {', '.join(unknown)}.")
 
 
 def show_sweep(console: Console, rows: pd.DataFrame, *, conditions: Sequence[str] = ()) -> None:
@@ -84,11 +83,11 @@ def _of_cells(rows: pd.DataFrame) -> FittingTable:
         table.add_row(
             "" if row["cell"] == last else str(row["cell"]),
             Text(row["label"]),
-            _number(row["train_images_per_s"], ",.0f"),
-            _interval(*speed, ",.0f"),
-            _number(row["ratio"], ".3f"),
-            _interval(*ratio, ".3f"),
-            _number(row["test_accuracy"] * 100, ".2f"),
+            as_number(row["train_images_per_s"], ",.0f"),
+            as_interval(*speed, ",.0f"),
+            as_number(row["ratio"], ".3f"),
+            as_interval(*ratio, ".3f"),
+            as_number(row["test_accuracy"] * 100, ".2f"),
             *([str(row["nodes"])] if several else []),
             Text("" if pd.isna(row["verdict"]) else f"{row['verdict']}{'' if is_paired(row) else ' *'}"),
         )
@@ -114,10 +113,10 @@ def show_by_column(console: Console, rows: pd.DataFrame, column: str) -> None:
             table.add_row(
                 Text("" if row["entrant"] == last else row["entrant"]),
                 Text(str(row["value"])),
-                _number(row["train_images_per_s"], ",.0f"),
-                _interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
-                _number(row["ratio"], ".3f"),
-                _interval(row["ratio_low"], row["ratio_high"], ".3f"),
+                as_number(row["train_images_per_s"], ",.0f"),
+                as_interval(row["train_images_per_s_low"], row["train_images_per_s_high"], ",.0f"),
+                as_number(row["ratio"], ".3f"),
+                as_interval(row["ratio_low"], row["ratio_high"], ".3f"),
                 Text("" if pd.isna(row["verdict"]) else f"{row['verdict']}{'' if paired else ' *'}"),
             )
             last = row["entrant"]
@@ -131,11 +130,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _number(value: Any, form: str) -> str:
-    return "-" if pd.isna(value) else format(float(value), form)
-
-
-def _interval(low: Any, high: Any, form: str) -> str:
-    return "-" if pd.isna(low) or pd.isna(high) else f"{float(low):{form}}..{float(high):{form}}"

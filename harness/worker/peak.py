@@ -8,7 +8,8 @@ are executed; a product can. Neither is computed from clock and widths: what thi
 Measure it in a process of its own, with one and the same NumPy for all backends. Of its own, because BLAS keeps its
 buffers and may leave threads spinning, which the framework would pay for. The same, because OpenBLAS picks its kernels
 by a table of processors: on an AMD Zen 5, one thread, float32, OpenBLAS 0.3.31 (NumPy 2.4.6) found AVX-512 and reached
-250 GFLOP/s, while 0.3.20 (NumPy 1.23.5, which MXNet needs) took the processor for a Barcelona of 2007 and reached 54.
+250 GFLOP/s, while 0.3.20 (NumPy 1.23.5, which MXNet needs) took the processor for a Barcelona of 2007 and reached 54
+(20 November 2026; eight days later 105 was all that the virtual machine gave, docs/operations.md).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from harness.worker import fma
 # Half precision and bfloat16 are no BLAS calls in NumPy, only slow loops.
 DTYPES = ("float32", "float64")
 
-# GFLOP/s, best of 0.3 s, mean of processes; OpenBLAS 0.3.31, one thread of a virtual Zen 5 (48 KiB L1, 1 MiB L2):
+# GFLOP/s, best of 0.3 s, mean of processes, 20 November 2026; OpenBLAS 0.3.31, one thread of a virtual Zen 5 (48 KiB
+# L1, 1 MiB L2):
 #     size                                            256  384  512  768  1024
 #     float32,  6 processes, nothing else running     244  251  251  253  238
 #     float32, 12 processes, both CPUs in use         240  251  248  223  129

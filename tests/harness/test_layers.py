@@ -13,7 +13,9 @@ import pytest
 
 from benchmarks.layers import __main__ as layers
 from benchmarks.layers.networks import PARTS, networks, parts
+from harness.errors import WorkerFailed
 from harness.spec import operations as counted
+from tests.harness.conftest import make_entrant
 
 ROOT = Path(__file__).parents[2]
 # Operations of one image; a multiply-add is two.
@@ -111,3 +113,12 @@ def test_tables_have_times_shares_and_multiples_of_the_limit(capsys: pytest.Capt
     of_one = capsys.readouterr().out
     assert "us: of one launch" in of_one
     assert "±" not in of_one
+
+
+def test_a_process_that_does_not_end_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not a traceback of subprocess."""
+    monkeypatch.setattr(layers, "LIMIT_S", 0.01)
+    entrant = make_entrant("numpy", mode="eager")
+
+    with pytest.raises(WorkerFailed, match=r"numpy eager: its steps were not timed within 0.01 s"):
+        layers.time_parts(entrant, sys.executable, tmp_path / "folder", 1)

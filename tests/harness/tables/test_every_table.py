@@ -11,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from harness.analysis.expected import Expectation, Planned
 from harness.analysis.summary import AccuracySpread
 from harness.commands import baseline, listings, reproduce, selftest
 from harness.doctor import examine
@@ -23,7 +24,7 @@ from harness.results.folder import frame_of
 from harness.results.schema import BASELINE, BASELINE_VERSION, DOCUMENTS, DUELS, HISTORY, SCALING
 from harness.spec.network import Conv, Dense, Flatten, Network
 from harness.spec.recipes import LENET5
-from harness.tables import history_table, layout, run_tables
+from harness.tables import history_table, layout, run_tables, sweep_tables
 from harness.tables.network_table import show_network
 from tests.harness.conftest import make_entrant
 from tests.harness.tables.made_up_runs import check_marks, name
@@ -109,7 +110,35 @@ def differences(console: Console, drawn: random.Random) -> None:
     baseline.show_difference(console, rows)
 
 
+def planned(console: Console, drawn: random.Random) -> None:
+    cells = [
+        Planned(name(drawn), tuple(name(drawn) for _ in range(drawn.randint(1, 9))), 5, True, expected)
+        for expected in (Expectation(1.0, 99_999.0, ("torch eager",)), Expectation(1.0, 1.0, ())) * drawn.randint(1, 20)
+    ]
+    sweep_tables.show_plan(console, cells)
+
+
+def swept(console: Console, drawn: random.Random) -> None:
+    rows = [
+        SPEED | RATIO | VERDICT
+        | {"cell": number // 3, "label": name(drawn), "nodes": 2, "differ": number % 2 == 0, "test_accuracy": 1.0,
+           "hardware": f"{name(drawn, 90, 200)}{number // 20}", "verified": False, "data_set": "drawn-digits"}
+        for number in range(drawn.randint(1, 40))
+    ]  # fmt: skip
+    sweep_tables.show_sweep(console, pd.DataFrame(rows), conditions=["A. " * 60])
+
+
+def by_column(console: Console, drawn: random.Random) -> None:
+    rows = [
+        SPEED | RATIO | VERDICT
+        | {"machine_sha256": "m", "machine": name(drawn, 90, 200), "entrant": name(drawn, 3, 60), "value": name(drawn)}
+        for _ in range(drawn.randint(1, 40))
+    ]  # fmt: skip
+    sweep_tables.show_by_column(console, pd.DataFrame(rows), "framework_version")
+
+
 SHOWN: dict[str, Show] = {
+    "sweep's plan": planned, "sweep": swept, "by column": by_column,
     "history": history, "verify": verify, "reproduce": reproduced, "scaling": scaled, "accuracy": accuracies,
     "doctor": examined, "network": network, "baseline update": differences,
     "list": lambda console, drawn: listings._list_backends(console),

@@ -67,6 +67,9 @@ def test_any_run_fits(seed: int, width: int) -> None:
 
     text = out.getvalue()
     assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
+    # All tables of a run say once, together, what they cut.
+    below = re.findall(made_up_runs.BELOW, text)
+    assert len(below) == len(set(below))
     made_up_runs.check_marks(text)
     once = " ".join(text.split())
     for _, row in summary.iterrows():
@@ -100,3 +103,39 @@ def test_names_are_joined_before_anything_is_cut() -> None:
 
     assert printed(table, 80)[1] == "tensorflow graph           15,083"
     assert printed(table, 30)[1:] == ["tensorflow graph      15,083", "torch channels-last   11,882"]
+
+
+def test_words_are_cut_before_figures_need_a_second_part() -> None:
+    """They get all that figures and names leave, and not less."""
+    table = make_table()
+    make_columns(table, ["backend", "mode"], ["images/s", "ratio"], "words")
+    table.add_row("torch", "eager", "11,882", "1.000", "w" * 60)
+
+    lines = printed(table, 60)
+
+    assert lines[:2] == ["backend mode  images/s ratio words", f"torch   eager   11,882 1.000 {'w' * 29}…1"]
+    assert "".join(lines[2:]) == f"…1:{'w' * 60}"
+
+
+def test_a_name_is_cut_no_shorter_than_figures_need() -> None:
+    """One that has room for more than its share of the line takes it."""
+    table = make_table()
+    make_columns(table, ["name"], ["images/s"], None)
+    table.add_row("n" * 70, "11,882")
+
+    assert printed(table, 60)[1] == f"{'n' * 49}…1   11,882"
+
+
+def test_style_of_a_row_stays() -> None:
+    """Means below single figures are bold."""
+    table = make_table()
+    make_columns(table, ["seed"], ["torch"], None)
+    table.add_row("0", "98.62")
+    table.add_row("mean", "98.62", style="bold")
+    out = io.StringIO()
+
+    Console(file=out, width=80, force_terminal=True, color_system="standard").print(table)
+
+    plain, bold = out.getvalue().splitlines()[1:]
+    assert "\x1b[1m" in bold
+    assert "\x1b[1m" not in plain

@@ -134,8 +134,31 @@ def test_threads_run_it_side_by_side() -> None:
     made = Waits(*[0.0] * 100)
 
     assert fma.gflops(made, 3, seconds=0.0) > 0  # type: ignore[arg-type]
-    assert len(made.counts) == 9
+    assert made.counts == [fma.PIECE_OF_MANY] * 9
     assert fma._span([(1.0, 3.0), (0.5, 2.0), (2.5, 2.75)]) == 2.5
+
+
+def test_rate_of_threads_is_of_all_their_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three threads that take a piece each do three pieces in that time."""
+    monkeypatch.setattr(fma, "_side_by_side", lambda loop, count, threads: 0.125)
+
+    found = fma.gflops(MadeUp(), 3, seconds=0.0)  # type: ignore[arg-type]
+
+    assert found == pytest.approx(3 * 10 * fma.PIECE_OF_MANY / 0.125 / 1e9)
+
+
+def test_time_is_that_of_the_slowest_thread() -> None:
+    """Whichever thread it is, and however early the others have ended."""
+
+    class OneIsSlow(MadeUp):
+        def run(self, count: int) -> None:
+            MadeUp.run(self, count)
+            if len(self.counts) == 1:
+                done.wait(timeout=0.1)
+
+    done = threading.Event()
+
+    assert fma._side_by_side(OneIsSlow(0.0, 0.0, 0.0), 1, 3) >= 0.1  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(HERE is None, reason="this processor has no registers that the loop is written for")
@@ -159,11 +182,23 @@ def test_the_larger_is_the_peak_and_both_are_told(
     monkeypatch: pytest.MonkeyPatch, adds: float, product: float, expected: tuple[float, str]
 ) -> None:
     """Whichever it is; where there is one alone, the text says why."""
-    monkeypatch.setattr(peak, "_multiply_adds", lambda dtype, threads: (adds, f"adds, {threads}"))
-    monkeypatch.setattr(peak, "matmul_gflops", lambda dtype: product)
+    order = []
+
+    def multiply_adds(dtype: str, threads: int) -> tuple[float, str]:
+        order.append("adds")
+        return adds, f"adds, {threads}"
+
+    def multiply(dtype: str) -> float:
+        order.append("product")
+        return product
+
+    monkeypatch.setattr(peak, "_multiply_adds", multiply_adds)
+    monkeypatch.setattr(peak, "matmul_gflops", multiply)
     monkeypatch.setattr(peak, "describe", lambda: "blas 1")
 
     assert peak.measure("float32", 2) == expected
+    # Threads that BLAS leaves spinning would take from the loop.
+    assert order == ["adds", "product"]
 
 
 def test_reason_is_told_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
