@@ -138,7 +138,11 @@ def run(
     ] = None,
     steady_s: Annotated[
         float | None,
-        typer.Option(parser=seconds, metavar="S", help="Seconds of steady training to time in a launch. [default: 4]"),
+        typer.Option(
+            parser=seconds,
+            metavar="S",
+            help="Seconds of steady training to time in a launch, at the least. [default: 2]",
+        ),
     ] = None,
     environment: Environment = "controlled",
     results_dir: Results = Path("results"),

@@ -34,7 +34,7 @@ from harness.worker.job import Entrant
 
 ROUNDS = 5
 BUDGET_S = 300.0
-STEADY_S = 4.0
+STEADY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ def plan_of(entrant: Entrant, plan: Plan, test: SpeedTest, commit: Commit) -> Pl
     }  # fmt: skip
     return default_plan(
         [entrant, other], recipe=recipe, base=other.label, data_set=plan.data_set, data_dir=plan.data_dir, seeds=0,
-        seed=plan.seed, epochs=0, inference_sizes=(), steady_s=STEADY_S, launch_timeout_s=plan.launch_timeout_s, **pace,
+        seed=plan.seed, epochs=0, inference_sizes=(), steady_s=STEADY_S, launch_timeout_s=plan.launch_timeout_s,
+        measures_starts=False, **pace,
     )  # fmt: skip
 
 

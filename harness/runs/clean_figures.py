@@ -13,6 +13,8 @@ from harness.runs.disturbance import Seen
 from harness.worker import steady
 
 Row = dict[str, Any]
+# What starting took. Beside other launches that start it takes longer.
+STARTS = ("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s")
 
 
 def of(result: Row, disturbed: frozenset[int] | None, seen: Sequence[Seen | None], *, batch_size: int) -> Row:
@@ -35,6 +37,15 @@ def of(result: Row, disturbed: frozenset[int] | None, seen: Sequence[Seen | None
     seconds = [second for turn in compress(turns, clean) for second in turn]
     row |= steady.speed(seconds, steps=result["block_steps"], batch_size=batch_size)
     return row | _start_up(result, row, batch_size)
+
+
+def started_beside(cpus: Sequence[int]) -> Row:
+    """Columns of a launch that started beside others, and on another CPU than it was timed on.
+
+    Args:
+        cpus: that it was timed on.
+    """
+    return dict.fromkeys(STARTS) | {"cpus_found": " ".join(map(str, cpus))}
 
 
 def _start_up(result: Row, row: Row, batch_size: int) -> Row:

@@ -227,7 +227,9 @@ class Display:
             inference = row.get("inference_images_per_s")
             parts = [f"{row['train_images_per_s']:,.0f} images/s training"]
             parts += [f"{inference:,.0f} inference"] if inference else []
-            parts += [f"first step {row['first_step_s']:.2f} s"] + ([] if row["steady"] else ["UNSTEADY"])
+            first_step = row.get("first_step_s")
+            parts += [] if first_step is None else [f"first step {first_step:.2f} s"]
+            parts += [] if row["steady"] else ["UNSTEADY"]
             disturbed = numbers_of(row.get("disturbed_turns"))
             parts += [f"{len(disturbed)} of {row['turns']} turns DISTURBED"] if disturbed else []
             self.note(f"{self._where}: {', '.join(parts)}")

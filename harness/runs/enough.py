@@ -1,13 +1,13 @@
-"""When inference has been timed often enough: later rounds then time training alone.
+"""When inference and starting have been timed often enough: later rounds then time training alone.
 
-A sweep of batch sizes and a thousand queries take as long as the steady training of a launch, and their medians are
-known after a few launches. What is decided follows from the rows in the folder alone, so that a run which goes on
-(`--resume`) decides the same.
+A sweep of batch sizes and a thousand queries take as long as the steady training of a launch, and so does its start;
+both are known after a few launches. What is decided follows from the rows in the folder alone, so that a run which
+goes on (`--resume`) decides the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -18,6 +18,8 @@ LEAST_LAUNCHES, MOST_ROUNDS = 3, 5
 PRECISION = 0.05
 # Of a launch: median time of a query, and throughput of the sweep's largest batches.
 FIGURES = ("latency_ms_p50", "inference_images_per_s")
+# Nobody chooses a framework by a tenth of its start-up.
+START, START_PRECISION = ("start_up_s",), 0.2
 
 
 def wants_inference(rows: pd.DataFrame, plan_round: int, labels: Iterable[str]) -> bool:
@@ -27,19 +29,34 @@ def wants_inference(rows: pd.DataFrame, plan_round: int, labels: Iterable[str]) 
         rows: launches that count, as `harness.runs.done.Done.rows`.
         labels: of the entrants that will be launched.
     """
+    return not _are_known(rows, plan_round, labels, FIGURES, PRECISION)
+
+
+def knows_starts(rows: pd.DataFrame, plan_round: int, labels: Iterable[str]) -> bool:
+    """Whether it is known how long launches take to start, after all rounds of the plan that come before this one.
+
+    Args:
+        rows, labels: as of `wants_inference`.
+    """
+    return _are_known(rows, plan_round, labels, START, START_PRECISION)
+
+
+def _are_known(
+    rows: pd.DataFrame, plan_round: int, labels: Iterable[str], figures: Sequence[str], precision: float
+) -> bool:
     before = rows[((rows["plan_round"] > 0) & (rows["plan_round"] < plan_round)).to_numpy(bool)]
     before = before[(before["status"] == "ok").to_numpy(bool)]
-    timed = before[before[FIGURES[0]].notna().to_numpy(bool)]
+    timed = before[before[figures[0]].notna().to_numpy(bool)]
     if timed["plan_round"].nunique() >= MOST_ROUNDS:
-        return False
-    return not all(_is_known(timed[(timed["label"] == label).to_numpy(bool)]) for label in labels)
+        return True
+    return all(_is_known(timed[(timed["label"] == label).to_numpy(bool)], figures, precision) for label in labels)
 
 
-def _is_known(launches: pd.DataFrame) -> bool:
-    """Whether the inference of one entrant is known well enough from these launches of it."""
+def _is_known(launches: pd.DataFrame, figures: Sequence[str], precision: float) -> bool:
+    """Whether these figures of one entrant are known well enough from these launches of it."""
     if len(launches) < LEAST_LAUNCHES:
         return False
-    return all(width(mean_of_logs(launches[name].dropna().to_numpy(float))) < PRECISION for name in FIGURES)
+    return all(width(mean_of_logs(launches[name].dropna().to_numpy(float))) < precision for name in figures)
 
 
 def highest_peak(rows: pd.DataFrame, *, threads: int, dtype: str) -> float | None:

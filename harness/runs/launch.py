@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,30 @@ class Launch:
         self._options["source"] = source
         self._worker: WorkerProcess | None = None
         self._said: list[str] = []
+        self._beside = False
 
-    def start(self) -> None:
-        """Start the process; with turns to take, wait until it is warm."""
+    def begin(self, cpus: Sequence[int] = ()) -> None:
+        """Start the process, and do not wait for it.
+
+        Args:
+            cpus: that it starts on, beside other launches that start; none for its own, and nothing beside it.
+        """
 
         def step() -> None:
-            self._worker = WorkerProcess(self.job, **self._options)
+            self._beside = bool(cpus)
+            job = replace(self.job, asked=self.job.asked | {"cpus": list(cpus)}) if cpus else self.job
+            self._worker = WorkerProcess(job, **self._options)
+
+        self._attempt(step)
+
+    def warm(self) -> None:
+        """With turns to take, wait until it is warm, and is where it is timed."""
+
+        def step() -> None:
             if self.job.turns:
-                self.block_s = self._worker.ready(self.rows.listen).get("block_s", 0.0)
+                self.block_s = self._at_work.ready(self.rows.listen).get("block_s", 0.0)
+            if self._beside:
+                self._at_work.move(self._cpus)
 
         self._attempt(step)
 
@@ -99,6 +116,8 @@ class Launch:
                     result |= plausible.check_at_work(self._at_work.shares)
                 plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
                 result |= clean_figures.of(result, self.disturbed, self.seen, batch_size=size)
+                if self._beside:
+                    result |= clean_figures.started_beside(self._cpus)
             self.rows.succeeded(result)
 
         self._attempt(step)
@@ -110,6 +129,12 @@ class Launch:
             worker, self._worker = self._worker, None
             worker.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _cpus(self) -> list[int]:
+        """That it is timed on; none where it is not pinned."""
+        cpus: list[int] = self.job.asked.get("cpus") or []  # type: ignore[assignment]
+        return cpus
 
     @property
     def _at_work(self) -> WorkerProcess:

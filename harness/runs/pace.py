@@ -45,6 +45,7 @@ class Pace:
         self._round_start = clock()
         self._begun = begun
         self._round_s = round_s
+        self._shortest_s: float | None = None
         # A guess from few rounds is a wild one: what is said of it follows it by half, on the scale of ratios.
         self._wanted = 0.0
 
@@ -80,18 +81,30 @@ class Pace:
             self.ending = f"{self.rounds} rounds; there is nothing to compare."
         elif number > plan.rounds and self._is_precise():
             self.ending = f"{self.rounds} rounds: every interval is narrower than {plan.precision:.1%} of its ratio."
-        elif number > 1 and plan.budget_s and self.spent_s + self._round_s > plan.budget_s:
+        elif number > 1 and plan.budget_s and self.spent_s + self._least_s > plan.budget_s:
             self.ending = self._out_of_budget()
         return not self.ending
 
-    def round_ended(self, found: list[Comparison]) -> None:
+    @property
+    def left_s(self) -> float:
+        """Seconds from the beginning of this round to the end of the budget; infinity without one."""
+        return self.plan.budget_s - (self._round_start - self._start) if self.plan.budget_s else math.inf
+
+    @property
+    def _least_s(self) -> float:
+        """What one more round takes at the least."""
+        return self._round_s if self._shortest_s is None else min(self._round_s, self._shortest_s)
+
+    def round_ended(self, found: list[Comparison], *, shortest_s: float | None = None) -> None:
         """Count a round.
 
         Args:
             found: how the entrants stand now.
+            shortest_s: that a round takes at the least; None for as long as this one.
         """
         self.rounds += 1
         self.found = found
+        self._shortest_s = shortest_s
         took = max(0.0, self._clock() - self._round_start)
         # What was launched of a round before it was cut short took no time now.
         self._round_s = max(self._round_s, took) if self.rounds <= self._begun else took
@@ -119,7 +132,8 @@ class Pace:
         """How many rounds more there will be: a guess, once the least are over from the widest interval."""
         left = max(0, math.ceil(max(self.plan.rounds, self._wanted)) - self.rounds)
         if self.plan.budget_s and self._round_s:
-            left = min(left, int(max(0.0, self.plan.budget_s - self.spent_s) / self._round_s))
+            left_s = max(0.0, self.plan.budget_s - self.spent_s)
+            left = min(left, max(int(left_s / self._round_s), left_s >= self._least_s))
         return left
 
     def title(self, number: int) -> str:

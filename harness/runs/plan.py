@@ -37,8 +37,8 @@ class Preset:
 
 PRESETS = {
     "quick": Preset(rounds=4, precision=0.05, budget_s=180, steady_s=2.0, epochs=1),
-    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=4.0, epochs=5),
-    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=6.0, epochs=5),
+    "standard": Preset(rounds=5, precision=0.02, budget_s=600, steady_s=2.0, epochs=5),
+    "thorough": Preset(rounds=10, precision=0.01, budget_s=3600, steady_s=2.0, epochs=5),
 }
 # A block is a turn where it takes so long. What a neighbour on the machine does differs as much between two turns of a
 # second as between two of a hundredth (3.5 % here, successive differences of means over 8 ms to 1.6 s), so the shortest
@@ -74,6 +74,8 @@ class Plan:
         timing: whether launches are timed, or only train (the gate).
         train_accuracy: whether epochs have one (see `Job`).
         audit_batches: whether launches read back all batches of an epoch (see `Job`).
+        measures_starts: whether anybody asks how long starting takes; where nobody does, launches start beside each
+            other from the first round on.
         verified: whether all entrants had passed verification before the run began.
         inference_sizes: batch sizes of the inference sweep; none leaves out inference, latency and the
             machine's peak too.
@@ -95,6 +97,7 @@ class Plan:
     base: str = ""
     until: float = 0.0
     timing: bool = True
+    measures_starts: bool = True
     train_accuracy: bool = False
     verified: bool = False
     audit_batches: bool = False
@@ -111,7 +114,7 @@ class Plan:
 
     @property
     def turns(self) -> int:
-        """In how many turns at the most the launches of a round time their steady training, one after the other; 0 for
+        """In how many turns the launches of a round time `steady_s`, one after the other, where blocks are short; 0 for
         none.
 
         A launch that is alone in its round has turns, too: each is an experiment that can be done over.

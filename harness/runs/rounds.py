@@ -18,12 +18,12 @@ from harness.analysis.comparison import compare_entrants
 from harness.analysis.summary import summarise
 from harness.errors import WorkerFailed
 from harness.results.changes import package_changes
-from harness.runs import code, live_runs, to_come
+from harness.runs import code, live_runs, starting, taking_turns, to_come
+from harness.runs.allocation import Allocation
 from harness.runs.asked_controls import asked_controls
 from harness.runs.display import Display
-from harness.runs.disturbance import Watch
 from harness.runs.done import Done
-from harness.runs.enough import highest_peak, wants_inference
+from harness.runs.enough import highest_peak, knows_starts, wants_inference
 from harness.runs.launch import Launch
 from harness.runs.launch_rows import LaunchRows, identity
 from harness.runs.pace import Pace
@@ -45,7 +45,7 @@ class Shared:
         scratch: the folder of the data set's arrays, and of the launches' own folders.
         weights_file: the initial weights, .npz.
         weights_sha256: of these, as every launch must give it back.
-        turns: in how many turns at the most they time their steady training; 0 for none.
+        turns: in how many turns or more they time their steady training; 0 for none.
         inference_sizes: that they time inference with; none where it is known already, or not asked for.
         turn_seed: what the starts and batches of their turns follow from.
         starts: that their turns may begin from.
@@ -83,6 +83,8 @@ class Rounds:
         backends = dict.fromkeys(entrant.backend for entrant in run.plan.entrants)
         self._code = {name: code.digests(name) for name in backends}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
+        self._pace: Pace | None = None
+        self._allocation = Allocation()
 
     def execute_round(self, plan_round: int, scratch: Path) -> None:
         """Launch one round of the plan, into a folder that has none, and leave the others to others.
@@ -126,6 +128,7 @@ class Rounds:
         spent_s = float(rows["launch_s"].fillna(0).sum())
         begun = int(rows["plan_round"].max()) if len(rows) else 0
         pace = Pace(self.plan, begun=begun, spent_s=spent_s, round_s=self._round_s(spent_s, len(rows)))
+        self._pace = pace
         try:
             with scratch_folder() as scratch:
                 write_dataset(self.run.dataset, scratch)
@@ -147,7 +150,8 @@ class Rounds:
             else:
                 self.display.training_started(number, self.plan.rounds)
             self._make_up(number, scratch)
-            pace.round_ended(compare_entrants(self._rows_left(), base=self.base))
+            found = compare_entrants(self._rows_left(), base=self.base)
+            pace.round_ended(found, shortest_s=self._allocation.shortest_s)
             self._expect(pace.rounds_left(), trainings, or_more=pace.may_be_more)
             self.display.round_ended(pace)
             number += 1
@@ -208,6 +212,7 @@ class Rounds:
         shared = self._share(scratch, weights_file, weights, places)
         turns = shared.turns
         if turns:
+            self._allocation.round_begins()
             self.display.outlook.begin(to_come.timed_round(self.plan, [place.entrant for place in places]))
         launches = [self._make_launch(place, shared) for place in places]
         try:
@@ -218,11 +223,12 @@ class Rounds:
                     self.display.outlook.begin(to_come.training(self.plan, each.job.entrant, each.job.epochs))
                 self.display.launch_started(each.job.entrant.label, timed=bool(turns))
                 if not turns:
-                    each.start()
+                    each.begin()
                 self._finish(each, shared)
         finally:
             for each in launches:
                 each.close()
+        self._allocation.round_ends()
         self._done.settle(plan_round)
 
     def _share(self, scratch: Path, weights_file: Path, weights: Weights, places: list[Place]) -> Shared:
@@ -256,23 +262,28 @@ class Rounds:
         )
 
     def _take_turns(self, launches: list[Launch], order: random.Random) -> None:
-        """Start all, one after the other, each up to steady training; then let them take turns in random order.
+        taking_turns.start(launches, self._start_groups(launches), self.display)
+        turns = self._turns_of(launches)
+        self._allocation.turns_begin()
+        taken = taking_turns.take_turns(launches, turns, order, self.display)
+        self._allocation.turns_end(taken)
 
-        While one starts or has its turn, the others sleep. Turns in which something else had the CPUs are taken again.
-        """
-        for each in launches:
-            self.display.launch_started(each.job.entrant.label)
-            each.start()
-        turns = self.plan.turns_of([each.block_s for each in launches])
-        watch = Watch(turns)
-        while watch.wants_turn:
-            number = watch.taken + 1
-            self.display.turn_started(number, max(number, turns))
-            for each in order.sample(launches, len(launches)):
-                each.turn()
-            watch.took([each.seen_of(number) for each in launches])
-        for each in launches:
-            each.disturbed = watch.disturbed
+    def _start_groups(self, launches: list[Launch]) -> list[list[int]]:
+        """The CPUs that launches start on, a group for each that starts at a time; one where starting is measured."""
+        entrants, plan_round = [each.job.entrant for each in launches], launches[0].rows.row["plan_round"]
+        pinned = all(each.device == "cpu" and each.environment == "controlled" for each in entrants)
+        labels = [each.label for each in entrants]
+        if not pinned or (self.plan.measures_starts and not knows_starts(self._done.rows(), plan_round, labels)):
+            return [[]]
+        taken = {cpu for other in live_runs.others() or [] for cpu in other.cpus}
+        return starting.groups(self.run.cpus, taken=taken)
+
+    def _turns_of(self, launches: list[Launch]) -> int:
+        """How many turns these have: so many that they are timed for as long as is asked for, or more."""
+        least = self.plan.turns_of([each.block_s for each in launches])
+        if self._pace is None:
+            return least
+        return self._allocation.turns(least, self._rows_left(), left_s=self._pace.left_s)
 
     def _finish(self, each: Launch, shared: Shared) -> None:
         """Take in a launch's result and write its rows."""

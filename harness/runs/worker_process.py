@@ -9,14 +9,14 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import backends
 import harness
 from harness.errors import WorkerFailed
 from harness.files import FULL
-from harness.runs import orphans
+from harness.runs import orphans, starting
 from harness.runs.cpu_time import CpuTime, cpu_time
 from harness.runs.disturbance import Seen, look
 from harness.runs.messages import Message, Messages
@@ -136,6 +136,14 @@ class WorkerProcess:
     def ready(self, listen: Listener) -> Message:
         """Wait until it is warm and wants its first turn, and return what it then says."""
         return self._wait_for("ready", listen)
+
+    def move(self, cpus: Collection[int]) -> None:
+        """Move it to these CPUs, which it may not leave from now on."""
+        try:
+            starting.move(self._process.pid, cpus)
+        except OSError as error:
+            raise WorkerFailed(f"It cannot be moved to CPU {cpus}: {error.strerror}.", self._log.end()) from None
+        self._cpus = set(cpus)
 
     def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""

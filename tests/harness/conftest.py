@@ -29,6 +29,7 @@ from harness.data.sources import Dataset, load_dataset
 from harness.results.folder import RunFolder
 from harness.runs import interpreters, launch, plausible, preparation, quiet, rounds
 from harness.runs import plan as plans
+from harness.runs.allocation import Allocation
 from harness.runs.pace import Pace
 from harness.runs.plan import Plan, default_plan
 from harness.runs.scratch import write_dataset
@@ -343,6 +344,7 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(interpreters, "installed_at", lambda path: launches.installed)
     monkeypatch.setattr(launch, "time", SimpleNamespace(monotonic=lambda: launches.now))
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
+    monkeypatch.setattr(rounds, "Allocation", functools.partial(Allocation, clock=lambda: launches.now))
     # What is made up has no clock that the harness's could be held against.
     monkeypatch.setattr(plausible, "check", lambda *_, **__: None)
     return launches

@@ -22,7 +22,7 @@ class MadeUpLaunches:
     Attributes:
         jobs: that were launched, in their order.
         interpreters: that were to run them.
-        steps: `ready` and `turn` with the label of the entrant, in their order.
+        steps: `ready`, `move` and `turn` with the label of the entrant, in their order.
         now: what the clock says, s.
         launch_s: that a launch takes, without its epochs of 5 s each.
         speeds: label of an entrant -> images per second, 1,000 where it is not named.
@@ -61,6 +61,7 @@ class MadeUpLaunches:
             ready=lambda listen: self.steps.append(("ready", job.entrant.label)) or {"block_s": self.block_s},
             turn=lambda listen: self.steps.append(("turn", job.entrant.label)) or {"sha256": ""},
             result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
+            move=lambda cpus: self.steps.append(("move", job.entrant.label)),
             close=lambda: None,
             shares=[],
             seen=[],

@@ -162,9 +162,9 @@ def test_duels_are_fought_in_turn(
     assert (duels["ratio_low"] <= duels["ratio"]).all()
     assert (duels["ratio"] <= duels["ratio_high"]).all()
     assert set(duels["backend"]) == {"twin"}
-    # Five rounds of two launches, 10 s each.
-    assert list(duels["rounds"]) == [5] * 4
-    assert list(duels["duel_s"]) == [100.0] * 4
+    # Rounds of two launches, 10 s each: four at the least, as many as fit into the budget at the most.
+    assert duels["rounds"].between(4, 6).all()
+    assert list(duels["duel_s"]) == list(20.0 * duels["rounds"])
     assert sorted(set(slowed.launched)) == ["twin eager", "twin eager slowed 3%", "twin eager twin"]
     out, err = capsys.readouterr()
     assert re.search(r"^honest +2 ", out, re.MULTILINE)
@@ -187,8 +187,8 @@ def test_duels_are_numbered_and_looked_ahead(
     monkeypatch.setattr(selftest, "Display", Watched)
     selftest.run_duels(make_selftest(duels=1), results=tmp_path / "results", pythons={})
 
-    assert seen[0] == ("duel 1 of 2, round 1 of 5 or more", False)
-    assert seen[-1] == ("duel 2 of 2, round 5 of 5 or more", True)
+    assert seen[0] == ("duel 1 of 2, round 1 of 4 or more", False)
+    assert seen[-1] == ("duel 2 of 2, round 4 of 4 or more", True)
 
 
 def test_duel_is_a_run_of_its_own(slowed: Any, make_selftest: Callable[..., Selftest], tmp_path: Path) -> None:

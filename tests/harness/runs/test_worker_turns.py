@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from harness.errors import WorkerFailed
+from harness.runs import starting
 from harness.runs.worker_process import WorkerProcess
 from harness.spec.recipes import LENET5
 from harness.worker.job import Entrant, Job
@@ -26,11 +28,12 @@ def children() -> list[psutil.Process]:
 def begin(launch_one: LaunchOne, make_entrant: Callable[..., Entrant], tmp_path: Path) -> Callable[..., WorkerProcess]:
     """Return a function that starts a worker which is to take turns."""
 
-    def start(mode: str) -> WorkerProcess:
+    def start(mode: str, cpus: Sequence[int] = ()) -> WorkerProcess:
         entrant = make_entrant("misbehaving", mode=mode, batch_size=8)
         job = Job(
             kind="measure", entrant=entrant, recipe=LENET5.as_dict(), seed=0, data=str(tmp_path),
             weights=str(tmp_path / "weights.npz"), steady_s=0.05, warmup_limit_s=0.1, turns=3, inference_sizes=(),
+            asked={"environment": {}, "cpus": list(cpus)} if cpus else {},
         )  # fmt: skip
         return WorkerProcess(job, interpreter=sys.executable, folder=tmp_path / "turns", timeout_s=120)
 
@@ -52,6 +55,43 @@ def test_worker_takes_the_turns_that_it_is_given(begin: Callable[..., WorkerProc
     assert result["turns"] == 2
     assert [len(turn) for turn in result["blocks"]["return"]] == [1, 1]
     assert children() == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU: there is no other to move to")
+def test_worker_is_timed_where_it_was_moved_to(begin: Callable[..., WorkerProcess]) -> None:
+    """It starts on one CPU; from the word on it is on another with all its threads, and the harness looks there."""
+    first, *_, last = sorted(os.sched_getaffinity(0))
+    with begin("well", [first]) as worker:
+        worker.ready(lambda message: None)
+        assert psutil.Process(worker.pid).cpu_affinity() == [first]
+        worker.move([last])
+        for _ in range(2):
+            worker.turn(lambda message: None)
+        threads = os.listdir(f"/proc/{worker.pid}/task")
+        assert [os.sched_getaffinity(int(thread)) for thread in threads] == [{last}] * len(threads)
+        assert worker.result(lambda message: None)["turns"] == 2
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU: there is no other to move to")
+def test_worker_that_stays_where_it_started_is_refused(
+    begin: Callable[..., WorkerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should moving fail in silence, its first turn tells."""
+    first, *_, last = sorted(os.sched_getaffinity(0))
+    monkeypatch.setattr(starting, "move", lambda pid, cpus: None)
+    with begin("well", [first]) as worker:
+        worker.ready(lambda message: None)
+        worker.move([last])
+        with pytest.raises(WorkerFailed, match=r"It left the CPUs that it was given"):
+            worker.turn(lambda message: None)
+
+
+def test_worker_that_cannot_be_moved_fails(begin: Callable[..., WorkerProcess]) -> None:
+    """A CPU that is not there."""
+    with begin("well") as worker:
+        worker.ready(lambda message: None)
+        with pytest.raises(WorkerFailed, match=r"cannot be moved to CPU \[1023\]: Invalid argument"):
+            worker.move([1023])
 
 
 def test_worker_that_dies_before_its_turn_fails_there(begin: Callable[..., WorkerProcess]) -> None:
