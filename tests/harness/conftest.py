@@ -136,7 +136,8 @@ def session_environment(
 @pytest.fixture(scope="session")
 def drawn_cache(session_cache: Path) -> Path:
     """The session's cache with all drawn digits in it, for commands that load them."""
-    load_dataset("drawn-digits", notify=lambda text: None)
+    with FileLock(f"{session_cache}.lock"):
+        load_dataset("drawn-digits", notify=lambda text: None)
     return session_cache
 
 
