@@ -45,6 +45,9 @@ OF_TRIAL = ("torch", "jax")
 OF_TABLES = ("results", "analysis", "tables")
 # Of the workers that are tested.
 QUIET = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"}
+# Tests of the harness start some hundred processes, each of which would compile the harness anew where bytecode is not
+# to be written; images of containers often say so.
+KEPT = {"PYTHONDONTWRITEBYTECODE": ""}
 # Three quarters of the time that JAX's conformance takes is XLA's, for programs that it has compiled before. They are
 # kept beside what is installed, and go with it. Nothing that is timed, nor any `verify`, has this.
 COMPILED = {
@@ -176,7 +179,8 @@ def tests(session: nox.Session) -> None:
     backends = install_all(session, BACKENDS)
     # A file stays in one process: its tests share what was trained for them. Of three processes one mostly waits, for a
     # worker, a browser or a deadline.
-    session.run(str(python), "-m", "pytest", "tests/harness", "-n", "3", "--dist", "worksteal", *session.posargs)
+    command = [str(python), "-m", "pytest", "tests/harness", "-n", "3", "--dist", "worksteal"]
+    session.run(*command, *session.posargs, env=KEPT)
     # The slowest to compile first.
     test_backends(session, sorted(backends, key=lambda backend: backend not in ("jax", "numba")))
 

@@ -49,7 +49,8 @@ def get(name: str, fact: str, default: Any) -> Any:
 
 def ours(fact: str) -> dict[str, Any]:
     """What those of the backends of this repository say that say it, by their names."""
-    return {name: getattr(of(name), fact) for name in backends.BACKENDS if hasattr(of(name), fact)}
+    known = {name: of(name) for name in backends.BACKENDS}
+    return {name: getattr(each, fact) for name, each in known.items() if hasattr(each, fact)}
 
 
 def _texts(value: Any) -> bool:

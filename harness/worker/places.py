@@ -7,6 +7,7 @@ Imports no framework, and the standard library alone: nox, whose own environment
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
@@ -94,12 +95,18 @@ def _found() -> dict[str, Path]:
     """Name -> folder."""
     found: dict[str, Path] = {}
     for place in folders():
-        for file in sorted(place.glob(f"*/{CODE}")):
-            _add(found, file.parent.name, file.parent)
+        for folder in _held(place):
+            _add(found, folder.name, folder)
     for name, package in announced().items():
         if not package["fault"]:
             _add(found, name, Path(package["folder"]))
     return found
+
+
+@functools.lru_cache
+def _held(place: Path) -> list[Path]:
+    """The folders of the backends in one place. A run asks hundreds of times a round: each is looked into once."""
+    return [file.parent for file in sorted(place.glob(f"*/{CODE}"))]
 
 
 def _add(found: dict[str, Path], name: str, folder: Path) -> None:

@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from threadpoolctl import threadpool_limits
 
 from harness.commands import run as run_command
 from harness.commands.cli import command_line
 from harness.data import download, drawn_digits
 from harness.data.sources import Dataset, load_dataset
 from harness.results.folder import RunFolder
-from harness.runs import interpreters, launch, plausible, preparation, quiet, rounds
+from harness.runs import interpreters, launch, plausible, preparation, rounds
 from harness.runs import plan as plans
 from harness.runs.allocation import Allocation
 from harness.runs.pace import Pace
@@ -41,17 +40,13 @@ from harness.worker.batches import PARTS
 from harness.worker.controls import THREAD_VARIABLES
 from harness.worker.job import Entrant, Job
 from tests.faults import small
+from tests.harness.haste import brief_look, cpu_of_its_own, no_wait_for_the_disk, one_thread
 from tests.harness.made_up_launches import MadeUpLaunches
 
+# Fixtures that are used by being here.
+__all__ = ["brief_look", "cpu_of_its_own", "no_wait_for_the_disk", "one_thread"]
 ROOT = Path(__file__).parents[2]
 MUTANTS = ROOT / "tests" / "mutants"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small matrices: threads of OpenBLAS that wait by spinning would make these tests slow on a busy machine."""
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -92,23 +87,6 @@ def never_the_users_cache(session_cache: Path, session_runs: Path) -> Iterator[N
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def brief_look() -> Iterator[None]:
-    """Runs in this process look at the machine for a moment only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quiet, "LOOK_S", 0.02)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_wait_for_the_disk() -> Iterator[None]:
-    """Nothing that this process writes is waited for until it is on the disk: only a power cut would tell. That it is
-    asked for, and in which order, is held by `test_files.py`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda opened: None)
-        yield
-
-
 @pytest.fixture(scope="session")
 def session_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where runs of this process's tests are noted down: those beside it are no neighbours that it knows of."""
@@ -137,7 +115,8 @@ def session_environment(
 @pytest.fixture(scope="session")
 def drawn_cache(session_cache: Path) -> Path:
     """The session's cache with all drawn digits in it, for commands that load them."""
-    load_dataset("drawn-digits", notify=lambda text: None)
+    with FileLock(f"{session_cache}.lock"):
+        load_dataset("drawn-digits", notify=lambda text: None)
     return session_cache
 
 

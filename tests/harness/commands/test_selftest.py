@@ -278,14 +278,14 @@ def test_command_ends_with_its_outcome(
 ) -> None:
     """`lenet-bench selftest`: exit code 0 where verdicts are right, 1 and a sentence where they are not."""
     request.getfixturevalue("slowed" if slower else "made_up")
-    arguments = "selftest -b twin --duels 1 --slowdowns 0,3 --budget 200 --results-dir"
+    arguments = "selftest -b twin --duels 1 --slowdowns 3 --budget 200 --results-dir"
     monkeypatch.setattr("sys.argv", ["lenet-bench", *arguments.split(), str(tmp_path)])
 
     found = cli.command_line()
 
     out, err = capsys.readouterr()
     assert found == code
-    assert re.search(r"^honest +1 ", out, re.MULTILINE)
+    assert re.search(r"^slowed 3% +1 ", out, re.MULTILINE)
     assert ("The self-test failed" in err) == (code == 1)
     assert [path.name for path in tmp_path.glob("*-selftest/duels.csv")] == ["duels.csv"]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,27 @@ from PIL import Image
 
 from harness.data import drawn_digits
 from harness.data.contact_sheet import contact_sheet
-from harness.data.drawn_digits import content_digest, draw_test, draw_train
+from harness.data.drawn_digits import DrawnDigits, content_digest, draw_test, draw_train
 from harness.errors import InputError
+from harness.worker.batches import PARTS
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hands_once() -> Iterator[None]:
+    """The hands of a half, most of the time of a small draw, are made once: they are the same for any number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn_digits, "_hands", functools.cache(drawn_digits._hands))
+        yield
+
+
 @pytest.fixture(scope="module")
-def full() -> tuple[drawn_digits.DrawnDigits, drawn_digits.DrawnDigits]:
-    return draw_train(), draw_test()
+def full(drawn_cache: Path) -> tuple[DrawnDigits, DrawnDigits]:
+    """Both halves, as they were drawn for this session."""
+    arrays = {part: np.load(drawn_cache / "drawn-digits" / f"{part.replace('_', '-')}.npy") for part in PARTS}
+    train, test = (DrawnDigits(arrays[f"{half}_images"], arrays[f"{half}_labels"]) for half in ("train", "test"))
+    return train, test
 
 
 def test_small_draw_has_the_bytes_it_always_had() -> None:

@@ -67,7 +67,7 @@ def failures(problem: Problem, backend_class: Any = Backend, labels: np.ndarray 
     return {check.quantity for check in problem.check(found | IDEAL) if not check.passed}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_right_float32_passes(tiny_dataset: Dataset, problem: Problem, seed: int) -> None:
     """NumPy in float32, in its own order of summation, passes from every seed's weights."""
     weights = initial_weights(LENET, seed=seed)

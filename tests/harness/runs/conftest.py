@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from harness.results.folder import RunFolder
+from harness.runs import installing
 from harness.runs.display import Display
 from harness.runs.interpreters import Interpreter
 from harness.runs.plan import MOST_ROUNDS, Plan
@@ -41,3 +44,22 @@ def run_made_up(
         return work
 
     return run
+
+
+@pytest.fixture
+def venv_once(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`install` makes the first venv of all tests by `python -m venv`, pip in it, and every other one is its copy."""
+    kept, run = session_cache.parent / "venv", installing._run
+
+    def run_or_copy(command: list[str], wanted: installing.Wanted, *others: Any) -> None:
+        if command != [sys.executable, "-m", "venv", str(wanted.folder)]:
+            run(command, wanted, *others)
+            return
+        with FileLock(f"{kept}.lock"):
+            if not kept.exists():
+                run(command, wanted, *others)
+                shutil.copytree(wanted.folder, kept, symlinks=True)
+            else:
+                shutil.copytree(kept, wanted.folder, symlinks=True)
+
+    monkeypatch.setattr(installing, "_run", run_or_copy)

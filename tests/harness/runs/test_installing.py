@@ -29,7 +29,7 @@ def make_wheel(folder: Path, version: str) -> None:
 
 
 @pytest.fixture
-def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def requirements(venv_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Requirements that pip finds in a folder, data folder and map of this test's own."""
     folder = tmp_path / "requirements"
     folder.mkdir()

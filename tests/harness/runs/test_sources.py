@@ -40,7 +40,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(venv_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of a NumPy, requirements without an index, data folder and map of this test's own."""
     folder = tmp_path / "checkout"
     folder.mkdir()
