@@ -13,8 +13,8 @@ from harness.runs.quiet import Load
 from harness.worker.job import Job
 
 
-def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is started here, nothing examined: it is looked at what is shown meanwhile."""
+def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is started here, nothing examined: it is looked at what is shown meanwhile, and said before."""
     display = Display()
     seen: list[tuple[str, bool]] = []
 
@@ -34,6 +34,7 @@ def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
 
     doctor.examine(["numpy", "torch"], threads=1, pythons={})
 
+    assert capsys.readouterr().err.startswith("The machine is timed for some seconds.")
     assert seen == [
         ("timing two pieces of work that never change", False),
         ("starting numpy for its threads (1 of 2): importing", True),
