@@ -49,6 +49,8 @@ def doctor(
     asked = parse_backends(backend) if backend else catalogue.names()
     pythons = parse_pythons(python or [], here=asked if here else ())
     with Display() as display:
+        # At once: a log has nothing else until the machine has been timed.
+        display.note("The machine is timed for some seconds. Then each backend is started once.")
         display.doing("looking for the frameworks")
         names = asked if backend else interpreters.installed(pythons)
     findings = examine(names, threads=threads, pythons=pythons)
@@ -62,8 +64,6 @@ def doctor(
 def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:
     """Examine the machine, and start every backend once for its threads."""
     with Display() as display, scratch_folder() as scratch:
-        # At once: a log has nothing else for as long as the machine is timed.
-        display.note("The machine is timed for some seconds. Then each backend is started once.")
         display.start(1 + len(backends), "looking for the frameworks")
         found = {name: interpreters.find(name, given=pythons) for name in backends}
         display.outlook.expect(Piece("starting", name) for name in backends)

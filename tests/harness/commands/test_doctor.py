@@ -13,8 +13,8 @@ from harness.runs.quiet import Load
 from harness.worker.job import Job
 
 
-def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is started here, nothing examined: it is looked at what is shown meanwhile, and said before."""
+def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is started here, nothing examined: it is looked at what is shown meanwhile."""
     display = Display()
     seen: list[tuple[str, bool]] = []
 
@@ -34,9 +34,23 @@ def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     doctor.examine(["numpy", "torch"], threads=1, pythons={})
 
-    assert capsys.readouterr().err.startswith("The machine is timed for some seconds.")
     assert seen == [
         ("timing two pieces of work that never change", False),
         ("starting numpy for its threads (1 of 2): importing", True),
         ("starting torch for its threads (2 of 2): importing", True),
     ]
+
+
+def test_what_is_coming_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the frameworks are looked for: a log had nothing for twenty seconds on a busy machine."""
+
+    def installed(pythons: dict[str, str]) -> list[str]:
+        assert capsys.readouterr().err.startswith("The machine is timed for some seconds.")
+        return []
+
+    monkeypatch.setattr(doctor.interpreters, "installed", installed)
+    monkeypatch.setattr(doctor, "examine", lambda names, **_: [])
+
+    doctor.doctor()
+
+    assert "Ready." in capsys.readouterr().out
