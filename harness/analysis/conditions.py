@@ -92,8 +92,8 @@ def _busy(launches: pd.DataFrame) -> str:
         more.append(f"{turns} turns were disturbed")
     what = f" Medians: {', '.join(more)}." if more else ""
     return (
-        f"BUSY MACHINE: {who} while {len(held)} of {len(launches)} launches were timed: do not compare them; "
-        f"lenet-bench doctor.{what}"
+        f"BUSY MACHINE: {who} while {len(held)} of {len(launches)} launches were timed: do not compare them "
+        f"(see lenet-bench doctor).{what}"
     )
 
 

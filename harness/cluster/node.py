@@ -156,7 +156,7 @@ def _make_ready(text: str) -> _Ready:
     with Display(Console(file=heard, width=200)) as display, contextlib.ExitStack() as ending:
         for entrant in plan.entrants:
             _install(entrant)
-        found = find_interpreters(plan, {})
+        found = find_interpreters(plan, {}, display)
         # As the command line has it, where whoever asks names no folder.
         dataset = load_for_plan(replace(plan, data_dir=plan.data_dir or os.environ.get("LENET_BENCH_DATA")), display)
         if plan.verified:

@@ -39,7 +39,7 @@ from harness.tables.fitting import FittingTable
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 PROVENANCE = {
-    "written_by": "by {}", "written_utc": "{}", "machine": "{}", "python_version": "Python {}",
+    "written_by": "Written by {}", "written_utc": "on {}", "machine": "measured on {}", "python_version": "Python {}",
     "lenet_bench_version": "lenet-bench {}", "run": "run {}",
 }  # fmt: skip
 
@@ -82,6 +82,8 @@ def show(
         console.print(Text(f"Test accuracy, %: {', '.join(map(str, parts))}", style="bold"))
         console.print(_table(group))
         _provenance(console, group)
+    console.print("mean, sd (standard deviation), least: over the seeds. The gate holds new accuracies against these.")
+    layout.say(console, f"Read from {file}")
 
 
 def _table(rows: pd.DataFrame) -> FittingTable:
@@ -96,6 +98,8 @@ def _table(rows: pd.DataFrame) -> FittingTable:
 
 def _provenance(console: Console, rows: pd.DataFrame) -> None:
     for values in rows[list(PROVENANCE)].drop_duplicates().to_dict("records"):
+        if pd.notna(values["written_utc"]):
+            values["written_utc"] = f"{pd.Timestamp(values['written_utc']).tz_convert('UTC'):%Y-%m-%d, %H:%M UTC}"
         known = [PROVENANCE[str(name)].format(value) for name, value in values.items() if pd.notna(value)]
         text = ", ".join(known) or "Who measured this, when and where is not in the file (schema_version 1)."
         console.print(Text(text))
@@ -164,7 +168,7 @@ def update(
     old = baseline.read_baseline(known) if known.exists() else None
     show_difference(layout.stdout(), baseline.difference(old, new))
     if not yes and not typer.confirm(f"Write these {len(new)} row(s) into {file}?"):
-        print(f"Nothing was written; the trainings are in {folder.path}.")
+        layout.say(layout.stdout(), f"Nothing was written; the trainings are in {folder.path}")
         return
     begun = not file.exists() and known.exists()
     baseline.write_baseline(file, baseline.signed(new), begin=known)

@@ -145,10 +145,10 @@ def command_line() -> int:
         app()
     except LenetBenchError as error:
         console = layout.stderr()
-        console.print(Text(f"lenet-bench: {error}", style="red"), soft_wrap=True)
+        layout.say(console, f"lenet-bench: {error}", "red")
         log = getattr(error, "log", "")
         if log:
-            console.print(Text(log), soft_wrap=True)
+            layout.say(console, log)
         return error.exit_code
     except KeyboardInterrupt:
         taken()

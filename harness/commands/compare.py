@@ -8,7 +8,6 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from harness.analysis import joining as joining
 from harness.analysis.by_column import by_column
@@ -182,4 +181,4 @@ def show_accuracy(console: Console, epochs: pd.DataFrame) -> None:
 
 def warn(text: str) -> None:
     """A sentence on standard error, so that what is piped on stays a table."""
-    layout.stderr().print(Text(f"lenet-bench: {text}", style="yellow"), soft_wrap=True)
+    layout.say(layout.stderr(), f"lenet-bench: {text}", "yellow")

@@ -48,7 +48,11 @@ def doctor(
     machines = as_json.wanted(format_)
     asked = parse_backends(backend) if backend else catalogue.names()
     pythons = parse_pythons(python or [], here=asked if here else ())
-    names = asked if backend else interpreters.installed(pythons)
+    with Display() as display:
+        # At once: a log has nothing else until the machine has been timed.
+        display.note("The machine is timed for some seconds. Then each backend is started once.")
+        display.doing("looking for the frameworks")
+        names = asked if backend else interpreters.installed(pythons)
     findings = examine(names, threads=threads, pythons=pythons)
     if machines:
         mended = [each for each in findings if each.state in ("warn", "bad")]
@@ -59,9 +63,9 @@ def doctor(
 
 def examine(backends: list[str], *, threads: int, pythons: dict[str, str]) -> list[Finding]:
     """Examine the machine, and start every backend once for its threads."""
-    found = {name: interpreters.find(name, given=pythons) for name in backends}
     with Display() as display, scratch_folder() as scratch:
-        display.start(1 + len(backends))
+        display.start(1 + len(backends), "looking for the frameworks")
+        found = {name: interpreters.find(name, given=pythons) for name in backends}
         display.outlook.expect(Piece("starting", name) for name in backends)
         # What is measured is the machine with nothing of ours at work.
         display.doing("timing two pieces of work that never change", timed=True, piece=Piece("examining"))

@@ -37,7 +37,7 @@ from harness.gate.verdicts import PASSED, Verdict, exit_code, lines, stop_if_bad
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
 from harness.spec.recipes import choose
-from harness.visible import visible
+from harness.tables import layout
 
 EPOCHS, SEEDS = 2, 2
 percent = positive("percentage", below=100)
@@ -151,9 +151,13 @@ def gate(
     if machines:
         _show_json(verdicts, notes, strict=strict)
     else:
-        reasons = [f"{each.backend}: {each.details}" for each in verdicts if each.status != PASSED and each.details]
+        reasons = [
+            f"{each.backend}, {each.kind}: {each.details}"
+            for each in verdicts
+            if each.status != PASSED and each.details
+        ]
         for line in [*lines(verdicts), *reasons, *notes]:
-            print(visible(line))
+            layout.say(layout.stdout(), line)
     if summary:
         append_markdown(summary, verdicts, notes)
     if junit:

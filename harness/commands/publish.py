@@ -87,4 +87,4 @@ def read(places: list[Path], machine: str) -> Gallery:
 
 
 def _say(text: str, style: str = "") -> None:
-    layout.stderr().print(text, style=style, markup=False, soft_wrap=True)
+    layout.say(layout.stderr(), text, style)

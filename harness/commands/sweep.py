@@ -114,7 +114,7 @@ class Call:
             for plan in (cell.plan for cell in cells):
                 needs = frozenset((each.installation, each.device, each.threads) for each in plan.entrants)
                 if needs not in looked_for:
-                    find_interpreters(plan, self.pythons)
+                    find_interpreters(plan, self.pythons, display)
                     looked_for.add(needs)
                 takes = (plan.recipe.network, plan.recipe.batch_size, plan.recipe.data_set_asked, plan.data_set)
                 if takes not in loaded:

@@ -205,7 +205,7 @@ def under(disturbed: list[str], verdict: Verdict, *, strict: bool) -> Verdict:
         return verdict
     names = ", ".join(sentence.partition(":")[0] for sentence in disturbed)
     status = NO_RESULT if strict else verdict.status
-    text, details = f"{verdict.text}; {names}", " ".join([verdict.details, *disturbed])
+    text, details = f"{names}: {verdict.text}", " ".join([verdict.details, *disturbed])
     return replace(verdict, status=status, text=text, details=details)
 
 
@@ -218,7 +218,7 @@ def judge(backend: str, ratio: Interval, *, margin: float, against: str) -> Verd
     """
     limit = 1 - margin
     limits = f"{ratio.low:.3f}..{ratio.high:.3f}" if math.isfinite(ratio.low) else "no interval"
-    text = f"speed x {ratio.estimate:.3f} ({limits}) of {against}, limit {limit:.3f}"
+    text = f"speed {ratio.estimate:.3f} times that of {against} ({limits}, limit {limit:.3f})"
     details = f"Training speed, new over old, paired by turn in {ratio.count} round(s), with its {LEVEL:.0%} interval."
     known = ratio.count >= LEAST_ROUNDS and math.isfinite(ratio.low)
     figures = {
@@ -230,7 +230,7 @@ def judge(backend: str, ratio: Interval, *, margin: float, against: str) -> Verd
     if known and ratio.high < limit:
         return Verdict(backend, "speed", FAILED, f"{text}: SLOWER", details, figures=figures)
     words = f"{details} {rounds_more(ratio, limit)}"
-    return Verdict(backend, "speed", CANNOT_TELL, f"{text}: cannot tell", words, figures=figures)
+    return Verdict(backend, "speed", CANNOT_TELL, text, words, figures=figures)
 
 
 def rounds_more(ratio: Interval, limit: float) -> str:
@@ -246,4 +246,4 @@ def rounds_more(ratio: Interval, limit: float) -> str:
     if not len(enough):
         return f"More than {MOST_ROUNDS} rounds would be needed: the ratio is too near the limit. Widen --margin."
     more = int(enough[0]) - ratio.count
-    return f"About {more} round(s) more would tell, {int(enough[0])} in all: --rounds {int(enough[0])}"
+    return f"About {more} round(s) more would tell, {int(enough[0])} in all (--rounds {int(enough[0])})."

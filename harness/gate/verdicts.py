@@ -235,12 +235,10 @@ def _nearest(baseline: pd.DataFrame, wanted: dict[str, Any]) -> str:
 
 
 def lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """A line a backend: the worst of its verdicts, then what each of them says."""
-    found = []
-    for backend in dict.fromkeys(each.backend for each in verdicts):
-        mine = [each for each in verdicts if each.backend == backend]
-        found.append(f"{worst(mine)} {backend}: {'; '.join(each.words for each in mine)}")
-    return found
+    """A line a verdict, those of a backend together: its status, and what it says."""
+    order = list(dict.fromkeys(each.backend for each in verdicts))
+    together = sorted(verdicts, key=lambda each: order.index(each.backend))
+    return [f"{each.status} {each.backend}: {each.words}" for each in together]
 
 
 def worst(verdicts: Sequence[Verdict]) -> str:

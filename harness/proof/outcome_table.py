@@ -12,7 +12,7 @@ from harness.proof import trials
 from harness.proof.outcome import CODE, LAUNCH, TWIN, Outcome
 from harness.proof.problem import Check
 from harness.tables.fitting import FittingTable
-from harness.tables.layout import make_columns, make_table
+from harness.tables.layout import make_columns, make_table, say
 from harness.worker import asynchrony, dropout
 from harness.worker.job import USUAL, Entrant
 from harness.worker.quantities import AGAIN, LOSSES, STEPS, UNSEEN
@@ -48,10 +48,10 @@ def show_outcomes(console: Console, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         name = " ".join(_name(outcome.subject.entrant))
         for sentence in outcome.sentences:
-            console.print(Text(f"{name}: {sentence}", style="red"), soft_wrap=True)
+            say(console, f"{name}: {sentence}", "red")
         failed = sum(not check.passed for check in outcome.checks)
         if failed:
-            console.print(Text(f"{name}: {failed} of {len(outcome.checks)} failed.", style="red"), soft_wrap=True)
+            say(console, f"{name}: {failed} of {len(outcome.checks)} failed.", "red")
     if all(outcome.passed for outcome in outcomes):
         console.print(f"all {sum(len(outcome.checks) for outcome in outcomes)} passed")
 

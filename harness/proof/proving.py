@@ -60,14 +60,15 @@ def verify(
         proven: twins that need not be verified again.
     """
     subjects = with_twins(subjects, proven)
-    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
     problems = [list(group) for _, group in groupby(subjects, key=lambda each: each.problem)]
     outcomes: dict[Subject, Outcome] = {}
     pinned = sorted({cpu for each in subjects for cpu in cpus_of(each.entrant)})
     with Display() as display, scratch_folder() as scratch, live_runs.announced("a verification", pinned):
         inexact = {(each.problem, _errors(each)) for each in subjects if _errors(each)}
         pieces = len(problems) * (ORDERS + 1) + len(inexact) * ORDERS + len(subjects)
-        display.start(pieces, "loading images")
+        display.start(pieces, "looking for the frameworks")
+        found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
+        display.doing("loading images")
         launching = Launching(found, seed=seed, scratch=scratch, timeout_s=timeout_s, display=display)
         for number, group in enumerate(problems):
             display.outlook.expect_later(to_come.all_of(problems[number + 1 :]))

@@ -20,6 +20,7 @@ from harness.proof import proving
 from harness.proof.outcome import Outcome, Subject
 from harness.proof.twins import twins_of
 from harness.runs import code, interpreters
+from harness.runs.display import Display
 from harness.runs.machine import this_machine
 from harness.runs.plan import Plan
 from harness.spec.recipe import Recipe
@@ -84,8 +85,12 @@ def proven_twins(subjects: list[Subject], *, pythons: dict[str, str]) -> set[Sub
 
 def _keys(subjects: list[Subject], pythons: dict[str, str]) -> list[tuple[Subject, Key]]:
     """The subjects, each with the key that a certificate for it would have now."""
-    found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
-    packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
+    if not subjects:
+        return []
+    with Display() as display:
+        display.doing("looking for certificates")
+        found = interpreters.find_all([each.entrant for each in subjects], given=pythons)
+        packages = {each.path: interpreters.packages_digest(each.path) for each in found.values()}
     keys = []
     for subject in subjects:
         interpreter = found[subject.entrant.installation]

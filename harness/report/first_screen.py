@@ -13,6 +13,7 @@ from harness.analysis.comparison import SPEED
 from harness.analysis.conditions import conditions, spoiling
 from harness.analysis.labels import is_limit
 from harness.analysis.limit import limit_shares
+from harness.analysis.statistics import LEAST_ROUNDS
 from harness.report import names
 from harness.report.names import counted
 from harness.report.reading import Entrant, Report
@@ -87,9 +88,9 @@ def answer(report: Report) -> str:
     speed = f"{report.summary[SPEED].iloc[first.number]:,.0f} images/s"
     if len(shown) == 1:
         return f"{first.short} trains {speed}.{limit}"
-    fastest = f"{first.short} trains fastest, {speed}"
-    if base is first and report.summary["verdict"].iloc[shown[1].number] != "slower":
-        fastest = f"{first.short} has the highest speed, {speed}"
+    decided = shown[1] if base is first else first
+    is_sure = report.summary["verdict"].iloc[decided.number] == ("slower" if base is first else "faster")
+    fastest = f"{first.short} {'trains fastest' if is_sure else 'has the highest speed'}, {speed}"
     found = _compared(report, [each for each in shown if each is not base])
     return (f"{fastest}; {found}." if base is first else f"{fastest}. Compared with {base.short}: {found}.") + limit
 
@@ -130,7 +131,18 @@ def _compared(report: Report, others: list[Entrant]) -> str:
         ratios = [f"{each.short} ({_side(float(rows['ratio'].iloc[each.number]))})" for each in chosen]
         verb = "was" if len(chosen) == 1 else "were"
         return f"{names.joined(ratios)} {verb} launched too few times to tell{more}"
+    if report.rounds < LEAST_ROUNDS:
+        few = counted(report.rounds, "round is", "rounds are")
+        return f"{names.joined([_seen(report, each) for each in chosen])}, but {few} too few for a verdict{more}"
     return names.joined(_without_repeating([_against(report, each) for each in chosen])) + more
+
+
+def _seen(report: Report, each: Entrant) -> str:
+    """What was seen of an entrant, where the rounds are too few to say more: its ratio's interval, in words."""
+    row = report.summary.iloc[each.number]
+    if pd.isna(row["ratio_low"]):
+        return f"{each.short} ({_side(float(row['ratio']))})"
+    return f"{each.short} ({_sides(float(row['ratio_low']), float(row['ratio_high']))})"
 
 
 def _without_repeating(parts: list[str]) -> list[str]:
@@ -154,7 +166,7 @@ def _against(report: Report, each: Entrant) -> str:
         return f"{each.short} is {_by(ratio - 1, low - 1, high - 1, 'faster')}"
     if row["verdict"] == "equivalent":
         return f"{each.short} is as fast, within 2 %"
-    return f"{each.short} cannot be told from it ({_side(low)} to {_side(high)})"
+    return f"{each.short} cannot be told from it ({_sides(low, high)})"
 
 
 _RATIO = ("ratio", "ratio_low", "ratio_high")
@@ -176,6 +188,11 @@ def _side(ratio: float) -> str:
     return f"{_percent(1 - ratio)} slower" if ratio < 1 else f"{_percent(ratio - 1)} faster"
 
 
+def _sides(low: float, high: float) -> str:
+    """`12 % slower to 3.0 % faster`, `6.4 to 9.0 times as fast`."""
+    return f"{low:.1f} to {_side(high)}" if low > 2 else f"{_side(low)} to {_side(high)}"
+
+
 def warnings(report: Report) -> list[str]:
     """What must be known before any figure is read."""
     found = []
@@ -192,7 +209,8 @@ def warnings(report: Report) -> list[str]:
             f"{counted(failed, 'launch', 'launches')} failed; what they were of left the run then. Their errors are "
             "below the table."
         )
-    if (report.launches["verified"] == False).fillna(False).any():  # noqa: E712
+    # A run that times nothing was not told to do without: its accuracies are held against something else.
+    if (report.timed["verified"] == False).fillna(False).any():  # noqa: E712
         found.append("NOT VERIFIED: run with --unverified, so nothing says that these compute the same.")
     if (report.launches["environment"] == "native").any():
         found.append("Native environment: threads, allocator and CPUs were not controlled.")

@@ -68,6 +68,11 @@ class Gallery:
     left_out: list[str]
 
     @property
+    def last(self) -> Run:
+        """The latest run, of those that timed something where there are any."""
+        return next((run for run in reversed(self.runs) if len(run.report.summary)), self.runs[-1])
+
+    @property
     def followers(self) -> list[Follower]:
         """All of them, by number."""
         return [each for group in self.groups for each in group.followers]

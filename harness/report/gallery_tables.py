@@ -82,7 +82,7 @@ def history(gallery: Gallery, each: Follower) -> Figure | None:
     timed = each.history[each.history[SPEED].notna()]
     if timed["run"].nunique() < 2:
         return None
-    place = {run.record.name: number for number, run in enumerate(gallery.runs, start=1)}
+    place = {run.record.name: number for number, run in enumerate(_timed(gallery), start=1)}
     x = [place[name] for name in timed["run"]]
     changed = [at for at in range(1, len(timed)) if _version(timed, at) != _version(timed, at - 1)]
     versions = list(dict.fromkeys(_version(timed, at) for at in range(len(timed))))
@@ -97,6 +97,17 @@ def history(gallery: Gallery, each: Follower) -> Figure | None:
         _past(gallery, each),
         half=True,
     )
+
+
+def _timed(gallery: Gallery) -> list[Run]:
+    """Runs that have a place on the axis: those that timed something."""
+    return [run for run in gallery.runs if len(run.report.summary)]
+
+
+def _ticks(started: list[str]) -> list[str]:
+    """The day of each run; below it the time of day, UTC, where several are of one day."""
+    days = [moment[:10] for moment in started]
+    return [f"{day}<br>{moment[11:16]}" if days.count(day) > 1 else day for day, moment in zip(days, started)]
 
 
 def _version(timed: pd.DataFrame, at: int) -> str:
@@ -126,7 +137,7 @@ def _line(each: Follower, timed: pd.DataFrame, x: list[int]) -> dict[str, Any]:
 
 
 def _layout(gallery: Gallery, timed: pd.DataFrame, x: list[int], changed: list[int]) -> dict[str, Any]:
-    days = [run.record.started[:10] for run in gallery.runs]
+    days = _ticks([run.record.started for run in _timed(gallery)])
     fastest, slowest = float(timed[SPEED].max()), float(timed[SPEED].min())
     # An interval of two launches may be ten times as wide as what was measured: the axis ends before it does.
     high = max(fastest, min(1.5 * fastest, float(timed[f"{SPEED}_high"].fillna(0).max())))

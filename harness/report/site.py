@@ -25,7 +25,7 @@ def render(gallery: Gallery) -> str:
     """The page of all runs."""
     figures = [figure for each in gallery.followers if (figure := gallery_tables.history(gallery, each))]
     drawn = {figure.name: figure for figure in figures}
-    last = gallery.runs[-1]
+    last = gallery.last
     shell = page.shell(
         f"Runs on {gallery.machine}", MARK, figures, [{"label": each.label} for each in gallery.followers], PLOTLY
     )
@@ -35,6 +35,7 @@ def render(gallery: Gallery) -> str:
         last=last,
         when=first_screen.day(last.record.started),
         since=first_screen.day(gallery.runs[0].record.started),
+        until=first_screen.day(gallery.runs[-1].record.started),
         title=first_screen.title(last.report),
         answer=first_screen.answer(last.report),
         warnings=first_screen.warnings(last.report),

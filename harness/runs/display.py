@@ -43,8 +43,9 @@ PHASES = {
 TIMED, UNTIMED = ("asynchrony", "epochs"), ("digests", "shapes")
 # The phase in which launches take turns.
 IN_TURNS = "timing training"
-# In a log, what is being done is said so long after the last line, s: what is timed then may take some seconds more.
-LOG_S = 10.0
+# In a log, what is being done is said so long after the last line, s; sooner, where it is timed and nothing can be
+# said meanwhile.
+LOG_S, BEFORE_TIMING_S = 10.0, 5.0
 
 
 class Display:
@@ -68,6 +69,7 @@ class Display:
         self._live: Live | None = None
         self._ticker = Ticker(self._draw)
         self._task: Any = None
+        self._pieces = 0
         self._series = self._round = self._title = self._where = ""
         # What is being done, in which phase, how far that is; whether it is a launch that is timed; whether the display
         # will not move until it has ended.
@@ -117,7 +119,7 @@ class Display:
         if self._task is not None:
             self.progress.remove_task(self._task)
         self._comparisons, self._round, self._title = None, "", ""
-        self._task = self.progress.add_task("", total=pieces) if pieces else None
+        self._pieces, self._task = pieces, self.progress.add_task("", total=pieces) if pieces else None
         self.doing(description)
 
     def series(self, name: str, later: Iterable[Piece] = ()) -> None:
@@ -146,7 +148,7 @@ class Display:
         """Print a line above the progress bar."""
         with self._ticker.lock:
             self._told = self._clock()
-            self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+            layout.say(self.console, text, style)
 
     def round_started(self, number: int, title: str = "") -> None:
         """Name the round that starts, and empty its bar.
@@ -263,10 +265,14 @@ class Display:
             if self._live is not None:
                 parts = [self._comparisons, self._sentence(now), self._bar(now)]
                 self._live.update(Group(*(each for each in parts if each)), refresh=True)
-            elif not self.console.is_interactive and self._head and now - self._told >= LOG_S:
+            elif not self.console.is_interactive and self._head and now - self._told >= self._log_s:
                 left = self.outlook.words
                 since = f"since {self._since_text} ({now - self._since:.0f} s)"
                 self.note("  " + "; ".join([f"{self._what}, {since}", *[left] * bool(left)]))
+
+    @property
+    def _log_s(self) -> float:
+        return BEFORE_TIMING_S if self._stands_still else LOG_S
 
     @property
     def _what(self) -> str:
@@ -276,12 +282,15 @@ class Display:
         so_far = f" ({now - self._since:.0f} s)" if now - self._since >= TICK_S else ""
         return Text(self._what + so_far, no_wrap=True, overflow="ellipsis") if self._head else None
 
-    def _bar(self, now: float) -> Progress | None:
+    def _bar(self, now: float) -> Progress | Text | None:
         if self._task is None:
             return None
         minutes, seconds = divmod(int(now - self._began), 60)
         left = self.outlook.words
         parts = [", ".join([f"{minutes}:{seconds:02d}", *[left] * bool(left)])]
         parts += ["the clock stands still while timing"] * self._stands_still
+        if self._pieces == 1:
+            # A bar of one piece is empty, and then it is full.
+            return Text("; ".join(parts), no_wrap=True, overflow="ellipsis")
         self.progress.update(self._task, description="; ".join(parts))
         return self.progress

@@ -12,6 +12,8 @@ from statistics import fmean
 
 # A new guess is said where it differs from the old one by more than this share of it, and by so many seconds.
 CALM_SHARE, CALM_S = 0.25, 5.0
+# So few seconds are not counted any more.
+NEARLY_S = 2.5
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,20 @@ class Outlook:
 
     @property
     def words(self) -> str:
-        """`about 40 s left`, or `about 40 s or more left`; empty where nobody knows."""
-        return words(self.left_s(), or_more=self._or_more)
+        """`about 40 s left`, or `about 40 s or more left`; empty where nobody knows.
+
+        A piece that takes longer than it should is not nearly done, nor does anybody know how much of it is left.
+        """
+        left, is_late = self.left_s(), self._is_late()
+        if left is not None and left < NEARLY_S and is_late and not self._or_more:
+            return "it takes longer than expected"
+        return words(left, or_more=self._or_more or is_late)
+
+    def _is_late(self) -> bool:
+        seconds = None if self._now is None else self._seconds(self._now)
+        if seconds is None:
+            return False
+        return self._clock() - self._began - seconds > max(CALM_S, CALM_SHARE * seconds)
 
     def _guess_s(self) -> float | None:
         total = 0.0
@@ -136,7 +150,7 @@ def words(seconds: float | None, *, or_more: bool = False) -> str:
     """`about 40 s left`, `about 3 min left`; nothing where it is not known."""
     if seconds is None:
         return ""
-    if seconds < 2.5 and not or_more:
+    if seconds < NEARLY_S and not or_more:
         return "nearly done"
     return f"about {_rounded(max(seconds, 5.0))}{' or more' * or_more} left"
 

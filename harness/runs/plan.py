@@ -134,7 +134,9 @@ class Plan:
 
     @property
     def pace(self) -> str:
-        """How many rounds there will be, for people."""
+        """How many rounds there will be, for people; trainings, where nothing is timed."""
+        if not self.timing:
+            return f"{self.rounds} training(s)"
         if self.most_rounds == self.rounds or len(self.entrants) == 1:
             return f"{self.rounds} round(s)"
         budget = f" or {self.budget_s:g} s" if self.budget_s else ""

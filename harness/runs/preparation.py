@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from harness.data.sources import Dataset, load_dataset
@@ -15,11 +16,12 @@ from harness.runs.privacy import reveal
 from harness.spec.networks import get_network
 
 
-def find_interpreters(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpreter]:
+def find_interpreters(plan: Plan, pythons: dict[str, str], display: Display | None = None) -> dict[str, Interpreter]:
     """The Python of each of the plan's entrants, by installation.
 
     Args:
         pythons: backend -> its interpreter, as --python says.
+        display: that says what is done; None for one of its own.
 
     Raises:
         InputError: a framework is not installed, or the machine has fewer CPUs than an entrant has threads, or no GPU.
@@ -27,7 +29,9 @@ def find_interpreters(plan: Plan, pythons: dict[str, str]) -> dict[str, Interpre
     gpus.check(plan.entrants)
     for entrant in plan.entrants:
         asked_controls(entrant, Path("."))
-    return interpreters.find_all(plan.entrants, given=pythons)
+    with contextlib.nullcontext(display) if display else Display() as shown:
+        shown.doing("looking for the frameworks")
+        return interpreters.find_all(plan.entrants, given=pythons)
 
 
 def load(name: str, data_dir: str | None, display: Display) -> Dataset:

@@ -50,7 +50,8 @@ def table(found: list[Comparison], title: str) -> Table:
 def _ratio_of(each: Comparison) -> str:
     if each.ratio is None:
         return f"{each.label} {each.speed.estimate:,.0f} images/s"
-    return f"{each.label} x {each.ratio.estimate:.3f} ({_limits(each.ratio)})"
+    known = each.ratio.low == each.ratio.low
+    return f"{each.label} x {each.ratio.estimate:.3f} ({_limits(each.ratio) if known else 'no interval yet'})"
 
 
 def _limits(interval: Interval) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
+from rich.text import Text
 
 from harness.tables.fitting import FittingTable
 from harness.visible import visible
@@ -32,6 +34,24 @@ def stdout() -> Console:
 def stderr() -> Console:
     """The console for progress, warnings and errors, so that what is piped on stays a table."""
     return _console(sys.stderr)
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Print sentences: on a terminal folded between words, in a log a line each, however long.
+
+    A word that is too long, a path for instance, is left whole: the terminal folds it, and it can be copied.
+    """
+    if console.is_interactive:
+        text = "\n".join(_folded(line, console.width) for line in text.splitlines())
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def _folded(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line, max(width, len(indent) + 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        expand_tabs=False, replace_whitespace=False,
+    )  # fmt: skip
 
 
 def _console(stream: TextIO, width: int | None = None) -> Console:

@@ -90,8 +90,8 @@ def test_a_busy_machine_with_its_size() -> None:
     quiet = {"turns": 27, "disturbed_turns": "none", "other_load": 0.02}
 
     assert spoiling(launches(row, row, quiet)) == [
-        "BUSY MACHINE: other programs used 1.5 of 2 CPUs while 2 of 3 launches were timed: do not compare them; "
-        "lenet-bench doctor. Medians: a CPU was waited for 48% of the time, 38 of 40 turns were disturbed."
+        "BUSY MACHINE: other programs used 1.5 of 2 CPUs while 2 of 3 launches were timed: do not compare them "
+        "(see lenet-bench doctor). Medians: a CPU was waited for 48% of the time, 38 of 40 turns were disturbed."
     ]
 
 

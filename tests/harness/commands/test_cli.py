@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness import commands
 from harness.commands import doctor as doctor_command
 from harness.commands import run as run_command
 from harness.doctor.checks import Finding
@@ -145,6 +147,15 @@ def test_help_has_examples(call: Call, command: str) -> None:
     assert code == 0
     assert "Examples" in out
     assert f"lenet-bench {command}" in out.split("Examples")[1]
+
+
+@pytest.mark.parametrize("module", sorted(Path(commands.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_help_has_no_list_by_accident(module: Path) -> None:
+    """A line of a docstring that begins with `1)` is printed as a list of its own, torn out of its sentence."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    texts = [ast.get_docstring(each) or "" for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+
+    assert [line for text in texts for line in text.splitlines() if re.match(r" *\d+[.)] ", line)] == []
 
 
 def test_help_lists_the_commands(call: Call) -> None:

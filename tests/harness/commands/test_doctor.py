@@ -39,3 +39,18 @@ def test_backends_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
         ("starting numpy for its threads (1 of 2): importing", True),
         ("starting torch for its threads (2 of 2): importing", True),
     ]
+
+
+def test_what_is_coming_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the frameworks are looked for: a log had nothing for twenty seconds on a busy machine."""
+
+    def installed(pythons: dict[str, str]) -> list[str]:
+        assert capsys.readouterr().err.startswith("The machine is timed for some seconds.")
+        return []
+
+    monkeypatch.setattr(doctor.interpreters, "installed", installed)
+    monkeypatch.setattr(doctor, "examine", lambda names, **_: [])
+
+    doctor.doctor()
+
+    assert "Ready." in capsys.readouterr().out

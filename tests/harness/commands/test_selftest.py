@@ -141,10 +141,11 @@ def test_table_counts_verdicts(make_selftest: Callable[..., Selftest], capsys: p
     assert "twin against itself, 1 thread(s), 200 s a duel at most" in out
     rows = [line.split() for line in out.splitlines() if line.startswith(("honest", "slowed"))]
     assert rows == [
-        ["honest", "8", "0", "1", "5", "2", "5", "2.0%", "8", "FAIL"],
-        ["slowed", "3%", "4", "4", "0", "0", "0", "7", "2.0%", "3", "pass"],
+        ["honest", "8", "0", "1", "5", "2", "5", "2.0", "8", "FAIL"],
+        ["slowed", "3%", "4", "4", "0", "0", "0", "7", "2.0", "3", "pass"],
     ]
     assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"width *\n.* rounds +% +covered outcome *$", out, re.MULTILINE), out
 
 
 def test_duels_are_fought_in_turn(
@@ -169,7 +170,7 @@ def test_duels_are_fought_in_turn(
     out, err = capsys.readouterr()
     assert re.search(r"^honest +2 ", out, re.MULTILINE)
     assert re.search(r"^slowed 3% +2 ", out, re.MULTILINE)
-    assert "duel 2, twin slowed by 3%: slower (0.97" in err
+    assert "duel 2, twin slowed by 3%: slower (ratio 0.97" in err
 
 
 def test_duels_are_numbered_and_looked_ahead(
@@ -286,7 +287,7 @@ def test_command_ends_with_its_outcome(
     out, err = capsys.readouterr()
     assert found == code
     assert re.search(r"^slowed 3% +1 ", out, re.MULTILINE)
-    assert ("The self-test failed" in err) == (code == 1)
+    assert ("The self-test failed" in err) == ("give each more seconds: --budget" in err) == (code == 1)
     assert [path.name for path in tmp_path.glob("*-selftest/duels.csv")] == ["duels.csv"]
 
 

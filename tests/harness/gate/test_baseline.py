@@ -265,7 +265,9 @@ def test_update_from_a_run_shows_the_difference_and_signs(trained: Path, monkeyp
     assert found["written_utc"].dropna().str.endswith("+00:00").all()
     assert call(monkeypatch, "show", "--baseline", path) == 0
     shown = capsys.readouterr().out
-    assert "by Ada <b>" in shown
+    assert "Written by Ada <b>, on 20" in shown
+    assert "+00:00" not in shown
+    assert f"Read from {path}" in shown
     assert "not in the file" in shown
 
 

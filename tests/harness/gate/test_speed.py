@@ -139,7 +139,7 @@ def test_verdict_of_an_interval(ratio: Interval, status: str) -> None:
     found = judge("torch", ratio, margin=0.05, against="abc")
 
     assert found.status == status
-    assert f"speed x {ratio.estimate:.3f}" in found.text
+    assert f"speed {ratio.estimate:.3f} times that of abc (" in found.text
     assert "limit 0.950" in found.text
     assert ("round" in found.details.partition("interval.")[2]) is (status == CANNOT_TELL)
 

@@ -210,13 +210,15 @@ def test_exit_codes(statuses: list[str], strict: bool, code: int) -> None:
         assert caught.value.exit_code == code
 
 
-def test_a_line_a_backend() -> None:
-    """All kinds of a backend are on one line, which begins with the worst of them."""
+def test_a_line_a_verdict() -> None:
+    """All kinds of a backend stand together, each with its own status: what failed is not read beside what passed."""
     found = [verdict(PASSED), verdict(PASSED, "jax"), verdict(CANNOT_TELL, kind="speed"), verdict(FAILED, "jax", "x")]
 
     assert verdicts.lines(found) == [
-        "cannot tell torch: accuracy is passed; speed is cannot tell",
-        "FAILED jax: accuracy is passed; x is FAILED",
+        "passed torch: accuracy is passed",
+        "cannot tell torch: speed is cannot tell",
+        "passed jax: accuracy is passed",
+        "FAILED jax: x is FAILED",
     ]
 
 

@@ -278,3 +278,16 @@ def test_figures_as_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "PyTorch (eager)" in (folder / "throughput.svg").read_text()
     assert (folder / "throughput.svg").read_text() == (folder / "again.svg").read_text()
     assert (folder / "rounds.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_results_of_five_frameworks_fit_a_small_laptop(browser: Any, tmp_path: Path) -> None:
+    """At 1280 pixels no column of the first table is cut off: the last one's figures were."""
+    path = tmp_path / "report.html"
+    folder = write_run(tmp_path / "run", entrants=5, rounds=5, epochs=2, seeds=2)
+    path.write_text(page.render(read_report(folder)), encoding="utf-8")
+
+    with visits(browser, path, ours=lambda address: True, viewport={"width": 1280, "height": 800}) as visit:
+        found = visit().evaluate(
+            "(e => [e.scrollWidth, e.parentElement.clientWidth])(document.querySelector('#results table'))"
+        )
+    assert found[0] <= found[1]

@@ -53,6 +53,25 @@ def test_answer(report: Report, rows: list[Row], said: str) -> None:
     assert found == f"{begins}, {speed} images/s; {said}"
 
 
+def test_answer_of_too_few_rounds(tmp_path: Path) -> None:
+    """Seven times as fast is not `cannot be told from it`: what was seen is said, and that the rounds are too few."""
+    folder = write_run(tmp_path / "run", entrants=3, rounds=3, epochs=0, spread=0.005)
+    report = with_ratios(read_report(folder), ("cannot tell", 0.95, 0.88, 1.03), ("cannot tell", 0.5, 0.4, 0.6))
+
+    found = first_screen.answer(report)
+    assert found.startswith("TensorFlow (graph) has the highest speed, ")
+    assert found.endswith(
+        "; PyTorch (12 % slower to 3.0 % faster) and JAX (60 % slower to 40 % slower), but 3 rounds are too few for a "
+        "verdict."
+    )
+
+    rows = report.summary.copy()
+    rows[["verdict", "ratio", "ratio_low", "ratio_high"]] = ["cannot tell", 7.6, 6.4, 9.0]
+    far = first_screen.answer(replace(report, summary=rows))
+    assert "has the highest speed" in far
+    assert "; PyTorch (6.4 to 9.0 times as fast) and JAX (6.4" in far
+
+
 def test_answer_with_a_base_that_is_not_the_fastest(tmp_path: Path) -> None:
     """What was asked for stands in the sentence: the others against the base."""
     folder = write_run(tmp_path / "run", entrants=3, rounds=5, epochs=0, spread=0.005)

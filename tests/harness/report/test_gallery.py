@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from harness.analysis.timeline import find_runs
-from harness.report import gallery, gallery_tables, site
+from harness.report import first_screen, gallery, gallery_tables, site
 from harness.results.folder import RunFolder
 from tests.harness.report.gallery_runs import BUSY, VERSIONS, write_runs
 from tests.harness.report_helpers import Call, Parsed, caller, change
@@ -88,6 +89,29 @@ def test_latest_and_history(results: Path) -> None:
     assert "Hollow" in figure.alt
     past = [row.cells[7].text for row in figure.table.rows]
     assert past[0] == "PyTorch 2.12.1 → 2.13.0"
+
+
+def test_run_that_only_trained_is_not_shown_first(tmp_path: Path) -> None:
+    """A gate trains briefly, and comes last: the page begins with the latest run that was timed. A gate is no run
+    without a proof, and has no place on the axis of speeds; runs of one day have their time there."""
+    for hour, timing in ((7, True), (8, True), (9, False)):
+        folder = write_run(tmp_path / f"run-{hour}", entrants=2, rounds=4, epochs=1, seed=hour, timing=timing)
+
+        def edit(rows: Any, hour: int = hour, timing: bool = timing) -> None:
+            rows["started_utc"] = f"2026-11-20T{hour:02d}:30:00+00:00"
+            rows["verified"] = "True" if timing else "False"
+
+        change(folder / "launches.csv", edit)
+    found = read(tmp_path)
+    text = site.render(found)
+
+    assert found.last.record.name == "run-8"
+    assert "The latest run that was timed, 20 November 2026: " in text
+    assert "Nothing was timed" not in text
+    assert first_screen.warnings(found.runs[-1].report) == []
+    figure = gallery_tables.history(found, found.followers[0])
+    assert figure is not None
+    assert figure.layout["xaxis"]["ticktext"] == ["2026-11-20<br>07:30", "2026-11-20<br>08:30"]
 
 
 def test_entrant_of_one_run_has_no_history(tmp_path: Path) -> None:

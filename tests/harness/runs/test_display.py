@@ -168,6 +168,18 @@ def test_one_entrant_has_its_speed_alone(make_pace: Callable[..., Pace]) -> None
             assert "ratio" not in shown
 
 
+def test_one_launch_has_no_bar() -> None:
+    """A bar of one piece would be empty, then full: the time is said without one. Two launches have one."""
+    for pieces, bars in ((1, False), (2, True)):
+        console = screen(terminal=True)
+        with Display(console) as display:
+            display.start(pieces)
+            display.launch_started("twin eager", timed=False)
+        text = written(console)
+        assert "0:00" in text
+        assert (f"0/{pieces}" in text) is bars
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_failure_is_said_with_its_log(terminal: bool) -> None:
     """A failed launch has its name, the reason, what follows from it, and the end of its log, brackets and all."""
@@ -179,7 +191,7 @@ def test_failure_is_said_with_its_log(terminal: bool) -> None:
         display.launch_finished({}, WorkerFailed("It broke [badly].", "first [red]\nsecond"))
 
     text = written(console)
-    assert "FAILED  round 1  twin eager: It broke [badly]. It leaves the run; the others go on." in text
+    assert "FAILED round 1 twin eager: It broke [badly]. It leaves the run; the others go on." in flat(text)
     assert "  first [red]\n  second\n" in text
 
 

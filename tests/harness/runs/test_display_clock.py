@@ -125,6 +125,21 @@ def test_clock_of_a_terminal_says_where_it_stands_still(clock: Clock) -> None:
         assert "stands still" not in written(console)[len(before) :]
 
 
+@pytest.mark.parametrize(("since", "said"), [(4, False), (6, True)])
+def test_log_says_what_is_timed_before_it_is(clock: Clock, since: float, said: bool) -> None:
+    """Nothing can be said while the clock stands still: behind a line of ten seconds ago, that is a long silence."""
+    console = screen(False)
+    with Display(console, clock=clock) as display:
+        display.start(1)
+        display.launch_started("numpy eager")
+        display.note("a line")
+        clock.now += since
+        display.message({"event": "phase", "name": "build"})
+        assert ("numpy eager: building" in written(console)) is said
+        display.turn_started(1, 30)
+        assert "turn 1 of 30" not in written(console)
+
+
 def test_log_has_a_line_every_15_s_of_work(clock: Clock) -> None:
     """While nothing is timed, the clock sees to it; while something is, the next word between two timed intervals does:
     what is being done, since when, what is left. No line comes sooner after another than LOG_S."""

@@ -218,7 +218,7 @@ def test_a_run_beside_a_busy_program_says_so(small_cli: Callable[..., tuple[int,
     assert f"CPU {cpu} " in told
     assert "--strict takes no speeds that something disturbed. BUSY MACHINE: other programs used" in told
     assert "BUSY MACHINE: other programs used" in shown
-    assert "1 of 1 launches were timed: do not compare them; lenet-bench doctor." in shown
+    assert "1 of 1 launches were timed: do not compare them (see lenet-bench doctor)." in shown
     row = RunFolder(tmp_path / "results" / "busy").read("launches").iloc[0]
     assert row["turns"] > TURNS
     assert len(row["disturbed_turns"].split()) > row["turns"] / 3

@@ -65,7 +65,21 @@ def test_piece_that_takes_longer_counts_no_more(clock: Clock) -> None:
     outlook.begin(Piece("round", "b"))
     clock.now += 60
     assert outlook.left_s() == 0
+
+
+def test_piece_that_is_late_is_not_nearly_done(clock: Clock) -> None:
+    """`nearly done` for half a minute is not true: that it takes longer is said, and that there may be more."""
+    outlook = Outlook({"round a": 10.0, "round b": 40.0}, clock=clock)
+    outlook.begin(Piece("round", "a"))
+    clock.now += 14
     assert outlook.words == "nearly done"
+    clock.now += 2
+    assert outlook.words == "it takes longer than expected"
+    outlook.expect([Piece("round", "b")])
+    assert outlook.words == "about 40 s or more left"
+    outlook.begin(Piece("round", "b"))
+    clock.now += 5
+    assert outlook.words == "about 35 s left"
 
 
 def test_piece_that_was_begun_is_to_come_no_more(clock: Clock) -> None:

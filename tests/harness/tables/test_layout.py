@@ -55,6 +55,25 @@ def test_a_name_is_no_markup(stream: Stream, name: str) -> None:
     assert said(made).count(name) == 3
 
 
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_sentences_are_folded_between_words_on_a_terminal(stream: Stream, columns: int) -> None:
+    """No word is cut, a path is left whole so that it can be copied, and lines keep their indent and their order."""
+    path = "/a/folder/with-a-long-name/" + "x" * columns
+    made = stream(terminal=True, COLUMNS=str(columns))
+    layout.say(layout.stderr(), f"  Results are in a folder: {path}, as was asked for.\n\nA second line.")
+    lines = said(made).splitlines()
+    assert " ".join(" ".join(lines).split()) == f"Results are in a folder: {path}, as was asked for. A second line."
+    assert all(len(line) <= columns or line.strip() == f"{path}," for line in lines)
+    assert all(line.startswith("  ") for line in lines[: lines.index("")])
+
+
+def test_sentences_are_whole_in_a_log(stream: Stream) -> None:
+    """However long: a log is searched line by line. Colours that are asked for make no terminal of it."""
+    made = stream(COLUMNS="80", FORCE_COLOR="1")
+    layout.say(layout.stderr(), "word " * 50 + "end")
+    assert said(made).count("\n") == 1
+
+
 def test_a_name_is_no_escape(stream: Stream) -> None:
     """What a terminal would obey is shown, however it is printed; colours of our own still are colours."""
     made = stream(terminal=True)
