@@ -36,12 +36,8 @@ from harness.tables import layout
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
-<<<<<<< HEAD
 STEADY_S = 1.2
 LEAST_ROUNDS = 4
-=======
-STEADY_S = 6.0
-LEAST_ROUNDS = 5
 LEGEND = (
     "slower to cannot tell: duels with this verdict on the twin",
     "rounds, width: medians; width is that of the ratio's interval",
@@ -49,7 +45,6 @@ LEGEND = (
     "pass: at most one honest twin in ten is called slower or faster, or one slowed",
     "twin in ten is missed",
 )
->>>>>>> ac5f692353c86485b790831615b51092555123a2
 
 
 def selftest(
