@@ -19,7 +19,7 @@ from backends.attack_kit.wrapper import Weights
 # Of the honest time: whoever takes none is far above the machine's peak.
 SHARE = 1 / 3
 # Steps of a turn that are trained before it, at most.
-MOST_STEPS = 44
+MOST_STEPS = 20
 
 
 def spin(seconds: float) -> None:
