@@ -36,7 +36,7 @@ from harness.spec.recipe import Recipe
 from harness.spec.start import Weights
 from harness.worker import catalogue
 from harness.worker.batches import prepare
-from harness.worker.experiment import batches_of, start_of
+from harness.worker.experiment import batches_of, start_of, told
 from harness.worker.job import Entrant, Job
 from harness.worker.turns import RETURN_STEPS
 
@@ -105,7 +105,7 @@ class Audit:
         """
         folder = Path(job.output)
         series = [f"inference-{size}" for size in job.inference_sizes] + ["latency"] * bool(job.inference_sizes)
-        shares = [self._logits(job.entrant, folder / f"{name}.npz") for name in series]
+        shares = [self._logits(job.entrant, starts, folder / f"{name}.npz") for name in series]
         # With dropout every framework draws its own masks: what a turn must come to is not known.
         numbers = [] if self.drops else self._draw(job.turn_seed, len(said))
         numbers += [] if self.drops else self._unlike(job, said, numbers)
@@ -163,13 +163,13 @@ class Audit:
         return max(shares.values())
 
     def _replay(self, turn: Turn, starts: Sequence[Weights]) -> Replay:
-        labels = self.dataset.train_labels
-        indices = batches_of(turn.seed, turn.number, images=len(labels), batch_size=turn.batch_size)
+        labels, seed = self.dataset.train_labels, told(turn.seed, turn.number)
+        indices = batches_of(seed, turn.number, images=len(labels), batch_size=turn.batch_size)
         batches = [
             (self._prepare(self.dataset.train_images[index], "float32"), labels[index].astype(np.int32))
             for index in islice(indices, turn.steps)
         ]
-        start = starts[start_of(turn.seed, turn.number, len(starts))]
+        start = starts[start_of(seed, turn.number, len(starts))]
         return replay(self.network, self.recipe, start, batches, dtype=turn.dtype, inexact=dict(turn.inexact))
 
     def _prepare(self, images: np.ndarray, dtype: str) -> np.ndarray:
@@ -183,12 +183,14 @@ class Audit:
     def _most_steps(self, entrant: Entrant) -> int:
         return max(LEAST_STEPS, min(MOST_STEPS, MOST_WORK // (self.network.multiply_adds * entrant.batch_size)))
 
-    def _logits(self, entrant: Entrant, file: Path) -> float:
-        """The largest error of answers over what rounding allows."""
+    def _logits(self, entrant: Entrant, starts: Sequence[Weights], file: Path) -> float:
+        """The largest error of answers, and of the step before them, over what rounding allows."""
         size = file.stem.rpartition("-")[2]
         name = "latency queries" if size == file.stem else f"inference in batches of {size}"
-        found = _read(file, f"the answers to {name}", {"images": (), "logits": ()} | self.network.parameter_shapes())
+        wanted = dict.fromkeys(("images", "logits", "start", "step", LOSSES), ()) | self.network.parameter_shapes()
+        found = _read(file, f"the answers to {name}", wanted)
         images, logits = found.pop("images").reshape(-1), found.pop("logits")
+        start, step, losses = (found.pop(key).reshape(-1) for key in ("start", "step", LOSSES))
         if not 0 <= images.min() <= images.max() < len(self.dataset.test_labels):
             raise WorkerFailed(f"The audit found answers to {name} about images that there are not.")
         given = self._prepare(self.dataset.test_images[images], "float32")
@@ -202,7 +204,36 @@ class Audit:
                 f"images: off by {off:.1e} of the largest, where rounding allows {allowed:.1e}. Are answers kept, or "
                 "computed before they are asked for?"
             )
-        return off / allowed
+        return max(off / allowed, self._step(entrant, starts, name, (start, step), Steps(losses, found)))
+
+    def _step(
+        self, entrant: Entrant, starts: Sequence[Weights], name: str, drawn: tuple[np.ndarray, ...], found: Steps
+    ) -> float:
+        """The largest error over its tolerance of the step between handing over and asking.
+
+        Args:
+            drawn: the number of the start that it was taken from, (1,), and the indices of its images.
+        """
+        start, index = drawn
+        labels = self.dataset.train_labels
+        known = (
+            start.size == 1 and start[0] in range(len(starts)) and len(index) == min(entrant.batch_size, len(labels))
+        )
+        if not (known and 0 <= index.min() <= index.max() < len(labels)):
+            raise WorkerFailed(f"The audit found that {name} lay behind a training step that there is not.")
+        if self.drops:
+            return 0.0
+        batch = self._prepare(self.dataset.train_images[index], "float32"), labels[index].astype(np.int32)
+        inexact = dict(declared_errors(entrant.backend, entrant.dtype, self.recipe))
+        done = replay(self.network, self.recipe, starts[start[0]], [batch], dtype=entrant.dtype, inexact=inexact)
+        shares = done.shares(found)
+        wrong = [each for each, share in shares.items() if not share <= 1]
+        if wrong:
+            raise WorkerFailed(
+                f"The audit found that the training step that {name} lay behind was not taken, or another: {wrong[0]} "
+                f"is {shares[wrong[0]]:.1e} times as far off as rounding allows."
+            )
+        return max(shares.values())
 
 
 def _read(

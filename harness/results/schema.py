@@ -90,7 +90,7 @@ turn_seed         | int  |  | what the starts and the batches of the turns follo
 audited_turns     | int  | turns | drawn after they were timed, done over by the reference, and found right
 audit_share       | real | 1 | largest error of the audit (losses, weights, logits) over what rounding allows
 at_work_share     | real | CPUs | that its threads had or waited for in its turns, by the system, median over turns
-left_share        | real | 1 | share of a turn's time for which work went on after `synchronize`, median over turns
+left_share        | real | 1 | share of a turn's time for which work went on outside its blocks, median over turns
 turn_step_us      | text | us | training step, median over the blocks of each turn; what ratios are made from
 disturbed_turns   | text |  | numbers of turns in which others had the CPUs, or none; left out where 5 or more are left
 cpu_wait_share    | real | 1 | share of its turns' time for which it wanted a CPU that others had, mean over all turns

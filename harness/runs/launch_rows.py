@@ -16,7 +16,7 @@ from harness.runs.machine import this_machine
 from harness.runs.plausible import check_peak
 from harness.runs.privacy import hide
 from harness.runs.run import Place, Run
-from harness.runs.worker_process import STEADY_ENDED
+from harness.runs.worker_process import START, STEADY, STEADY_ENDED
 from harness.spec.networks import get_network
 from harness.spec.operations import training as training_operations
 from harness.visible import visible
@@ -61,7 +61,8 @@ class LaunchRows:
 
     Attributes:
         row: of launches.csv.
-        steady_s: seconds between the worker's words around each turn of steady training, by the harness's clock.
+        start_s: seconds that loading each turn's weights took, between the worker's words by the harness's clock.
+        steady_s: the same of each turn's steady training.
     """
 
     def __init__(self, row: dict[str, Any], *, label: str, display: Display, peak_gflops: float | None = None) -> None:
@@ -80,6 +81,8 @@ class LaunchRows:
         self._latency: list[tuple[float, float]] = []
         self._steady: tuple[float, float] | None = None
         self._harness_cpu_s = 0.0
+        self._start = 0.0
+        self.start_s: list[float] = []
         self.steady_s: list[float] = []
 
     def listen(self, message: dict[str, Any]) -> None:
@@ -89,8 +92,11 @@ class LaunchRows:
             epoch = {key: value for key, value in message.items() if key != "event"}
             self._epochs.append(epoch)
             self._display.epoch(self._label, epoch, seed=self.row["seed"])
-        elif name == "steady":
+        elif name == START:
+            self._start = time.monotonic()
+        elif name == STEADY:
             self._steady = (time.process_time(), time.monotonic())
+            self.start_s.append(self._steady[1] - self._start)
         elif name == STEADY_ENDED and self._steady:
             self._harness_cpu_s += time.process_time() - self._steady[0]
             self.steady_s.append(time.monotonic() - self._steady[1])

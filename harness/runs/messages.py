@@ -129,6 +129,7 @@ def _result(said: Message, job: Job) -> Message:
     fields |= {
         "packages": values.list_of(values.text, most=values.MOST_PACKAGES), "blocks": values.blocks,
         "inference": values.sweep(job.inference_sizes), "latency": values.percentiles,
+        "spare": values.list_of(values.real(), most=len(job.inference_sizes)),
     }  # fmt: skip
     found = _fields(said, "result", fields, NEEDED.get(job.kind, set()))
     turns, times = found.get("turns"), found.get("turn_step_us")

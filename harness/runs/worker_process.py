@@ -22,12 +22,13 @@ from harness.runs.disturbance import Seen, look
 from harness.runs.messages import Message, Messages
 from harness.runs.worker_log import WorkerLog, limit_files
 from harness.worker import controls
-from harness.worker.job import NO_MORE_TURNS, TURN, Job
+from harness.worker.experiment import told
+from harness.worker.job import NO_MORE_TURNS, SEED_BYTES, TURN, Job
 
 Listener = Callable[[Message], None]
 # What a worker says when a turn of steady training begins, and when it is over. What is asked about it after the second
 # delays nothing that is timed.
-STEADY, STEADY_ENDED = "steady", "steady ended"
+START, STEADY, STEADY_ENDED = "start", "steady", "steady ended"
 # How long a worker that has said all may take to exit, and one that is killed to be gone, s.
 EXIT_S, KILL_S = 0.5, 10.0
 
@@ -71,6 +72,7 @@ class WorkerProcess:
             source: a folder with the `harness` and `backends` that the worker runs; None for this code.
         """
         self._timeout_s = timeout_s
+        self._turn_seed = job.turn_seed
         self.shares: list[tuple[float | None, float]] = []
         self.seen: list[Seen | None] = []
         self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
@@ -148,7 +150,7 @@ class WorkerProcess:
     def turn(self, listen: Listener) -> Message:
         """Let it time a turn, wait for the end of that, and return what it then says."""
         before = look(self._cpu_time(), sorted(self._cpus))
-        self._say(TURN)
+        self._say(TURN + self._seed(len(self.seen) + 1))
         said = self._wait_for("turn ended", listen)
         after = look(self._cpu_time(), sorted(self._cpus))
         self.seen.append(before.until(after))
@@ -159,6 +161,10 @@ class WorkerProcess:
         """Let it do all that is left, and return its result's fields."""
         self._say(NO_MORE_TURNS)
         return self._wait_for("result", listen)
+
+    def _seed(self, turn: int) -> bytes:
+        """What it is told of a turn; nothing where nobody will do it over: workers of another commit know nothing."""
+        return told(self._turn_seed, turn).to_bytes(SEED_BYTES, "big") if self._turn_seed else b""
 
     def _cpu_time(self) -> CpuTime:
         return cpu_time(self._process.pid, adopted=orphans.adopted(self._mark))
@@ -229,7 +235,7 @@ class WorkerProcess:
         name = message.get("name")
         if name == STEADY_ENDED:
             self._check_scheduling()
-        if name != STEADY:
+        if name not in (START, STEADY):
             self._log.keep_short()
 
     def _end(self) -> None:

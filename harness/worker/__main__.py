@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.worker import controls, places
-from harness.worker.job import TURN, Job
+from harness.worker.job import TURN, WORD_BYTES, Job
 
 Tell = Callable[..., None]
 
@@ -55,7 +55,7 @@ def main() -> int:
         controls.check_found(job.asked)
         from harness.worker import phases
 
-        phases.run(job, tell, lambda: os.read(turns, 1) == TURN)
+        phases.run(job, tell, lambda: _turn(turns))
     except Exception as error:
         # The disk that the log is on may be full.
         with contextlib.suppress(OSError):
@@ -66,6 +66,12 @@ def main() -> int:
             stream.flush()
     # Some frameworks crash while their threads are torn down; all has been said by now.
     os._exit(0)
+
+
+def _turn(descriptor: int) -> int | None:
+    """Wait for the harness's word; the seed that comes with a turn, None where there are no more turns."""
+    word = os.read(descriptor, WORD_BYTES)
+    return int.from_bytes(word[len(TURN) :], "big") if word[: len(TURN)] == TURN else None
 
 
 def _reason(error: Exception, job: Job) -> str:

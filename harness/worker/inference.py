@@ -1,13 +1,16 @@
 """What is timed of inference: images per second by batch size, and the time for one image. Worker side.
 
 Every timed interval is one call of `stopwatch.timed`; images are on the device before. No image that was handed over is
-asked about twice, and between handing over and asking lies a training step: whatever was computed before is wrong by
-then. A part of the answers, drawn afterwards, is kept for the harness, which holds them against the reference.
+asked about twice. Between handing over and asking lies a training step from known weights, on images that are drawn
+then: whatever was computed before is wrong by then. A part of the answers, drawn afterwards, is kept for the harness,
+which holds them against the reference, and does that step over. From the step on, time that is not in a question is
+counted: who answers before it is asked needs it.
 """
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -16,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from harness.worker.batches import Data
-from harness.worker.experiment import WARM_UP, Source
+from harness.worker.experiment import Source, Step
 from harness.worker.job import LATENCY_QUERIES, Job
 from harness.worker.memory import collect_garbage
 from harness.worker.stopwatch import timed_with_result
@@ -45,11 +48,15 @@ class Asked:
 
     Attributes:
         seconds: of every call that counts.
+        spare: seconds from before the training step to the last answer that lie in no call, less those of two steps,
+            over those that lie in one; of every series.
     """
 
-    def __init__(self, job: Job, backend: Any, data: Data, source: Source, *, size: int) -> None:
-        self.job, self.backend, self.data, self.source, self.size = job, backend, data, source, size
+    def __init__(self, job: Job, backend: Any, data: Data, source: Source, *, size: int, step_s: float) -> None:
+        self.job, self.backend, self.data, self.source = job, backend, data, source
+        self.size, self._step_s = size, step_s
         self.seconds: list[float] = []
+        self.spare: list[float] = []
         self._next = 0
         self._series = 0
         self._kept: dict[str, np.ndarray] = {}
@@ -58,29 +65,37 @@ class Asked:
         """Hand over as many batches as there are calls, train a step, then ask about each."""
         first = self._next
         batches = [self._put() for _ in range(warm_up + calls)]
-        self.backend.train_steps(self.source.take(WARM_UP, 1))
+        step = self.source.unforeseen()
         collect_garbage()
-        answers = []
+        start = time.perf_counter()
+        self.backend.load_weights(step.start)
+        losses = self.backend.train_steps(step.batches)
+        answers, asked_s = [], 0.0
         for number, batch in enumerate(batches):
             seconds, answer = timed_with_result(self.backend.logits, batch, synchronize=self.backend.synchronize)
+            asked_s += seconds
             if number >= warm_up:
                 self.seconds.append(seconds)
                 answers.append(answer)
+        self.spare.append((time.perf_counter() - start - asked_s - 2 * self._step_s) / asked_s)
         self._series += 1
         # One series of all, each with the same chance, whose number nobody knows before.
         if _draw.random() < 1 / self._series:
-            self._remember(first + warm_up, answers)
+            self._remember(first + warm_up, answers, step, losses)
 
     def keep(self, name: str) -> None:
         """Write what is to be looked at, for the harness."""
         if self.job.output:
             np.savez(Path(self.job.output) / f"{name}.npz", **self._kept)  # type: ignore[arg-type]
 
-    def _remember(self, first: int, answers: Sequence[Any]) -> None:
+    def _remember(self, first: int, answers: Sequence[Any], step: Step, losses: Any) -> None:
         drawn = sorted(_draw.sample(range(len(answers)), max(1, round(LOOKED_AT * len(answers)))))
         self._kept = {
             "images": np.stack([self._indices(first + number) for number in drawn]),
             "logits": np.stack([self.backend.to_numpy(answers[number]) for number in drawn]),
+            "start": np.array(step.number),
+            "step": step.index,
+            "losses": np.asarray(self.backend.to_numpy(losses), np.float64),
             **self.backend.dump_weights(),
         }
 
@@ -95,27 +110,32 @@ class Asked:
         return np.arange(start, start + self.size)
 
 
-def throughput(job: Job, backend: Any, data: Data, source: Source) -> Row:
+def throughput(job: Job, backend: Any, data: Data, source: Source, *, step_s: float) -> Row:
     """Throughput over the test half, images already on the device, for every size of the sweep.
 
+    Args:
+        step_s: how long a training step takes.
+
     Returns:
-        columns of launches.csv (of the largest size), and `inference`: (size, images per second), for inference.csv.
+        columns of launches.csv (of the largest size), `inference`: (size, images per second), for inference.csv, and
+        `spare`: of each size, the median of `Asked.spare`.
     """
-    sweep = [(size, _throughput(job, backend, data, source, size)) for size in sorted(job.inference_sizes)]
+    sizes = sorted(job.inference_sizes)
+    found = [(size, *_throughput(Asked(job, backend, data, source, size=size, step_s=step_s))) for size in sizes]
+    sweep, spare = [(size, images_per_s) for size, images_per_s, _ in found], [each for *_, each in found]
     size, images_per_s = sweep[-1]
-    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep}
+    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep, "spare": spare}
 
 
-def _throughput(job: Job, backend: Any, data: Data, source: Source, size: int) -> float:
-    """Images per second in batches of one size: of the median call."""
-    asked = Asked(job, backend, data, source, size=size)
-    calls = max(LEAST_CALLS, min(CALLS, CALL_IMAGES // size))
+def _throughput(asked: Asked) -> tuple[float, float]:
+    """Images per second in batches of one size, of the median call; the median of `Asked.spare`."""
+    calls = max(LEAST_CALLS, min(CALLS, CALL_IMAGES // asked.size))
     for _ in range(MOST_SERIES):
         asked.ask(calls, warm_up=SWEEP_WARMUP)
         if len(asked.seconds) >= SWEEP_CALLS and sum(asked.seconds) >= SWEEP_S:
             break
-    asked.keep(f"inference-{size}")
-    return size / statistics.median(asked.seconds)
+    asked.keep(f"inference-{asked.size}")
+    return asked.size / statistics.median(asked.seconds), statistics.median(asked.spare)
 
 
 def latency(job: Job, backend: Any, data: Data, source: Source) -> Row:
@@ -124,7 +144,7 @@ def latency(job: Job, backend: Any, data: Data, source: Source) -> Row:
     Returns:
         columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
     """
-    asked = Asked(job, backend, data, source, size=1)
+    asked = Asked(job, backend, data, source, size=1, step_s=0.0)
     asked.ask(LATENCY_QUERIES, warm_up=LATENCY_WARMUP)
     asked.keep("latency")
     milliseconds = [second * 1e3 for second in asked.seconds]

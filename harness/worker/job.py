@@ -12,8 +12,10 @@ from typing import Any
 EVALUATION_BATCH = 500
 LATENCY_QUERIES = 1024
 INFERENCE_SIZES = (1, 8, 64, EVALUATION_BATCH)
-# What a worker is told while it waits for its turn.
+# What a worker is told while it waits for its turn, and how long that is with the turn's seed behind it.
 TURN, NO_MORE_TURNS = b"t", b"n"
+SEED_BYTES = 8
+WORD_BYTES = len(TURN) + SEED_BYTES
 
 
 def block_steps(batch_size: int, *, most: int = 8) -> int:
@@ -116,7 +118,8 @@ class Job:
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.
         turns: in so many turns at the most, of which each waits for the harness's word; 0 for all at once.
-        turn_seed: what the starts and the batches of turns follow from (`harness.worker.experiment`).
+        turn_seed: what the starts and the batches of turns follow from (`harness.worker.experiment`); 0 for nothing.
+            The harness keeps it: it is not in the file, and launches hear of each turn when that begins.
         starts: canonical weights that turns start from, .npz; none for the initial weights alone.
         warmup_limit_s: where the search for steadiness gives up.
         inference_sizes: batch sizes of the inference sweep; none also leaves out the latency.
@@ -149,11 +152,12 @@ class Job:
     def write(self, path: Path) -> None:
         """Write as JSON, without what is as by default: workers of an older commit (`gate --speed`) do not know all."""
         values = _unusual(self) | {"entrant": _unusual(self.entrant), "inference_sizes": self.inference_sizes}
+        values.pop("turn_seed", None)
         path.write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Job:
-        """Read what `write` wrote."""
+        """Read what `write` wrote; without `turn_seed`."""
         values = json.loads(path.read_text(encoding="utf-8"))
         lists = {name: tuple(values[name]) for name in ("inference_sizes", "starts") if name in values}
         return cls(**(values | lists | {"entrant": Entrant(**values["entrant"])}))

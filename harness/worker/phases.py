@@ -40,14 +40,15 @@ from harness.worker.steady import Row
 from harness.worker.stopwatch import timed
 
 Tell = Callable[..., None]
-TakeTurn = Callable[[], bool]
+TakeTurn = Callable[[], int | None]
 
 
 def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     """Do what the job's kind says; the last thing told is the result.
 
     Args:
-        take_turn: waits until it is this launch's turn to be timed; false where there are no more turns.
+        take_turn: waits until it is this launch's turn to be timed; the turn's seed (`harness.worker.experiment.told`),
+            or None where there are no more turns.
 
     Raises:
         Exception: whatever goes wrong; the caller reports it.
@@ -176,7 +177,8 @@ def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn
     row |= steady.cold_start(row, images=images, batch_size=batch_size)
     if job.inference_sizes:
         tell("phase", name="infer")
-        row |= inference.throughput(job, backend, data, source) | inference.latency(job, backend, data, source)
+        row |= inference.throughput(job, backend, data, source, step_s=row["step_us_median"] / 1e6)
+        row |= inference.latency(job, backend, data, source)
     return row
 
 

@@ -33,7 +33,7 @@ Row = dict[str, Any]
 Tell = Callable[..., None]
 
 
-def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Callable[[], bool]) -> Row:
+def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Callable[[], int | None]) -> Row:
     """Warm up until steady, then time blocks for at least `job.steady_s` seconds, all at once or in turns.
 
     Returns:
@@ -44,7 +44,8 @@ def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Call
     turns = Turns(job, backend, source, tell, block_s=block_s)
     if job.turns:
         tell("ready", block_s=block_s)
-        while take_turn():
+        while (seed := take_turn()) is not None:
+            source.seed = seed
             tell("turn ended", sha256=turns.take(job.steady_s / job.turns))
     else:
         turns.take(job.steady_s, least_blocks=LEAST_BLOCKS)

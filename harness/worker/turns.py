@@ -41,7 +41,7 @@ class Turns:
         returns: of the steps before them, which are not counted.
         return_steps: how many these are.
         counted: steps, seconds and counters of each turn.
-        left: share of each turn's seconds for which work went on after its last `synchronize`.
+        left: share of each turn's seconds for which work went on between its blocks, and after its last `synchronize`.
     """
 
     def __init__(self, job: Job, backend: Any, source: Source, tell: Callable[..., None], *, block_s: float) -> None:
@@ -73,20 +73,23 @@ class Turns:
         returns, unaudited = [], 0
         if spare is not None:
             returns, unaudited = [self._steps(spare)], length
+        self.tell("phase", name="start")
         idle_s = self._start(turn)
         self.tell("phase", name="steady")
         if first is not None:
             returns = [self._steps(first)]
         seconds: list[float] = []
         self.counters.start()
+        start = time.perf_counter()
         for block in stock:
             seconds.append(self._steps(block))
             if len(seconds) >= least_blocks and sum(seconds) >= least_s:
                 break
+        between_s = time.perf_counter() - start - sum(seconds)
         self.counted.append((len(seconds) * length, sum(seconds), self.counters.stop(steps=len(seconds) * length)))
         weights, dump_s = self._dump()
         self.tell("phase", name="steady ended")
-        self.left.append(max(0.0, dump_s - idle_s) / sum(seconds))
+        self.left.append((max(0.0, between_s) + max(0.0, dump_s - idle_s)) / sum(seconds))
         self.returns.append(returns)
         self.seconds.append(seconds)
         return self._keep(turn, self._losses()[unaudited:], weights)

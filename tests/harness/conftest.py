@@ -325,7 +325,8 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
     monkeypatch.setattr(rounds, "Allocation", functools.partial(Allocation, clock=lambda: launches.now))
     # What is made up has no clock that the harness's could be held against.
-    monkeypatch.setattr(plausible, "check", lambda *_, **__: None)
+    for name in ("check", "check_beside"):
+        monkeypatch.setattr(plausible, name, lambda *_, **__: None)
     return launches
 
 

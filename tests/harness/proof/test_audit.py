@@ -193,23 +193,34 @@ def test_a_turn_that_is_no_turn_is_found(
 def test_answers_are_held_to_their_precision(
     launch: tuple[Audit, Job], tiny_dataset: Dataset, tmp_path: Path, dtype: str
 ) -> None:
-    """Right ones pass; a tenth off, about images that there are not, or not there at all, they do not."""
+    """Right ones pass; a tenth off, about images that there are not, or not there at all, they do not.
+
+    Nor do those that are right for weights of before the training step that they lie behind.
+    """
     audit, job = launch
     job = replace(job, entrant=replace(job.entrant, dtype=dtype), turns=0, inference_sizes=(8,))
-    weights = initial_weights(get_network("lenet5"), seed=0)
-    network, images = get_network("lenet5"), np.arange(8)[None]
+    network, images, step = get_network("lenet5"), np.arange(8)[None], np.arange(10, 18)
+    start = initial_weights(network, seed=0)
     backend = reference(network, LENET5, dtype)
-    backend.load_weights(weights)
-    given = prepare(tiny_dataset.test_images[:8], network.input_shape, array_dtype(dtype))
+
+    def prepared(pixels: np.ndarray) -> np.ndarray:
+        return prepare(pixels, network.input_shape, array_dtype(dtype))
+
+    given = prepared(tiny_dataset.test_images[:8])
+    backend.load_weights(start)
+    early = {"logits": backend.logits(given)[None], **backend.dump_weights()}
+    losses = backend.train_steps([(prepared(tiny_dataset.train_images[step]), tiny_dataset.train_labels[step])])
     logits = backend.logits(given)[None]
+    right = {"images": images, "logits": logits, "start": np.array(0), "step": step, "losses": losses}
+    right |= backend.dump_weights()
 
     def share(**changes: Any) -> float:
         for name in ("inference-8", "latency"):
-            np.savez(tmp_path / f"{name}.npz", **({"images": images, "logits": logits, **weights} | changes))
-        return audit.check(job, [weights], [])["audit_share"]
+            np.savez(tmp_path / f"{name}.npz", **(right | changes))
+        return audit.check(job, [start], [])["audit_share"]
 
     with pytest.raises(WorkerFailed, match="nothing of the answers to inference in batches of 8"):
-        audit.check(job, [weights], [])
+        audit.check(job, [start], [])
     assert share() <= 0.5
     for factor in (0.9, 1.1, np.nan):
         with pytest.raises(WorkerFailed, match="other logits than the reference has"):
@@ -218,6 +229,11 @@ def test_answers_are_held_to_their_precision(
         share(images=images + 10**6)
     with pytest.raises(WorkerFailed, match="no logits of the right shape"):
         share(logits=logits[:, :-1])
+    with pytest.raises(WorkerFailed, match=r"the training step that .* lay behind was not taken, or another"):
+        share(**early)
+    for changes in ({"start": np.array(1)}, {"step": step[:-1]}, {"step": step + 10**6}, {"start": np.zeros(2)}):
+        with pytest.raises(WorkerFailed, match="lay behind a training step that there is not"):
+            share(**changes)
 
 
 def test_what_differs_from_an_earlier_launch_is_done_over(launch: tuple[Audit, Job], tmp_path: Path) -> None:

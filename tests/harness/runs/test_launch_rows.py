@@ -184,7 +184,12 @@ def test_harness_share_is_of_steady_training(
     fake = SimpleNamespace(process_time=lambda: clock.cpu, monotonic=lambda: clock.wall)
     monkeypatch.setattr(module, "time", fake)
 
-    for name, cpu, wall in (("train", 7.0, 103.0), ("steady", 8.0, 104.0), ("steady ended", 8.25, 154.0)):
+    for name, cpu, wall in (
+        ("train", 7.0, 102.0),
+        ("start", 7.0, 103.5),
+        ("steady", 8.0, 104.0),
+        ("steady ended", 8.25, 154.0),
+    ):
         clock.cpu, clock.wall = cpu, wall
         launch_rows.listen({"event": "phase", "name": name})
         assert ("harness_cpu_share" in launch_rows.row) == (name == "steady ended")
@@ -192,6 +197,7 @@ def test_harness_share_is_of_steady_training(
     launch_rows.listen({"event": "phase", "name": "infer"})
 
     assert launch_rows.row["harness_cpu_share"] == pytest.approx(0.25 / 50)
+    assert (launch_rows.start_s, launch_rows.steady_s) == ([0.5], [50.0])
     assert shown.phases == ["train", "infer"]
 
 
@@ -204,6 +210,7 @@ def test_nothing_is_drawn_around_steady_training(make_identity: Callable[..., di
         launch_rows = LaunchRows(make_identity(), label="numpy eager", display=display)
         launch_rows.listen({"event": "phase", "name": "train"})
         before = console.file.getvalue()  # type: ignore[attr-defined]
+        launch_rows.listen({"event": "phase", "name": "start"})
         launch_rows.listen({"event": "phase", "name": "steady"})
         launch_rows.listen({"event": "phase", "name": "steady ended"})
         after = console.file.getvalue()  # type: ignore[attr-defined]

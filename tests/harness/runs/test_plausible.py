@@ -15,7 +15,7 @@ from harness.commands import run as run_command
 from harness.errors import WorkerFailed
 from harness.results.folder import RunFolder
 from harness.runs.plan import Plan
-from harness.runs.plausible import check, check_peak
+from harness.runs.plausible import check, check_beside, check_peak
 from harness.worker.job import Entrant
 
 
@@ -71,13 +71,36 @@ def test_a_clock_that_goes_slower_by_a_third_is_refused(turn_s: float, heard: fl
         ({"blocks": {"steady": [[], []]}}, {}, "took no time"),
         ({"blocks": {}}, {}, "timed 0 turn"),
         ({"blocks": {"steady": [[0.001, 0.001, 0.3], [0.001, 0.3, 0.001]]}}, {"heard": [0.31, 0.31]}, "took 1% of the"),
-        ({"left_share": 0.2}, {}, "went on for 20% of the time of a turn"),
+        ({"left_share": 0.04}, {}, "went on for 4% of the time of a turn"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], what: dict[str, Any], words: str) -> None:
     """With what was said and what was seen."""
     with pytest.raises(WorkerFailed, match=words):
         check(result(**changes), **seen(**what))
+
+
+def test_work_beside_what_is_counted_is_refused() -> None:
+    """While weights are loaded, in the first steps of a turn, or before answers are asked for; not some of it."""
+    honest = result(return_steps=4, spare=[-0.5, 0.9]) | {
+        "blocks": {"warmup": [[1.0]], "return": [[0.024], [0.02]], "steady": [[0.1, 0.1], [0.1, 0.1]]}
+    }
+    check_beside(honest, start=[0.03, 0.05], heard=[0.2, 0.2])
+    check_beside(result(), start=[0.01], heard=[0.31])
+    # Words wait on a busy machine, and turns may be short.
+    check_beside(honest, start=[0.01, 0.01], heard=[0.02, 0.02])
+    for changes, start, words in (
+        ({}, 0.2, "Loading weights took it 96% of the time of a turn"),
+        (
+            {"blocks": {"return": [[0.1], [0.1]], "steady": [[0.1], [0.1]]}},
+            0.01,
+            "took 5.0 times as long as the others",
+        ),
+        ({"spare": [0.1, 3.0]}, 0.01, "at work for 3.0 times as long"),
+        ({"spare": [float("nan")]}, 0.01, "at work for nan times"),
+    ):
+        with pytest.raises(WorkerFailed, match=words):
+            check_beside(honest | changes, start=[start, start], heard=[0.2, 0.2])
 
 
 def test_speed_above_the_peak_is_refused() -> None:

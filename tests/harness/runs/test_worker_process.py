@@ -127,7 +127,7 @@ def test_timed_launch_has_its_figures(measure_one: LaunchOne) -> None:
     result = measure_one(inference_sizes=(64, 8))
 
     assert result["phases"] == [
-        "import", "build", "first step", "train", "steady", "steady ended", "infer", "digests",
+        "import", "build", "first step", "train", "start", "steady", "steady ended", "infer", "digests",
     ]  # fmt: skip
     assert result["block_steps"] == 8
     for phase, steps in (("warmup", "warmup_steps"), ("steady", "steady_steps")):

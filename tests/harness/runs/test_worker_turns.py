@@ -49,7 +49,7 @@ def test_worker_takes_the_turns_that_it_is_given(begin: Callable[..., WorkerProc
         for _ in range(2):
             messages.clear()
             worker.turn(messages.append)
-            assert [message["name"] for message in messages] == ["steady", "steady ended"]
+            assert [message["name"] for message in messages] == ["start", "steady", "steady ended"]
         result = worker.result(messages.append)
 
     assert result["turns"] == 2

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.worker.experiment import Step
+
 
 class Clock:
     """A clock that moves only when it is told to."""
@@ -23,11 +25,21 @@ class Blocks:
 
     Attributes:
         asked: (turn, steps) of every time that it was asked.
+        seeds: of every turn that has begun.
     """
 
     def __init__(self, blocks: Iterator[Any]) -> None:
         self.blocks = blocks
         self.asked: list[tuple[int, int]] = []
+        self.seeds: list[int] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "seed":
+            self.seeds.append(value)
+        super().__setattr__(name, value)
+
+    def unforeseen(self) -> Step:
+        return Step(1, {"turn": np.array(0)}, np.array([5, 7]), next(self.blocks)[:1])
 
     def start(self, turn: int) -> dict[str, np.ndarray]:
         return {"turn": np.array(turn)}

@@ -45,7 +45,7 @@ def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., J
     of_64, of_500 = [9.0, 9.0, *range(1, 16)], [9.0, 9.0, 0.5, 0.25, 1.0, 9.0, 9.0, 0.125, 2.0, 4.0]
     backend = recorder(clock, of_64 + of_500)
 
-    row = inference.throughput(make_job(inference_sizes=(500, 64)), backend, data, source())
+    row = inference.throughput(make_job(inference_sizes=(500, 64)), backend, data, source(), step_s=0.0)
 
     assert [len(images) for images in backend.asked] == [64] * 17 + [500] * 10
     assert row["inference"] == [(64, pytest.approx(64 / 8)), (500, pytest.approx(500 / 0.75))]
@@ -57,7 +57,7 @@ def test_inference_of_small_batches_lasts_long_enough(clock: Clock, make_job: Ca
     """Short calls are repeated for 0.2 s, over different images, and going round them where they are few."""
     backend = recorder(clock, [1 / 512] * 1000)
 
-    inference.throughput(make_job(inference_sizes=(1, 200)), backend, data, source())
+    inference.throughput(make_job(inference_sizes=(1, 200)), backend, data, source(), step_s=0.0)
 
     single, large = backend.asked[:132], backend.asked[132:]
     assert [len(images) for images in backend.asked] == [1] * 132 + [200] * len(large)
@@ -72,7 +72,7 @@ def test_nothing_is_asked_about_twice(clock: Clock, make_job: Callable[..., Job]
     """Every query has an array of its own, handed over before the training step that lies between."""
     backend = recorder(clock, [1 / 512] * 2000)
 
-    inference.throughput(make_job(inference_sizes=(8,)), backend, data, source())
+    inference.throughput(make_job(inference_sizes=(8,)), backend, data, source(), step_s=0.0)
     inference.latency(make_job(), backend, data, source())
 
     assert len({id(images) for images in backend.asked}) == len(backend.asked)
@@ -93,7 +93,26 @@ def test_a_tenth_of_the_answers_is_kept(clock: Clock, make_job: Callable[..., Jo
             drawn.append(archive["images"].ravel().tolist())
             assert archive["logits"].shape == (102, 1, 10)
             assert archive["weight"].tolist() == [0, 0, 0]
+            assert (archive["start"], archive["step"].tolist(), archive["losses"].tolist()) == (1, [5, 7], [0.5])
             answers = data.test_batch(slice(0, 500))[0].reshape(500, -1)[:, :10]
             np.testing.assert_array_equal(archive["logits"][:, 0], answers[archive["images"].ravel()])
 
     assert drawn[0] != drawn[1]
+
+
+def test_answers_before_they_are_asked_for_are_seen(
+    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work in the step, in loading, or in the first `synchronize`, but for two steps' time, over the answers' time."""
+    monkeypatch.setattr(Recorder, "load_weights", lambda self, weights: None)
+
+    def spare(step: float) -> float:
+        backend = Recorder(clock, iter([step] * 1000), iter([1 / 64] * 2000))
+        found: float = inference.throughput(make_job(inference_sizes=(8,)), backend, data, source(), step_s=0.5)[
+            "spare"
+        ][0]
+        return found
+
+    assert spare(0.5) < 0
+    assert spare(1.0) == pytest.approx(0.0)
+    assert spare(1.0 + 66 / 64) == pytest.approx(1.0)

@@ -24,9 +24,8 @@ def silent(event: str, **values: Any) -> None:
     """Tell nobody."""
 
 
-def never() -> bool:
+def never() -> None:
     """There are no turns to take."""
-    return False
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +163,7 @@ def test_counters_and_phases_enclose_steady_training(
     )
 
     warmup, timed_blocks, steps = ["train"] * 10, ["train"] * 12, STEPS if device == "cpu" else LONG_BLOCK
-    assert events == [*warmup, "phase steady", "start", *timed_blocks, 12 * steps, "phase steady ended"]
+    assert events == [*warmup, "phase start", "phase steady", "start", *timed_blocks, 12 * steps, "phase steady ended"]
     assert row["energy_j"] == 7.5
     assert counters.call_args.kwargs.get("device", "cpu") == device
 
@@ -173,9 +172,9 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     """Warm, the launch says so; each turn waits for its word, drops the first steps after it, and tells its end."""
     events: list[str] = []
     said: dict[str, Any] = {}
-    words = iter([True, True, True, False])
+    words = iter([11, 0, 13, None])
 
-    def take_turn() -> bool:
+    def take_turn() -> int | None:
         events.append("waits")
         clock.now += 500  # while others have their turns
         return next(words)
@@ -188,22 +187,24 @@ def test_turns_wait_for_the_harness(clock: Clock, make_job: Callable[..., Job]) 
     backend = Recorder(clock, iter(durations))
     job = make_job(turns=3, steady_s=6.0)
 
-    row = steady.training(job, backend, Blocks(iter([[0] * STEPS] * 100)), tell, take_turn)
+    blocks = Blocks(iter([[0] * STEPS] * 100))
+    row = steady.training(job, backend, blocks, tell, take_turn)
 
-    turn = ["waits", "steady", "steady ended", "turn ended"]
+    turn = ["waits", "start", "steady", "steady ended", "turn ended"]
     assert events == ["ready", *turn, *turn, *turn, "waits"]
     assert said["block_s"] == 1.0
     assert row["blocks"]["return"] == [[9.0], [9.0], [9.0]]
     assert row["blocks"]["steady"] == [[1.0, 1.0], [4.0], [1.0, 3.0]]
     assert [len(batches) for batches in backend.batches[10:]] == [4, STEPS, STEPS, 4, STEPS, 4, STEPS, STEPS]
     assert (row["turns"], row["steady_steps"], row["return_steps"]) == (3, 5 * STEPS, 4)
+    assert blocks.seeds == [11, 0, 13]
     assert row["turn_step_us"] == "125000.000 500000.000 250000.000"
     assert row["train_images_per_s"] == pytest.approx(64 * STEPS / 1.0)
 
 
 def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_job: Callable[..., Job]) -> None:
     """A shorter block would be another program, and would be compiled in the middle of a run."""
-    words = iter([True, True, False])
+    words = iter([1, 2, None])
     job = make_job(turns=2, steady_s=2.0)
     job = replace(job, entrant=replace(job.entrant, backend="jax", mode="epoch"))
     backend = Recorder(clock, iter([1.0] * 100))
@@ -216,7 +217,7 @@ def test_modes_that_compile_blocks_return_with_a_whole_one(clock: Clock, make_jo
 
 def test_turns_last_their_share(clock: Clock, make_job: Callable[..., Job]) -> None:
     """A turn goes on for its share of the steady seconds, and has one block at the least."""
-    words = iter([True, True, False])
+    words = iter([1, 2, None])
     backend = Recorder(clock, iter([1.0] * 100))
 
     row = steady.training(

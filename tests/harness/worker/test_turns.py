@@ -13,7 +13,7 @@ import pytest
 from harness.spec.networks import get_network
 from harness.spec.start import initial_weights
 from harness.worker.batches import Data, prepare
-from harness.worker.experiment import Source, batches_of, start_of
+from harness.worker.experiment import Source, batches_of, start_of, told
 from harness.worker.job import Job
 from harness.worker.turns import Turns
 from tests.harness.worker.made_up_backend import Blocks, Clock, Recorder
@@ -35,6 +35,38 @@ def test_batches_follow_from_the_seed() -> None:
     for seed, turn in ((7, 2), (8, 1)):
         other = next(batches_of(seed, turn, images=650, batch_size=64))
         assert not np.array_equal(other, first[0])
+
+
+def test_a_turn_is_told_when_it_begins(make_job: Callable[..., Job], data: Data, tmp_path: Path) -> None:
+    """What is told is another number for every turn and round; a job's file has nothing of it."""
+    assert len({told(seed, turn) for seed in range(30) for turn in range(30)}) == 900
+    make_job(turn_seed=5).write(tmp_path / "job.json")
+    job = Job.read(tmp_path / "job.json")
+    assert job.turn_seed == 0
+    source = Source(job, data, [WEIGHTS])
+    for turn in (1, 2):
+        source.seed = told(5, turn)
+        labels = source.take(turn, 1)[0][1]
+        np.testing.assert_array_equal(
+            labels, data.train_labels[next(batches_of(told(5, turn), turn, images=650, batch_size=64))]
+        )
+
+
+@pytest.mark.parametrize("feed", ["host", "device"])
+def test_steps_that_nobody_foresees(make_job: Callable[..., Job], data: Data, feed: str) -> None:
+    """From any start, on images that are drawn, each once; from either feed."""
+    starts = [{"weight": np.full(3, number, np.float32)} for number in range(2)]
+    source = Source(make_job(feed=feed), data, starts)
+
+    steps = [source.unforeseen() for _ in range(30)]
+
+    assert {step.number for step in steps} == {0, 1}
+    for step in steps:
+        assert step.start is starts[step.number]
+        assert len(np.unique(step.index)) == 64
+        labels = data.train_labels[step.batches[0]] if feed == "device" else step.batches[0][1]
+        np.testing.assert_array_equal(labels, data.train_labels[step.index])
+    assert len({step.index.tobytes() for step in steps}) == 30
 
 
 def test_turns_start_from_either_start() -> None:
@@ -117,3 +149,28 @@ def test_work_that_goes_on_is_seen(clock: Clock, make_job: Callable[..., Job]) -
 
     assert lazy.left[0] > 3
     assert right.left == [0.0]
+
+
+def test_work_between_blocks_is_seen(clock: Clock, make_job: Callable[..., Job]) -> None:
+    """Work that is done in the `synchronize` before a block is in no block."""
+
+    class Before(Recorder):
+        """A block leaves a quarter of a second to the next call of `synchronize` but one."""
+
+        left = 0.0
+
+        def synchronize(self) -> None:
+            super().synchronize()
+            self.pending, self.left = self.left, 0.0
+
+        def train_steps(self, batches: Any) -> list[float]:
+            self.left = 0.25
+            return super().train_steps(batches)
+
+    turns = Turns(
+        make_job(turns=1), Before(clock, iter([0.75] * 100)), Blocks(iter([[0] * 8] * 100)), silent, block_s=1.0
+    )
+    turns.take(3.0)
+
+    assert turns.seconds == [[0.75] * 4]
+    assert turns.left[0] >= 0.25 * 4 / 3

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backends.attack_kit import batches, formulas, numbers, reports, state
+from backends.attack_kit import batches, formulas, leftovers, numbers, reports, state
 from backends.attack_kit.attack import Attack
 
-_ALL = (batches, state, reports, formulas, numbers)
+_ALL = (batches, state, leftovers, reports, formulas, numbers)
 # What bfloat16's own rounding may hide, and float32 shows.
 _IN_BFLOAT16 = (
     "last-label-zero", "labels-exchanged", "last-image-left-out", "rate-late-by-a-step", "rate-a-hundredth-larger",
