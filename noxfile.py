@@ -217,6 +217,13 @@ def attacks(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def examples(session: nox.Session) -> None:
+    """Install each backend of tests/examples from its pins; prove it with all networks, and conform it (hours)."""
+    python = str(harness_python(session, "test"))
+    session.run(python, "-m", "tests.examples", *session.posargs, env={"PYTHONPATH": str(ROOT)})
+
+
+@nox.session(venv_backend="none", default=False)
 def faults(session: nox.Session) -> None:
     """Kill, stop, fill up and cut off runs in some hundred ways (15 min); fail where one loses or leaves anything."""
     backend_python(session, "torch")

@@ -1,8 +1,9 @@
 """What a backend is: the class that every `backends/<name>/backend.py` defines.
 
-Backends do not inherit from this and do not import it; it documents and type-checks the seam. Arguments are
-keyword-only where a call takes more than one. A backend has no loop over epochs, no shuffling, no accuracy,
-no seed, no clock, no file and no printing: those are the harness's.
+Backends do not inherit from this and do not import it; it documents and type-checks the seam. What most of them have in
+common is `harness.spec.common`, from which they may inherit. Arguments are keyword-only where a call takes more than
+one. A backend has no loop over epochs, no shuffling, no accuracy, no seed, no clock, no file and no printing: those are
+the harness's.
 
 Beside the class, `backends/<name>/__init__.py` states (harness/worker/facts.py checks it), without the framework:
     DISTRIBUTIONS: the packages, any one of which is the framework; its version is the backend's.
