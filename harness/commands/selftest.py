@@ -36,7 +36,7 @@ from harness.tables import layout
 
 # Of the twins, so many may be called different, and of the slowed ones, so many missed.
 ALLOWED_MISTAKES = 0.1
-STEADY_S = 1.2
+STEADY_S = 0.9
 LEAST_ROUNDS = 4
 LEGEND = (
     "slower to cannot tell: duels with this verdict on the twin",

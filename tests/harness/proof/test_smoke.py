@@ -144,9 +144,9 @@ def test_what_is_done_is_said_while_it_lasts(
     verify("step", "none")
 
     assert said == [
-        "loading images", "trying one step of mistyped step", "trying one step of mistyped none",
-        "measuring what rounding allows", "training the second start", "doing short trainings in float64, as trials",
-        "verifying mistyped none",
+        "looking for the frameworks", "loading images", "trying one step of mistyped step",
+        "trying one step of mistyped none", "measuring what rounding allows", "training the second start",
+        "doing short trainings in float64, as trials", "verifying mistyped none",
     ]  # fmt: skip
     assert all(ticking[each] for each in said)
     assert [name for name, ticks in ticking.items() if not ticks] == ["asynchrony"]

@@ -125,7 +125,7 @@ def test_a_launch_of_fewer_threads_has_fewer_cpus() -> None:
     ids=["none", "few", "alike", "unlike"],
 )
 def test_starts_are_measured_until_they_are_known(seconds: list[float], known: bool) -> None:
-    """Three launches whose interval is narrower than a fifth; launches that started beside others are none."""
+    """Three launches whose interval is narrower than half of it; launches that started beside others are none."""
     made = rows(*({"plan_round": number, "start_up_s": value} for number, value in enumerate(seconds, start=1)))
 
     assert knows_starts(made, len(seconds) + 1, ["numpy eager"]) is known

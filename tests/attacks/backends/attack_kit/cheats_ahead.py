@@ -199,7 +199,7 @@ _RUN = {"door": "run"}
 _INFERENCE = {"door": "run", "options": ("--inference-sizes", "1,64")}
 CHEATS = {
     "trained-when-loaded": Attack(
-        "trains a turn's steps when weights are loaded, looks them up when it is timed, and takes a third as long",
+        "trains a turn when weights are loaded, looks it up when it is timed, and takes a third as long",
         AheadAndBusy,
         **_RUN,
     ),
