@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from harness.errors import InputError
 from harness.files import read_regular
@@ -59,13 +60,19 @@ def read_table(
         )  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV table: {str(error).strip()}. {AGAIN}") from None
-    raw = raw.iloc[:, : len(header)].dropna(how="all").set_axis(header, axis=1)
+    if len(raw.columns) > len(header):
+        raw = raw.iloc[:, : len(header)]
+    raw.columns = pd.Index(header)
+    if raw.iloc[:, 0].isna().any():
+        raw = raw.dropna(how="all")
     raw = upgrade(raw, table=table or path.stem, version=version, path=path)
     missing = [name for name in columns if name not in raw.columns]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing)}. Is it a table of lenet-bench?")
     quoted = b"'" in content
-    return pd.DataFrame({name: _typed(raw[name], column, path, delimiter, quoted) for name, column in columns.items()})
+    # Arrays, not series: of a hundred columns, each with an index, pandas would first compare all the indexes.
+    cells = {name: _typed(raw[name].array, column, path, delimiter, quoted) for name, column in columns.items()}
+    return pd.DataFrame(cells, index=raw.index, copy=False)
 
 
 def read_header(path: Path, content: bytes) -> tuple[list[str], str]:
@@ -112,25 +119,28 @@ def _check_rows_whole(path: Path, content: bytes, delimiter: str) -> None:
                 )
 
 
-def _typed(values: pd.Series, column: Column, path: Path, delimiter: str, quoted: bool) -> pd.Series:
+def _typed(values: ExtensionArray, column: Column, path: Path, delimiter: str, quoted: bool) -> ExtensionArray:
     """The cells of a column as what they are; `quoted` is whether any of the file's may be (`harness.visible`)."""
     if column.dtype == "string":
-        return (values.map(unquoted, na_action="ignore") if quoted else values).astype("string")
+        if not quoted:
+            return values
+        return pd.array([unquoted(cell) if isinstance(cell, str) else cell for cell in values], dtype="string")
     # A column has few different cells, or they are worth their time one by one.
-    codes, cells = pd.factorize(values)
+    codes, different = values.factorize()
+    cells = different.tolist()
     read: dict[str, Callable[[str], bool | int | float | None]] = {
         "boolean": _BOOLEANS.get, "Int64": _whole, "Float64": _real if delimiter == "," else _real_with_comma,
     }  # fmt: skip
-    found = [read[column.dtype](str(cell)) for cell in cells]
+    found = [read[column.dtype](cell) for cell in cells]
     if None in found:
         row = int((codes == found.index(None)).argmax())
-        raise InputError(f"{path}, row {row + 2}, column {column.name}: {_why(str(values.iloc[row]), column.dtype)}")
+        raise InputError(f"{path}, row {row + 2}, column {column.name}: {_why(str(values[row]), column.dtype)}")
     if column.dtype == "Float64":
         _check_one_point(path, column.name, cells)
     kinds = {"boolean": bool, "Int64": np.int64, "Float64": np.float64}
     data = np.array([*found, 0], dtype=kinds[column.dtype])[codes]
     made = {"boolean": pd.arrays.BooleanArray, "Int64": pd.arrays.IntegerArray, "Float64": pd.arrays.FloatingArray}
-    return pd.Series(made[column.dtype](data, codes == -1), index=values.index)
+    return made[column.dtype](data, codes == -1)
 
 
 def _whole(cell: str) -> int | None:
@@ -155,7 +165,7 @@ def _real_with_comma(cell: str) -> float | None:
     return _real(cell.strip().replace(",", ".") if _COMMA.fullmatch(cell.strip()) else cell)
 
 
-def _check_one_point(path: Path, name: str, cells: pd.Index) -> None:
+def _check_one_point(path: Path, name: str, cells: list[str]) -> None:
     """Refuse a column with decimal points and commas: 1,234 may be either, and its spreadsheet was of two minds."""
     with_comma = [cell for cell in cells if "," in cell]
     with_point = [cell for cell in cells if "." in cell]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator
@@ -275,12 +276,17 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
     """The rows as CSV, the header before them where it is wanted; no cell is a formula (see `harness.visible`)."""
-    safe = {}
-    for name in frame.columns:
-        if frame[name].dtype == "string":
-            cells = frame[name].tolist()
-            written = [quoted(cell) if isinstance(cell, str) else cell for cell in cells]
-            # Hardly any text needs it, and most of a table's columns are text.
-            if any(one is not other for one, other in zip(written, cells)):
-                safe[str(name)] = pd.Series(written, index=frame.index, dtype="string")
-    return frame.assign(**safe).to_csv(index=False, header=header, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(frame.columns)
+    writer.writerows(zip(*(_written(frame[name].to_numpy(object)) for name in frame.columns)))
+    return text.getvalue()
+
+
+def _written(cells: np.ndarray) -> list[Any]:
+    """What csv.writer is to write of a column's cells, a missing one as nothing."""
+    return [
+        None if missing else quoted(cell) if isinstance(cell, str) else cell
+        for cell, missing in zip(cells, pd.isna(cells))
+    ]

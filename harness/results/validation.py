@@ -118,9 +118,9 @@ def _refuse(frame: pd.DataFrame, name: str, bad: Any, path: Path, why: str) -> N
 
 
 def _refuse_twins(frame: pd.DataFrame, key: list[str], path: Path) -> None:
-    twins = frame.duplicated(key).to_numpy(bool)
-    if twins.any():
-        row = int(twins.argmax())
+    keys = list(zip(*(frame[name].tolist() for name in key)))
+    if len(set(keys)) < len(keys):
+        row = int(frame.duplicated(key).to_numpy(bool).argmax())
         same = frame[key].astype("string").fillna("")
         first = int((same == same.iloc[row]).all(axis=1).to_numpy(bool).argmax())
         shown = ", ".join(f"{name} {same.iloc[row][name]}" for name in key[:4] if same.iloc[row][name])

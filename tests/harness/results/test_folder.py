@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from harness.errors import InputError, LenetBenchError
 from harness.results import lock
-from harness.results.folder import OF_LAUNCHES, TABLES, RunFolder, frame_of, read_table, write_table
+from harness.results.folder import OF_LAUNCHES, TABLES, RunFolder, csv_of, frame_of, read_table, write_table
 from harness.results.schema import BASELINE, BASELINE_VERSION, EPOCHS, LAUNCHES, SCHEMA_VERSION, Column
 
 # Reals whose shortest form, or whose last bit, is easily lost.
@@ -70,6 +71,15 @@ def test_every_column_comes_back(table: str, tmp_path: Path) -> None:
     }
     assert_same(frame, found)
     assert found.iloc[9].drop("schema_version").isna().all()
+
+
+@every_table
+def test_files_are_as_pandas_writes_them(table: str) -> None:
+    """Byte by byte, also of what is missing, endless or of pandas' other dtypes; but for formulas."""
+    frame = frame_of([*(row_of(TABLES[table], number) for number in range(9)), {}], TABLES[table])
+    for each in (frame, frame[:0], frame.astype(object), frame.assign(more=np.nan, plain=np.arange(10) / 3)):
+        for header in (True, False):
+            assert csv_of(each, header=header) == each.to_csv(index=False, header=header, lineterminator="\n")
 
 
 def test_not_a_number_becomes_an_empty_cell(tmp_path: Path) -> None:
