@@ -49,8 +49,8 @@ class Done:
     def lacks(self, plan_round: int, labels: Iterable[str]) -> bool:
         """Whether one of these entrants has no good launch in a round of the plan."""
         rows = self.rows()
-        good = rows[(rows["plan_round"] == plan_round) & (rows["status"] == "ok")]
-        return not set(labels) <= set(good["label"])
+        good = rows["label"][(rows["plan_round"] == plan_round) & (rows["status"] == "ok")]
+        return not set(labels) <= set(good)
 
     def next_number(self) -> int:
         """The number of the round that is launched next: no row has it."""
@@ -68,7 +68,7 @@ class Done:
 
     def settle(self, plan_round: int) -> None:
         """Of the rounds that were launched for one of the plan's, count only the last of those with most entrants."""
-        rows = self.rows()
+        rows = self.rows()[["plan_round", "round", "label", "status"]]
         rows = rows[rows["plan_round"] == plan_round]
         numbers = sorted(set(rows["round"].astype(int)))
         if len(numbers) > 1:

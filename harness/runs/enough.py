@@ -44,6 +44,8 @@ def knows_starts(rows: pd.DataFrame, plan_round: int, labels: Iterable[str]) -> 
 def _are_known(
     rows: pd.DataFrame, plan_round: int, labels: Iterable[str], figures: Sequence[str], precision: float
 ) -> bool:
+    # Of a hundred columns: every choice of rows copies all there are.
+    rows = rows[["plan_round", "label", "status", *figures]]
     before = rows[((rows["plan_round"] > 0) & (rows["plan_round"] < plan_round)).to_numpy(bool)]
     before = before[(before["status"] == "ok").to_numpy(bool)]
     timed = before[before[figures[0]].notna().to_numpy(bool)]
@@ -61,6 +63,6 @@ def _is_known(launches: pd.DataFrame, figures: Sequence[str], precision: float) 
 
 def highest_peak(rows: pd.DataFrame, *, threads: int, dtype: str) -> float | None:
     """The largest peak of the machine that these launches know, of so many threads; None without one."""
-    alike = rows[((rows["threads"].fillna(0) == threads) & (rows["dtype"] == dtype)).to_numpy(bool)]
-    peaks = alike["peak_gflops"].dropna()
+    alike = ((rows["threads"].fillna(0) == threads) & (rows["dtype"] == dtype)).to_numpy(bool)
+    peaks = rows["peak_gflops"][alike].dropna()
     return float(peaks.max()) if len(peaks) else None

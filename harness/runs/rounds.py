@@ -183,8 +183,8 @@ class Rounds:
     def base(self) -> str:
         """The base that was asked for, unless it failed or has not been timed: there is nothing to compare with."""
         rows = self._rows_left()
-        timed = rows[(rows["status"] == "ok") & rows["train_images_per_s"].notna()]
-        return self.plan.base if self.plan.base in set(timed["label"]) else ""
+        timed = rows["label"][(rows["status"] == "ok") & rows["train_images_per_s"].notna()]
+        return self.plan.base if self.plan.base in set(timed) else ""
 
     def _rows_left(self) -> pd.DataFrame:
         """Launches that count, of the entrants that have not left the run."""

@@ -31,8 +31,8 @@ def training(plan: Plan, entrant: Entrant, epochs: int, timed: pd.DataFrame | No
 
 def _training_s(plan: Plan, entrant: Entrant, epochs: int, timed: pd.DataFrame) -> float | None:
     """Seconds to start and to train, by launches that were timed; None where these do not tell."""
-    mine = timed[(timed["label"] == entrant.label).to_numpy(bool)]
-    mine = mine[["start_up_s", "first_epoch_s"]].dropna().astype(float)
+    mine = timed[["start_up_s", "first_epoch_s"]][(timed["label"] == entrant.label).to_numpy(bool)]
+    mine = mine.dropna().astype(float)
     if plan.recipe.epoch_steps or not len(mine):
         return None
     start_up, first = mine.median()

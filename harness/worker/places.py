@@ -93,20 +93,20 @@ def folders() -> list[Path]:
 
 def _found() -> dict[str, Path]:
     """Name -> folder."""
-    found: dict[str, Path] = {}
-    for place in folders():
-        for folder in _held(place):
-            _add(found, folder.name, folder)
-    for name, package in announced().items():
-        if not package["fault"]:
-            _add(found, name, Path(package["folder"]))
-    return found
+    return _found_in(tuple(folders()), os.environ.get(PACKAGES, ""))
 
 
 @functools.lru_cache
-def _held(place: Path) -> list[Path]:
-    """The folders of the backends in one place. A run asks hundreds of times a round: each is looked into once."""
-    return [file.parent for file in sorted(place.glob(f"*/{CODE}"))]
+def _found_in(places: tuple[Path, ...], told: str) -> dict[str, Path]:
+    """As `_found`, in these places, and of what was announced: a run asks hundreds of times a round."""
+    found: dict[str, Path] = {}
+    for place in places:
+        for file in sorted(place.glob(f"*/{CODE}")):
+            _add(found, file.parent.name, file.parent)
+    for name, package in json.loads(told or "{}").items():
+        if not package["fault"]:
+            _add(found, name, Path(package["folder"]))
+    return found
 
 
 def _add(found: dict[str, Path], name: str, folder: Path) -> None:
@@ -122,7 +122,10 @@ def _add(found: dict[str, Path], name: str, folder: Path) -> None:
 
 def _take_extra() -> None:
     """Add the folders of EXTRA to where backends are imported from, once they are known to hold some."""
-    extra = [Path(part).resolve() for part in os.environ.get(EXTRA, "").split(os.pathsep) if part]
+    named = [part for part in os.environ.get(EXTRA, "").split(os.pathsep) if part]
+    if set(named) <= set(backends.__path__):
+        return
+    extra = [Path(part).resolve() for part in named]
     for folder in extra:
         if str(folder) in backends.__path__:
             continue
@@ -137,9 +140,8 @@ def _take_extra() -> None:
             if not (file.parent / FACTS).exists():
                 raise InputError(f"{file.parent} has no facts. Write {file.parent / FACTS} (docs/add-a-backend.md).")
         backends.__path__.append(str(folder))
-    if extra:
-        # Workers inherit the variable and start in another folder.
-        os.environ[EXTRA] = os.pathsep.join(map(str, extra))
+    # Workers inherit the variable and start in another folder.
+    os.environ[EXTRA] = os.pathsep.join(map(str, extra))
 
 
 def _package(folder: Path) -> ModuleType:

@@ -93,7 +93,7 @@ class MadeUpLaunches:
         with np.load(job.weights) as archive:
             digest = weights_digest(dict(archive))
         result: dict[str, Any] = {
-            "packages": self.installed.packages,
+            "packages": list(self.installed.packages),
             "python_version": self.installed.python,
             "weights_sha256": digest,
             "batches_sha256": "bb",
