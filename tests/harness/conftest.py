@@ -40,11 +40,11 @@ from harness.worker.batches import PARTS
 from harness.worker.controls import THREAD_VARIABLES
 from harness.worker.job import Entrant, Job
 from tests.faults import small
-from tests.harness.haste import brief_look, cpu_of_its_own, no_wait_for_the_disk, one_thread
+from tests.harness.haste import brief_look, cpu_of_its_own, frozen_imports, no_wait_for_the_disk, one_thread
 from tests.harness.made_up_launches import MadeUpLaunches
 
 # Fixtures that are used by being here.
-__all__ = ["brief_look", "cpu_of_its_own", "no_wait_for_the_disk", "one_thread"]
+__all__ = ["brief_look", "cpu_of_its_own", "frozen_imports", "no_wait_for_the_disk", "one_thread"]
 ROOT = Path(__file__).parents[2]
 MUTANTS = ROOT / "tests" / "mutants"
 

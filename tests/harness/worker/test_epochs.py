@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def data(tiny_dataset: Dataset, tmp_path: Path) -> Data:
 @pytest.fixture
 def train(
     data: Data, make_entrant: Callable[..., Entrant], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., tuple[dict[str, Any], Trainee, list[dict[str, Any]]]]]:
+) -> Callable[..., tuple[dict[str, Any], Trainee, list[dict[str, Any]]]]:
     """Return a function that trains: what is returned, the backend, and what was told."""
 
     def run(
@@ -88,8 +87,7 @@ def train(
         row = epochs.train_epochs(job, backend, data, {}, lambda event, **values: told.append({"": event} | values))
         return row, backend, told
 
-    yield run
-    gc.unfreeze()
+    return run
 
 
 @pytest.mark.parametrize("feed", ["host", "device"])
