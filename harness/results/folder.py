@@ -284,9 +284,7 @@ def csv_of(frame: pd.DataFrame, *, header: bool = True) -> str:
     return text.getvalue()
 
 
-def _written(cells: np.ndarray) -> list[Any]:
-    """What csv.writer is to write of a column's cells, a missing one as nothing."""
-    return [
-        None if missing else quoted(cell) if isinstance(cell, str) else cell
-        for cell, missing in zip(cells, pd.isna(cells))
-    ]
+def _written(cells: np.ndarray) -> Iterator[Any]:
+    """What csv.writer is to write of a column's cells, one after the other; a missing one as nothing."""
+    for cell, missing in zip(cells, pd.isna(cells)):
+        yield None if missing else quoted(cell) if isinstance(cell, str) else cell
