@@ -29,6 +29,7 @@ from harness.commands.options import (
 )
 from harness.errors import InputError, WorkerFailed
 from harness.gate import baseline
+from harness.proof import audit
 from harness.results.folder import RunFolder
 from harness.runs.entrants import make_entrants, parse_backends
 from harness.runs.plan import default_plan
@@ -182,7 +183,7 @@ def _train(entrants: list[Any], *, results: Path, pythons: dict[str, str], **fie
         WorkerFailed: a launch failed; a baseline of the seeds that are left would be of those that are easy.
     """
     plan = default_plan(entrants, **fields)
-    trained = train(plan, results=results, pythons=pythons, suffix="baseline")
+    trained = train(plan, results=results, pythons=pythons, suffix="baseline", auditor=audit.auditor_of)
     if trained.errors:
         words = "; ".join(f"{name}: {error}" for name, error in trained.errors.items())
         raise WorkerFailed(f"No baseline was written. {words}")

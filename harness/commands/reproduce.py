@@ -26,6 +26,7 @@ from harness.commands.options import (
 )
 from harness.errors import LenetBenchError, WorkerFailed, unknown
 from harness.files import alone_in
+from harness.proof import audit
 from harness.results.folder import frame_of, read_table, write_table
 from harness.results.schema import DOCUMENTS, SCHEMA_VERSION
 from harness.runs.entrants import make_entrants, parse_backends
@@ -100,7 +101,7 @@ def train_recipe(plan: Plan, *, results: Path, pythons: dict[str, str]) -> pd.Da
     Raises:
         WorkerFailed: a training failed; what came before is in the run's folder.
     """
-    trained = train(plan, results=results, pythons=pythons, suffix=plan.recipe.name)
+    trained = train(plan, results=results, pythons=pythons, suffix=plan.recipe.name, auditor=audit.auditor_of)
     if trained.failures:
         raise WorkerFailed("; ".join(f"{label}: {error}" for label, error in trained.failures.items()))
     return _rows(trained.run.folder.read_counted("epochs"), plan)

@@ -13,7 +13,7 @@ from harness.data.sources import Dataset
 from harness.gate.baseline import read_baseline
 from harness.gate.speed import SpeedTest, check_out, measure
 from harness.gate.verdicts import FAILED, NO_RESULT, PASSED, Verdict, find_row, judge
-from harness.proof import register
+from harness.proof import audit, register
 from harness.proof.proving import LAUNCH
 from harness.results.machines import difference_of_texts
 from harness.runs import interpreters
@@ -73,7 +73,7 @@ def accuracy(
         for name in backends:
             find_row(known, wanted | {"backend": name})
 
-    trained = train(plan, results=results, pythons=pythons, suffix="gate", before=check)
+    trained = train(plan, results=results, pythons=pythons, suffix="gate", auditor=audit.auditor_of, before=check)
     epochs = trained.run.folder.read_counted("epochs")
     found = judge(epochs, known, wanted=wanted, backends=backends, errors=trained.errors)
     rows = [find_row(known, wanted | {"backend": name}) for name in backends]

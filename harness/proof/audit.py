@@ -4,7 +4,8 @@ What `verify` proves is a launch of its own. A backend could be right there and 
 by mistake or on purpose. So every timed turn starts from weights that the harness knows, on batches that follow from a
 number which it drew for the round (`harness.worker.experiment`), and the launch says before anything is drawn what came
 of it. Then turns are drawn, the reference does them over, and the losses of their steps and the weights behind them
-must be the reference's, but for rounding. Of inference a tenth of the answers is drawn and held against it.
+must be the reference's, but for rounding. Of inference a tenth of the answers is drawn and held against it, and some
+of those that the accuracy after an epoch is made of.
 
 All launches of a round have the same turns, so the reference does each of them once for all.
 """
@@ -37,7 +38,7 @@ from harness.spec.start import Weights
 from harness.worker import catalogue
 from harness.worker.batches import prepare
 from harness.worker.experiment import batches_of, start_of, told
-from harness.worker.job import Entrant, Job
+from harness.worker.job import EVALUATION_FILE, Entrant, Job
 from harness.worker.turns import RETURN_STEPS
 
 # Turns of a round that are done over.
@@ -54,14 +55,22 @@ _draw = SystemRandom()
 
 
 def fields_of(plan: Plan, dataset: Dataset, display: Display) -> dict[str, Any]:
-    """The fields of `Run` by which it is audited, as every run is that times what was verified."""
-    if not (plan.timing and plan.verified):
+    """The fields of `Run` by which it is audited, as every run is of what was verified."""
+    if not plan.verified:
         return {}
+    auditor = auditor_of(plan, dataset)
+    if not plan.timing:
+        return {"auditor": auditor}
     network = get_network(plan.entrants[0].network)
     display.start(steps_of(network), "training the audit's second start, in float64")
     second = trained(network, plan.recipe, dataset, tick=display.advance)
     display.start(0)
-    return {"auditor": Audit(network, plan.recipe, dataset), "trained": second}
+    return {"auditor": auditor, "trained": second}
+
+
+def auditor_of(plan: Plan, dataset: Dataset) -> Audit:
+    """The auditor of a plan's launches."""
+    return Audit(get_network(plan.entrants[0].network), plan.recipe, dataset)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ class Audit:
 
         Args:
             starts: the job's, as the harness has them.
-            said: SHA-256 of what each turn came to, as the launch said at its end.
+            said: SHA-256 of what each turn came to, as the launch said at its end; none of one that only trains.
 
         Raises:
             WorkerFailed: it did something else than the reference.
@@ -106,6 +115,10 @@ class Audit:
         folder = Path(job.output)
         series = [f"inference-{size}" for size in job.inference_sizes] + ["latency"] * bool(job.inference_sizes)
         shares = [self._logits(job.entrant, starts, folder / f"{name}.npz") for name in series]
+        if job.epochs:
+            shares.append(self._evaluation(job.entrant, folder / EVALUATION_FILE))
+        if job.kind == "train":
+            return {"audit_share": max(shares, default=None)}
         # With dropout every framework draws its own masks: what a turn must come to is not known.
         numbers = [] if self.drops else self._draw(job.turn_seed, len(said))
         numbers += [] if self.drops else self._unlike(job, said, numbers)
@@ -184,13 +197,29 @@ class Audit:
         return max(LEAST_STEPS, min(MOST_STEPS, MOST_WORK // (self.network.multiply_adds * entrant.batch_size)))
 
     def _logits(self, entrant: Entrant, starts: Sequence[Weights], file: Path) -> float:
-        """The largest error of answers, and of the step before them, over what rounding allows."""
+        """The largest error of answers about inference, and of the step before them, over what rounding allows."""
         size = file.stem.rpartition("-")[2]
         name = "latency queries" if size == file.stem else f"inference in batches of {size}"
         wanted = dict.fromkeys(("images", "logits", "start", "step", LOSSES), ()) | self.network.parameter_shapes()
         found = _read(file, f"the answers to {name}", wanted)
-        images, logits = found.pop("images").reshape(-1), found.pop("logits")
         start, step, losses = (found.pop(key).reshape(-1) for key in ("start", "step", LOSSES))
+        share = self._answers(entrant, name, found)
+        return max(share, self._step(entrant, starts, name, (start, step), Steps(losses, found)))
+
+    def _evaluation(self, entrant: Entrant, file: Path) -> float:
+        """The largest error of answers that an accuracy was made of, over what rounding allows."""
+        name = "the test images after an epoch"
+        wanted = dict.fromkeys(("images", "logits"), ()) | self.network.parameter_shapes()
+        return self._answers(entrant, name, _read(file, f"the answers to {name}", wanted))
+
+    def _answers(self, entrant: Entrant, name: str, found: dict[str, np.ndarray]) -> float:
+        """The largest error of answers over what rounding allows.
+
+        Args:
+            name: of the questions.
+            found: `images`, `logits`, and the weights that these were made with, which are left in it.
+        """
+        images, logits = found.pop("images").reshape(-1), found.pop("logits")
         if not 0 <= images.min() <= images.max() < len(self.dataset.test_labels):
             raise WorkerFailed(f"The audit found answers to {name} about images that there are not.")
         given = self._prepare(self.dataset.test_images[images], "float32")
@@ -204,7 +233,7 @@ class Audit:
                 f"images: off by {off:.1e} of the largest, where rounding allows {allowed:.1e}. Are answers kept, or "
                 "computed before they are asked for?"
             )
-        return max(off / allowed, self._step(entrant, starts, name, (start, step), Steps(losses, found)))
+        return off / allowed
 
     def _step(
         self, entrant: Entrant, starts: Sequence[Weights], name: str, drawn: tuple[np.ndarray, ...], found: Steps

@@ -103,14 +103,14 @@ class Launch:
 
         Args:
             check: of the result; may refuse it by raising WorkerFailed.
-            audit: of what its turns came to, whose digests it is given; more columns, or WorkerFailed.
+            audit: of what it left to look at, given the digests of its turns; more columns, or WorkerFailed.
         """
 
         def step() -> None:
             result = self._at_work.result(self.rows.listen)
             check(result)
+            result |= audit(self._said)
             if self.job.kind == "measure":
-                result |= audit(self._said)
                 size, heard = self.job.entrant.batch_size, self.rows.steady_s
                 if self.job.entrant.device == "cpu":
                     result |= plausible.check_at_work(self._at_work.shares)

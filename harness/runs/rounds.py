@@ -333,12 +333,12 @@ class Rounds:
 
     def _job(self, place: Place, folder: Path, shared: Shared) -> Job:
         plan = self.plan
-        # Workers of another commit know nothing of these.
         times = plan.times(place.plan_round)
-        audited = times and self.run.auditor is not None and place.entrant.variant not in self.run.sources
         more: dict[str, Any] = {}
-        if audited:
-            more = {"turn_seed": shared.turn_seed, "starts": shared.start_files, "output": str(folder / "turns")}
+        # Workers of another commit know nothing of these.
+        if self.run.auditor is not None and place.entrant.variant not in self.run.sources:
+            more = {"output": str(folder / "audited")}
+            more |= {"turn_seed": shared.turn_seed, "starts": shared.start_files} if times else {}
         return Job(
             kind="measure" if times else "train",
             entrant=place.entrant,

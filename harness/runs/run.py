@@ -29,7 +29,7 @@ class Auditor(Protocol):
 
         Args:
             starts: that the job's turns may have begun from.
-            said: SHA-256 of what each turn came to, as the launch said at its end.
+            said: SHA-256 of what each turn came to, as the launch said at its end; none of one that only trains.
         """
 
 
@@ -42,7 +42,7 @@ class Run:
         sources: variant of an entrant -> the folder with the `harness` and `backends` that its workers run; all others
             run this code.
         auditor: of all launches that run this code; None for none.
-        trained: the second start of the turns that are audited; None without an auditor.
+        trained: the second start of the turns that are audited; None without an auditor, or without turns.
         notes: what environment.json says beside what every run's says; `earlier`: what it said for the entrants of
             before (`harness.runs.resume`).
     """

@@ -13,7 +13,7 @@ from harness.runs.display import Display
 from harness.runs.plan import Plan
 from harness.runs.preparation import find_interpreters, load_for_plan
 from harness.runs.rounds import Rounds
-from harness.runs.run import Run, name_of
+from harness.runs.run import Auditor, Run, name_of
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,13 @@ def train(
     results: Path,
     pythons: dict[str, str],
     suffix: str,
+    auditor: Callable[[Plan, Dataset], Auditor],
     before: Callable[[Dataset], None] = lambda dataset: None,
 ) -> Trained:
     """Carry out a plan that times nothing, in a folder whose name ends with `suffix`.
 
     Args:
+        auditor: of the answers that accuracies are made of.
         before: called once all that was asked for is known to be possible, and before anything is written.
 
     Raises:
@@ -56,7 +58,7 @@ def train(
         before(dataset)
         name = name_of((entrant.backend for entrant in plan.entrants), suffix)
         with RunFolder.begin(results, name, numbered=True) as folder:
-            run = Run(plan, found, dataset, folder)
+            run = Run(plan, found, dataset, folder, auditor=auditor(plan, dataset))
             run.announce(display)
             work = Rounds(run, display)
             work.execute()

@@ -1,10 +1,16 @@
-"""Epochs: every image once, accuracy after each, evaluation outside the clock. Worker side."""
+"""Epochs: every image once, accuracy after each, evaluation outside the clock. Worker side.
+
+A part of the answers that an accuracy was made of, drawn afterwards, is kept for the harness with the weights that they
+were made with: it holds them against the reference (harness/proof/audit.py).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import numpy as np
@@ -12,11 +18,13 @@ import numpy as np
 from harness.spec.recipe import Recipe
 from harness.worker.batches import Data
 from harness.worker.catalogue import steps_of
-from harness.worker.job import EVALUATION_BATCH, Job
+from harness.worker.job import EVALUATION_BATCH, EVALUATION_FILE, Job
 from harness.worker.memory import collect_garbage
 from harness.worker.stopwatch import timed
 
 Row = dict[str, Any]
+# What an outsider cannot foresee.
+_draw = SystemRandom()
 
 
 def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarray], tell: Callable[..., None]) -> Row:
@@ -37,29 +45,37 @@ def train_epochs(job: Job, backend: Any, data: Data, weights: dict[str, np.ndarr
         backend.set_learning_rate(recipe.learning_rate_of(epoch))
         row = {"epoch": epoch + 1, **_train_epoch(job, backend, data, epoch, tell)}
         start = time.perf_counter()
-        row["test_accuracy"] = accuracy(backend, data)
+        logits = answers(backend, data)
+        row["test_accuracy"] = int((logits.argmax(axis=1) == data.test_labels).sum()) / len(data.test_labels)
         row["evaluate_s"] = time.perf_counter() - start
         tell("epoch", **row)
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(f"The training loss became {row['train_loss']} in epoch {epoch + 1}.")
+        # One epoch of all, each with the same chance, whose number nobody knows before.
+        if job.output and _draw.random() < 1 / (epoch + 1):
+            _keep(Path(job.output), backend, logits)
         if job.until and row["test_accuracy"] >= job.until:
             break
     return {"epochs": row.get("epoch", 0), "test_accuracy": row.get("test_accuracy")}
 
 
-def accuracy(backend: Any, data: Data) -> float:
-    """Share of test images whose largest logit is their label, in 0..1."""
-    right = 0
-    for images, labels in evaluation_batches(backend, data):
-        right += int((backend.to_numpy(backend.logits(images)).argmax(axis=1) == labels).sum())
-    return right / len(data.test_labels)
+def answers(backend: Any, data: Data) -> np.ndarray:
+    """The logits of all test images, in their order, (n, classes)."""
+    return np.concatenate([backend.to_numpy(backend.logits(images)) for images in _evaluation_batches(backend, data)])
 
 
-def evaluation_batches(backend: Any, data: Data) -> Iterator[tuple[Any, np.ndarray]]:
-    """The test half on the device, batch by batch: native images and int32 labels."""
+def _evaluation_batches(backend: Any, data: Data) -> Iterator[Any]:
+    """The images of the test half on the device, batch by batch."""
     for start in range(0, len(data.test_labels), EVALUATION_BATCH):
         images, labels = data.test_batch(slice(start, start + EVALUATION_BATCH))
-        yield backend.put(images=images, labels=labels)[0], labels
+        yield backend.put(images=images, labels=labels)[0]
+
+
+def _keep(folder: Path, backend: Any, logits: np.ndarray) -> None:
+    """Write what is to be looked at, for the harness: as many answers as a batch has, from all batches."""
+    drawn = np.array(sorted(_draw.sample(range(len(logits)), min(EVALUATION_BATCH, len(logits)))))
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / EVALUATION_FILE, images=drawn, logits=logits[drawn], **backend.dump_weights())
 
 
 def _warm_up_shapes(job: Job, backend: Any, data: Data) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 EVALUATION_BATCH = 500
 LATENCY_QUERIES = 1024
 INFERENCE_SIZES = (1, 8, 64, EVALUATION_BATCH)
+# In a job's `output`: some answers that an accuracy was made of.
+EVALUATION_FILE = "evaluation.npz"
 # What a worker is told while it waits for its turn, and how long that is with the turn's seed behind it.
 TURN, NO_MORE_TURNS = b"t", b"n"
 SEED_BYTES = 8
@@ -113,7 +115,7 @@ class Job:
         data: folder with train_images.npy (uint8 (n, c, h, w)), train_labels.npy and the same for test.
         weights: the canonical initial weights, .npz.
         output: where a `verify` job writes its quantities, .npz; `data` is then the .npz of its batches. Where a
-            `measure` job writes what its turns came to, a folder; empty for nowhere.
+            `measure` or `train` job writes what it is audited by, a folder; empty for nowhere.
         trials: the archive of a `verify` job's trials (`harness.worker.trials`), .npz.
         asked: controls the worker must find: `environment` (variables) and `cpus`.
         steady_s: how long steady training is timed, at least.

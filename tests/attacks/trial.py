@@ -143,8 +143,9 @@ class Trying:
             return Trial(kind, name, framework, None, NEEDS_CPUS)
         if not rows:
             return Trial(kind, name, framework, None, f"{UNKNOWN}: {_last_line(said)}")
-        if rows[0]["status"] == "failed":
-            return _failed(kind, name, framework, str(rows[0]["error"])[:160])
+        failed = [row for row in rows if row["status"] == "failed"]
+        if failed:
+            return _failed(kind, name, framework, str(failed[0]["error"])[:160])
         return Trial(kind, name, framework, False, f"{rows[0]['train_images_per_s']:,.0f} images/s")
 
     def _command(self, *arguments: str, results: str) -> str:

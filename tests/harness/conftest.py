@@ -25,6 +25,7 @@ from harness.commands import run as run_command
 from harness.commands.cli import command_line
 from harness.data import download, drawn_digits
 from harness.data.sources import Dataset, load_dataset
+from harness.proof import audit
 from harness.results.folder import RunFolder
 from harness.runs import interpreters, launch, plausible, preparation, rounds
 from harness.runs import plan as plans
@@ -324,6 +325,7 @@ def made_up(mutants: Path, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(launch, "time", SimpleNamespace(monotonic=lambda: launches.now))
     monkeypatch.setattr(rounds, "Pace", functools.partial(Pace, clock=lambda: launches.now))
     monkeypatch.setattr(rounds, "Allocation", functools.partial(Allocation, clock=lambda: launches.now))
+    monkeypatch.setattr(audit, "auditor_of", lambda plan, dataset: None)
     # What is made up has no clock that the harness's could be held against.
     for name in ("check", "check_beside"):
         monkeypatch.setattr(plausible, name, lambda *_, **__: None)

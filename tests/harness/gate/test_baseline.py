@@ -17,6 +17,7 @@ from harness.errors import InputError
 from harness.gate import baseline
 from harness.gate.baseline import read_baseline
 from harness.gate.parts import notes_on
+from harness.proof import audit
 from harness.results.folder import RunFolder, csv_of, frame_of, read_table, write_table
 from harness.results.migrations import ADDED
 from harness.results.schema import BASELINE, BASELINE_VERSION
@@ -192,7 +193,7 @@ def trained(made_up: Any, make_plan: Callable[..., Any], tiny_dataset: Any, tmp_
     """A run of made-up launches: numpy and its twin, three seeds, two epochs."""
     monkeypatch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
     plan = make_plan("numpy", "twin", rounds=3, seeds=3, epochs=2)
-    found = train(plan, results=tmp_path / "results", pythons={}, suffix="gate")
+    found = train(plan, results=tmp_path / "results", pythons={}, suffix="gate", auditor=audit.auditor_of)
     epochs = found.run.folder.read("epochs")
     step = epochs["seed"].astype(float) / 100
     write_table(found.run.folder.path / "epochs.csv", epochs.assign(test_accuracy=0.9 + step.astype("Float64")))

@@ -15,6 +15,7 @@ from harness.data.sources import Dataset
 from harness.errors import InputError, Regression, WorkerFailed
 from harness.gate import baseline, parts, verdicts
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED, Verdict, stop_if_bad
+from harness.proof.audit import auditor_of
 from harness.results.folder import frame_of
 from harness.results.schema import BASELINE, BASELINE_VERSION, EPOCHS, SCHEMA_VERSION
 from harness.runs import launch, preparation
@@ -248,7 +249,8 @@ def measured(
             if name.startswith("LENET_BENCH_"):
                 patch.setenv(name, value)
         patch.setattr(preparation, "load", lambda name, data_dir, display: tiny_dataset)
-        trained = train(plan_of("numpy", seed=0, seeds=5), results=folder / "baseline", pythons={}, suffix="baseline")
+        plan = plan_of("numpy", seed=0, seeds=5)
+        trained = train(plan, results=folder / "baseline", pythons={}, suffix="baseline", auditor=auditor_of)
         rows = baseline.from_run(trained.run.folder)
         for name in ("numpy", "slow_learner", "crashing"):
             baseline.write_baseline(path, rows.assign(backend=pd.array([name] * len(rows), dtype="string")))

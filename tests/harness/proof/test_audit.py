@@ -16,9 +16,10 @@ import pytest
 from harness.commands import run as run_command
 from harness.data.sources import Dataset
 from harness.errors import WorkerFailed
-from harness.proof.audit import DRAWN, Audit
+from harness.proof.audit import DRAWN, Audit, auditor_of
 from harness.proof.rounding import reference
 from harness.results.folder import RunFolder
+from harness.runs import training_run
 from harness.runs.plan import Plan
 from harness.spec.networks import get_network
 from harness.spec.precision import array_dtype
@@ -72,12 +73,13 @@ def audited_inference(take_turns: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 def run_alone(
     tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
 ) -> Callable[..., pd.Series]:
-    """Return a function that times one launch of the cheating backend, with the audit."""
+    """Return a function that times one launch of the cheating backend, with the audit: its row, or `every` one."""
 
-    def run(mode: str, **changes: Any) -> pd.Series:
+    def run(mode: str, *, every: bool = False, **changes: Any) -> Any:
         plan = make_plan(make_entrant("cheating", mode=mode, batch_size=8), **(OPTIONS | changes))
-        run_command.new_run(plan, results=tmp_path, name="run", pythons={})
-        return RunFolder(tmp_path / "run").read("launches").iloc[0]
+        run_command.new_run(plan, results=tmp_path, name=mode, pythons={})
+        launches = RunFolder(tmp_path / mode).read("launches")
+        return launches if every else launches.iloc[0]
 
     return run
 
@@ -119,6 +121,37 @@ def test_cheats_are_found(audited: pd.DataFrame, mode: str) -> None:
 def test_logits_that_come_early_are_found(audited_inference: pd.DataFrame) -> None:
     """So does one whose training is right and whose inference is not."""
     assert_found(audited_inference.loc[("early-logits", "host")], "other logits than the reference has")
+
+
+def test_answers_that_an_accuracy_is_made_of_are_held(run_alone: Callable[..., pd.Series]) -> None:
+    """Runs that time nothing have an auditor, too: right answers pass, others fail the launch."""
+    right, wrong = (run_alone(mode, timing=False, epochs=1, seeds=1) for mode in ("honest", "half-logits"))
+
+    assert right["status"] == "ok"
+    assert 0 < right["audit_share"] < 0.5
+    assert pd.isna(right["audited_turns"])
+    assert_found(wrong, "the test images after an epoch gave other logits than the reference has")
+
+
+def test_trainings_of_a_timed_run_are_held(run_alone: Callable[..., pd.Series]) -> None:
+    """They are launches of their own: turns are right, the answers after the epoch are not."""
+    launches = run_alone("half-logits", epochs=1, seeds=1, every=True)
+
+    assert launches["status"].tolist() == ["ok", "failed"]
+    assert_found(launches.iloc[1], "the test images after an epoch gave other logits than the reference has")
+
+
+def test_accuracies_of_a_gate_are_held(
+    tiny_commands: None, make_plan: Callable[..., Plan], make_entrant: Callable[..., Entrant], tmp_path: Path
+) -> None:
+    """So are those of a baseline and of `reproduce`, which verify nothing."""
+    entrants = [make_entrant("cheating", mode=mode, batch_size=8) for mode in ("honest", "half-logits")]
+    plan = make_plan(*entrants, rounds=1, seeds=1)
+
+    trained = training_run.train(plan, results=tmp_path, pythons={}, suffix="gate", auditor=auditor_of)
+
+    assert list(trained.failures) == [entrants[1].label]
+    assert "gave other logits than the reference has" in str(trained.failures[entrants[1].label])
 
 
 def assert_found(cheat: pd.Series, words: str) -> None:

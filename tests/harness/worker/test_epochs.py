@@ -17,7 +17,7 @@ from harness.spec.recipes import LENET5
 from harness.spec.start import epoch_order
 from harness.worker import epochs
 from harness.worker.batches import Data, batches_digest, prepare
-from harness.worker.job import Entrant, Job
+from harness.worker.job import EVALUATION_FILE, Entrant, Job
 
 
 class Trainee:
@@ -36,6 +36,9 @@ class Trainee:
 
     def load_weights(self, weights: dict[str, np.ndarray]) -> None:
         self.loaded_after.append(len(self.batches))
+
+    def dump_weights(self) -> dict[str, np.ndarray]:
+        return {"rates": np.array(self.rates)}
 
     def set_learning_rate(self, value: float) -> None:
         self.rates.append(value)
@@ -172,6 +175,31 @@ def test_training_accuracy_is_taken_before_each_step(
     assert steps_done[:count] == list(range(before, before + count))
     assert epoch["train_accuracy"] == pytest.approx(0.5, abs=0.02)
     assert epoch["train_s"] == count
+
+
+@pytest.mark.parametrize(("number", "kept_of"), [(0.0, 2), (0.49, 2), (0.51, 1)])
+def test_answers_of_one_epoch_are_kept(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: float, kept_of: int
+) -> None:
+    """As many as a batch has, from all batches, with the weights they were made with; another launch keeps others."""
+    monkeypatch.setattr(epochs, "EVALUATION_BATCH", 200)
+    monkeypatch.setattr(epochs._draw, "random", lambda: number)
+    right, asked = Trainee.logits, []
+    monkeypatch.setattr(Trainee, "logits", lambda *given: asked.append(right(*given)) or asked[-1])
+    folder, drawn = tmp_path / "audited", []
+    for _ in range(2):
+        asked.clear()
+        row, _, _ = train([0.5, 1.0, 0.25, 0.75, 0.75, 0.75], epochs=2, output=str(folder))
+        with np.load(folder / EVALUATION_FILE) as kept:
+            assert len(set(kept["images"].tolist())) == 200
+            assert {each // 200 for each in kept["images"]} == {0, 1, 2}
+            logits = np.concatenate(asked[3 * (kept_of - 1) : 3 * kept_of])
+            np.testing.assert_array_equal(kept["logits"], logits[kept["images"]])
+            assert len(kept["rates"]) == kept_of
+            drawn.append(kept["images"].tolist())
+
+    assert row["test_accuracy"] == 0.75
+    assert drawn[0] != drawn[1]
 
 
 def test_short_epochs_go_on_where_the_last_ended(train: Callable[..., Any], data: Data) -> None:
