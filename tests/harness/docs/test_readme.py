@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.commands.cli import COMMANDS, whole_tool
 from harness.results import dictionary
 from harness.worker import catalogue
+from tests.attacks import record, trial
 from tools import site_pages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,6 +21,17 @@ def test_ci_runs_the_readme_test_command():
 
     assert len(lines) == 1
     assert lines[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_attacks_are_counted():
+    """The README has as many as were tried (docs/attacks.md), docs/verification.md as many as there are."""
+    tried = {(kind, attack) for kind, attack, _ in record.read()}
+    page = (ROOT / "docs" / "verification.md").read_text(encoding="utf-8")
+    said = re.findall(r"([\d,]+) wrong and cheating backends were tried", README)
+    kept = re.findall(r"keeps (\d+) mistakes and (\d+) cheats", page)
+
+    assert said == [f"{len(tried):,}"]
+    assert kept == [tuple(str(len(trial.KINDS[kind])) for kind in ("mistakes", "cheats"))]
 
 
 def test_result_columns_are_documented():

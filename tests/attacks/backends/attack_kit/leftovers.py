@@ -178,7 +178,6 @@ MISTAKES = {
         _inferring(256),
         door="run",
         options=("--epochs", "1"),
-        caught_by="an audit of the answers that an accuracy is made of, which there is not yet",
     ),
     "inference-padded": Attack(
         "fills batches up to a multiple of eight for inference, and cuts that off",
