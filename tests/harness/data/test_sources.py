@@ -236,7 +236,8 @@ def test_download_then_cache(small: Path, cache: Path, mirror: list[str]) -> Non
     first = load_dataset("mnist", notify=said.append)
     assert first.source.startswith("downloaded from http://127.0.0.1:")
     assert mirror == [f"/mnist/{file}.gz" for file in FILES]
-    assert len(said) == 4
+    # Where the machine is busy, a line says in between what is being downloaded.
+    assert sum(text.startswith("Downloaded ") for text in said) == 4
     again = load_dataset("mnist", notify=silent)
     assert again.source == f"cache {cache / 'mnist'}"
     assert same_arrays(first, again)
