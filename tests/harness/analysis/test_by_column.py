@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -47,7 +48,9 @@ def test_more_values_have_wider_intervals(timed: pd.DataFrame) -> None:
     apart = timed.assign(run=timed["batch_size"].astype("string"))
     more = pd.concat([apart, apart.iloc[:2].assign(batch_size=32, run="32")], ignore_index=True)
     two, three = (by_column(rows, "batch_size").iloc[1] for rows in (apart, more))
-    assert three["ratio_high"] / three["ratio_low"] > 1.01 * two["ratio_high"] / two["ratio_low"]
+    # On the scale of ratios: these launches are real, and may be as alike as they like.
+    wide, narrow = (math.log(each["ratio_high"] / each["ratio_low"]) for each in (three, two))
+    assert wide > 1.2 * narrow > 0
 
 
 def test_several_seeds_are_told_apart(timed: pd.DataFrame) -> None:
