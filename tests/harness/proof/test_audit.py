@@ -34,10 +34,10 @@ OPTIONS = {"rounds": 1, "epochs": 0, "timing": True, "inference_sizes": (), "ste
 CHEATS = {
     "no-step": "the loss of step",
     "remembered": "the loss of step",
-    "half-batch": "the loss of step 1 of",
+    "half-batch": "the loss of step",
     "no-update": "the loss of step|moved otherwise",
     "float16": "the loss of step|moved otherwise",
-    "queued": "the loss of step 1 of",
+    "queued": "the loss of step",
 }
 
 
