@@ -115,7 +115,9 @@ class Launch:
                 if self.job.entrant.device == "cpu":
                     result |= plausible.check_at_work(self._at_work.shares)
                 plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
-                plausible.check_beside(result, start=self.rows.start_s, heard=heard)
+                # Workers of another commit say nothing of it.
+                if self._options["source"] is None:
+                    plausible.check_beside(result, start=self.rows.start_s, heard=heard)
                 result |= clean_figures.of(result, self.disturbed, self.seen, batch_size=size)
                 if self._beside:
                     result |= clean_figures.started_beside(self._cpus)

@@ -81,7 +81,7 @@ class LaunchRows:
         self._latency: list[tuple[float, float]] = []
         self._steady: tuple[float, float] | None = None
         self._harness_cpu_s = 0.0
-        self._start = 0.0
+        self._start: float | None = None
         self.start_s: list[float] = []
         self.steady_s: list[float] = []
 
@@ -96,7 +96,9 @@ class LaunchRows:
             self._start = time.monotonic()
         elif name == STEADY:
             self._steady = (time.process_time(), time.monotonic())
-            self.start_s.append(self._steady[1] - self._start)
+            if self._start is not None:
+                self.start_s.append(self._steady[1] - self._start)
+            self._start = None
         elif name == STEADY_ENDED and self._steady:
             self._harness_cpu_s += time.process_time() - self._steady[0]
             self.steady_s.append(time.monotonic() - self._steady[1])

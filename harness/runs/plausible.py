@@ -107,6 +107,8 @@ def check_beside(result: dict[str, Any], *, start: Sequence[float], heard: Seque
     Raises:
         WorkerFailed: with what was seen.
     """
+    if len(start) != len(heard):
+        raise WorkerFailed(f"It said of {len(start)} of its {len(heard)} turns when it began to load their weights.")
     loading = statistics.median((before - SLACK_S) / within for before, within in zip(start, heard))
     if not loading <= MOST_LOADING:
         raise WorkerFailed(

@@ -21,7 +21,7 @@ from harness.gate import parts, speed, verdicts
 from harness.gate.speed import Commit, SpeedTest, check_out, judge, measure, rounds_more
 from harness.gate.verdicts import CANNOT_TELL, FAILED, NO_RESULT, PASSED
 from harness.results.folder import RunFolder, write_table
-from harness.runs import preparation
+from harness.runs import plausible, preparation
 from harness.runs.machine import this_machine
 from harness.worker.job import Job
 
@@ -192,9 +192,14 @@ def fake_commit(monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> Commi
 )
 def test_two_versions_in_the_same_rounds(
     made_up: Any, make_plan: Callable[..., Any], fake_commit: Commit, speed: float, spread: float, rounds: int,
-    status: str, tmp_path: Path,
+    status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Both sides are launched in each round and take turns; the verdict is of their ratio."""
+    """Both sides are launched in each round and take turns; the verdict is of their ratio.
+
+    What workers of an older commit do not say is not asked of them.
+    """
+    looked_at: list[Any] = []
+    monkeypatch.setattr(plausible, "check_beside", lambda result, **_: looked_at.append(result))
     made_up.speeds, made_up.spread = {"numpy eager": speed, f"numpy eager {fake_commit.variant}": 1000.0}, spread
 
     (found,) = measure(
@@ -206,7 +211,7 @@ def test_two_versions_in_the_same_rounds(
     launches = RunFolder(tmp_path / "results" / "numpy").read("launches")
     counts = launches.groupby("round")["variant"].apply(lambda group: sorted(group.fillna("")))
     assert all(variants == ["", fake_commit.variant] for variants in counts)
-    assert len(counts) == (rounds or 5)
+    assert len(counts) == len(looked_at) == (rounds or 5)
     assert {step for step, _ in made_up.steps} - {"move"} == {"ready", "turn"}
     assert RunFolder(tmp_path / "results" / "numpy").read_environment()["against"] == fake_commit.sha
 

@@ -193,11 +193,14 @@ def test_harness_share_is_of_steady_training(
         clock.cpu, clock.wall = cpu, wall
         launch_rows.listen({"event": "phase", "name": name})
         assert ("harness_cpu_share" in launch_rows.row) == (name == "steady ended")
+    # A turn of which it did not say when it began to load weights is none that took no time, or since the last.
+    for name in ("steady", "steady ended"):
+        launch_rows.listen({"event": "phase", "name": name})
     clock.cpu, clock.wall = 10.0, 155.0
     launch_rows.listen({"event": "phase", "name": "infer"})
 
     assert launch_rows.row["harness_cpu_share"] == pytest.approx(0.25 / 50)
-    assert (launch_rows.start_s, launch_rows.steady_s) == ([0.5], [50.0])
+    assert (launch_rows.start_s, launch_rows.steady_s) == ([0.5], [50.0, 0.0])
     assert shown.phases == ["train", "infer"]
 
 

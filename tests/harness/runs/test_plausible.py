@@ -101,6 +101,8 @@ def test_work_beside_what_is_counted_is_refused() -> None:
     ):
         with pytest.raises(WorkerFailed, match=words):
             check_beside(honest | changes, start=[start, start], heard=[0.2, 0.2])
+    with pytest.raises(WorkerFailed, match=r"It said of 1 of its 2 turns when it began to load their weights"):
+        check_beside(honest, start=[0.01], heard=[0.2, 0.2])
 
 
 def test_speed_above_the_peak_is_refused() -> None:
