@@ -31,7 +31,7 @@ def conditions(launches: pd.DataFrame) -> list[str]:
     Args:
         launches: timed rows of launches.csv. What an older lenet-bench did not note down is not known.
     """
-    more = (_left_out(launches), _other_cpus(launches), _inference(launches))
+    more = (_left_out(launches), _other_cpus(launches), _inference(launches), _starts(launches))
     return [*spoiling(launches), *(sentence for sentence in more if sentence)]
 
 
@@ -151,3 +151,12 @@ def _inference(launches: pd.DataFrame) -> str:
         f"Inference, latency and the peak are of {count} of {len(launches)} launches: once they were known, rounds "
         "timed training alone."
     )
+
+
+def _starts(launches: pd.DataFrame) -> str:
+    """Of launches that took turns: older ones had no start-up, whoever was beside them."""
+    turns = launches[launches["turn_step_us"].notna()]
+    count = int(turns["start_up_s"].notna().sum())
+    if count in (0, len(turns)):
+        return ""
+    return f"Start-up is of {count} of {len(turns)} launches: once it was known, launches started beside each other."

@@ -9,12 +9,11 @@ from operator import add
 from typing import Any
 
 from harness.analysis.disturbed import kept, text_of
+from harness.analysis.summary import STARTS
 from harness.runs.disturbance import Seen
 from harness.worker import steady
 
 Row = dict[str, Any]
-# What starting took. Beside other launches that start it takes longer.
-STARTS = ("import_s", "build_s", "first_step_s", "start_up_s", "first_epoch_s")
 
 
 def of(result: Row, disturbed: frozenset[int] | None, seen: Sequence[Seen | None], *, batch_size: int) -> Row:
@@ -40,7 +39,7 @@ def of(result: Row, disturbed: frozenset[int] | None, seen: Sequence[Seen | None
 
 
 def started_beside(cpus: Sequence[int]) -> Row:
-    """Columns of a launch that started beside others, and on another CPU than it was timed on.
+    """Columns of a launch that started beside others, which takes longer, and on another CPU than it was timed on.
 
     Args:
         cpus: that it was timed on.

@@ -54,6 +54,19 @@ def test_inference_of_some_launches_is_said() -> None:
     ]
 
 
+def test_starts_of_some_launches_are_said() -> None:
+    """Not where all have one, not where nobody asked, and not of rows from before there was one."""
+    turns = {"turn_step_us": "5000.0 5100.0"}
+    alone = turns | {"start_up_s": 1.5}
+
+    assert conditions(launches(alone, alone)) == []
+    assert conditions(launches(turns, turns)) == []
+    assert conditions(launches(alone, {})) == []
+    assert conditions(launches(alone, alone, turns)) == [
+        "Start-up is of 2 of 3 launches: once it was known, launches started beside each other."
+    ]
+
+
 def test_a_quota_that_stopped_launches() -> None:
     """328 of 329 periods, as a quarter of a CPU did once and nothing said so."""
     held = {"cpu_quota": 0.25, "throttled_share": 328 / 329}

@@ -12,10 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.analysis import summary
-from harness.results.schema import LAUNCHES
+from harness.analysis.summary import STARTS
 from harness.runs import rounds, starting, taking_turns
-from harness.runs.clean_figures import STARTS
 from harness.runs.enough import LEAST_LAUNCHES, knows_starts
 from harness.runs.rounds import Rounds
 from harness.worker.job import Entrant
@@ -155,12 +153,6 @@ def test_later_rounds_of_a_run_start_beside_each_other(
     moved = [label for step, label in made_up.steps if step == "move"]
     assert sorted(moved) == sorted(found.loc[late, "backend"] + " eager")
     assert (pd.read_csv(work.folder.path / "summary.csv")["start_up_s"] == 0.5).all()
-
-
-def test_columns_of_starting_are_those_of_the_table() -> None:
-    """What the summary shows of starting is what a launch that started beside others does not have."""
-    assert STARTS == summary.STARTS
-    assert set(STARTS) <= set(LAUNCHES)
 
 
 def test_gpus_and_native_runs_start_one_after_the_other(
