@@ -117,7 +117,8 @@ class Launch:
                 plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
                 # Workers of another commit say nothing of it.
                 if self._options["source"] is None:
-                    plausible.check_beside(result, start=self.rows.start_s, heard=heard)
+                    disturbed = self.disturbed or ()
+                    plausible.check_beside(result, start=self.rows.start_s, heard=heard, disturbed=disturbed)
                 result |= clean_figures.of(result, self.disturbed, self.seen, batch_size=size)
                 if self._beside:
                     result |= clean_figures.started_beside(self._cpus)

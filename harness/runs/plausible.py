@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from harness.errors import WorkerFailed
@@ -96,20 +96,37 @@ def _lacks(said: float, seen: float) -> float:
     return max(LEAST_OF_SHORT * seen, min(LEAST_SHARE * seen, seen - SLACK_S)) - said
 
 
-def check_beside(result: dict[str, Any], *, start: Sequence[float], heard: Sequence[float]) -> None:
+def check_beside(
+    result: dict[str, Any], *, start: Sequence[float], heard: Sequence[float], disturbed: Collection[int] = ()
+) -> None:
     """Refuse a launch that was at work where nothing is counted: what it does there is missing where it is.
 
     Args:
         result: as the worker gave it.
         start: seconds that loading each turn's weights took, by the harness's clock.
         heard: as `check`.
+        disturbed: numbers of turns, from 1, in which something else had the CPUs. How long anything took in them says
+            nothing of this launch: a step that has to wait for a CPU is no longer than others by its own doing.
 
     Raises:
         WorkerFailed: with what was seen.
     """
     if len(start) != len(heard):
         raise WorkerFailed(f"It said of {len(start)} of its {len(heard)} turns when it began to load their weights.")
-    loading = statistics.median((before - SLACK_S) / within for before, within in zip(start, heard))
+    clean = [number not in disturbed for number in range(1, len(heard) + 1)]
+    if any(clean):
+        _check_turns(result, list(itertools.compress(start, clean)), list(itertools.compress(heard, clean)), clean)
+    spare = max(result.get("spare", ()), default=0.0)
+    if not spare <= MOST_SPARE:
+        raise WorkerFailed(
+            f"Before it was asked for answers it was at work for {spare:.1f} times as long as with them. Are they "
+            "computed before?"
+        )
+
+
+def _check_turns(result: dict[str, Any], start: Sequence[float], heard: Sequence[float], clean: Sequence[bool]) -> None:
+    """The part of `check_beside` that is about turns: those that are clean, of which `start` and `heard` are."""
+    loading = statistics.median((before - SLACK_S) / within for before, within in zip(start, heard, strict=True))
     if not loading <= MOST_LOADING:
         raise WorkerFailed(
             f"Loading weights took it {loading:.0%} of the time of a turn. Does it train before its turn begins?"
@@ -117,7 +134,7 @@ def check_beside(result: dict[str, Any], *, start: Sequence[float], heard: Seque
     steps = result.get("return_steps")
     if steps:
         blocks = result["blocks"]
-        pairs = zip(blocks["return"], blocks["steady"])
+        pairs = itertools.compress(zip(blocks["return"], blocks["steady"]), clean)
         ratio = statistics.median(
             sum(before) / steps / (statistics.median(turn) / result["block_steps"]) for before, turn in pairs
         )
@@ -126,12 +143,6 @@ def check_beside(result: dict[str, Any], *, start: Sequence[float], heard: Seque
                 f"Its first steps of a turn, which are not counted, took {ratio:.1f} times as long as the others. Is "
                 "the work of these done there?"
             )
-    spare = max(result.get("spare", ()), default=0.0)
-    if not spare <= MOST_SPARE:
-        raise WorkerFailed(
-            f"Before it was asked for answers it was at work for {spare:.1f} times as long as with them. Are they "
-            "computed before?"
-        )
 
 
 def check_at_work(shares: Sequence[tuple[float | None, float]]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_launches_that_do_not_differ_want_turns_alone() -> None:
 
 
 @pytest.mark.parametrize("left_s", [40.0, 95.0, 130.0, 300.0, 1000.0])
-@pytest.mark.parametrize("launch", [1e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("launch", [0.0, 1e-5, 1e-4, 1e-3])
 def test_rounds_fill_what_is_left(left_s: float, launch: float) -> None:
     """Whole rounds of one length fit into the time that is left, and no other length leaves a smaller variance."""
     spread, cost, least, most = Spread(1e-3, launch), Cost(10.0, 0.5), 20, 80

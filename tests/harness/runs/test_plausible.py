@@ -99,10 +99,21 @@ def test_work_beside_what_is_counted_is_refused() -> None:
         ({"spare": [0.1, 3.0]}, 0.01, "at work for 3.0 times as long"),
         ({"spare": [float("nan")]}, 0.01, "at work for nan times"),
     ):
-        with pytest.raises(WorkerFailed, match=words):
-            check_beside(honest | changes, start=[start, start], heard=[0.2, 0.2])
+        for disturbed in ((), {2}):
+            with pytest.raises(WorkerFailed, match=words):
+                check_beside(honest | changes, start=[start, start], heard=[0.2, 0.2], disturbed=disturbed)
     with pytest.raises(WorkerFailed, match=r"It said of 1 of its 2 turns when it began to load their weights"):
         check_beside(honest, start=[0.01], heard=[0.2, 0.2])
+
+
+def test_disturbed_turns_accuse_nobody() -> None:
+    """Who had to wait for a CPU in the first steps of a turn, or before it, is no cheat: undisturbed turns decide."""
+    slow_first = result(return_steps=4) | {"blocks": {"return": [[0.02], [0.2]], "steady": [[0.1], [0.1]]}}
+
+    check_beside(slow_first, start=[0.01, 0.2], heard=[0.2, 0.2], disturbed={2})
+    check_beside(slow_first, start=[0.2, 0.2], heard=[0.2, 0.2], disturbed={1, 2})
+    with pytest.raises(WorkerFailed, match=r"took 10\.0 times as long as the others"):
+        check_beside(slow_first, start=[0.2, 0.01], heard=[0.2, 0.2], disturbed={1})
 
 
 def test_speed_above_the_peak_is_refused() -> None:
