@@ -24,7 +24,8 @@ class MadeUpLaunches:
         interpreters: that were to run them.
         steps: `ready`, `move` and `turn` with the label of the entrant, in their order.
         now: what the clock says, s.
-        launch_s: that a launch takes, without its epochs of 5 s each.
+        launch_s: that a launch takes, without its epochs of 5 s each, and its turns.
+        turn_s: that a turn takes; with more than none, launches say what each came to, which differs by 3 %.
         speeds: label of an entrant -> images per second, 1,000 where it is not named.
         spread: standard deviation of a launch, as a share of its speed.
         failing: label of an entrant, or `peak` -> which of its launches fails, counted from 1.
@@ -38,6 +39,7 @@ class MadeUpLaunches:
         self.steps: list[tuple[str, str]] = []
         self.now = 0.0
         self.launch_s = 10.0
+        self.turn_s = 0.0
         self.block_s = 0.0
         self.speeds: dict[str, float] = {}
         self.spread = 0.0005
@@ -57,10 +59,25 @@ class MadeUpLaunches:
 
     def worker(self, job: Job, *, interpreter: str, **_: Any) -> SimpleNamespace:
         """Answer as `harness.runs.worker_process.WorkerProcess` does."""
+        turns: list[float] = []
+
+        def turn(listen: Any) -> dict[str, str]:
+            self.steps.append(("turn", job.entrant.label))
+            self.now += self.turn_s
+            turns.append(random.Random(f"{job.entrant.label}/{len(self.jobs)}/{len(turns)}").gauss(0, 0.03))
+            return {"sha256": ""}
+
+        def result(listen: Any) -> dict[str, Any]:
+            found = self.launch(job, interpreter=interpreter, listen=listen)
+            if self.turn_s:
+                step_us = 1e6 * job.entrant.batch_size / found["train_images_per_s"]
+                found["turn_step_us"] = " ".join(f"{step_us * math.exp(each):.3f}" for each in turns)
+            return found
+
         return SimpleNamespace(
             ready=lambda listen: self.steps.append(("ready", job.entrant.label)) or {"block_s": self.block_s},
-            turn=lambda listen: self.steps.append(("turn", job.entrant.label)) or {"sha256": ""},
-            result=lambda listen: self.launch(job, interpreter=interpreter, listen=listen),
+            turn=turn,
+            result=result,
             move=lambda cpus: self.steps.append(("move", job.entrant.label)),
             close=lambda: None,
             shares=[],

@@ -13,7 +13,8 @@ from harness.analysis.comparison import compare_entrants
 from harness.analysis.statistics import precise_enough
 from harness.results.counted import succeeded
 from harness.runs import launch_rows
-from harness.runs.plan import MOST_ROUNDS
+from harness.runs.allocation import LEAST_ROUNDS
+from harness.runs.plan import LEAST_TURNS, MOST_ROUNDS
 from harness.runs.rounds import Rounds
 
 
@@ -71,6 +72,21 @@ def test_budget_ends_a_run(made_up: Any, run_made_up: Callable[..., Rounds]) -> 
     assert rounds_of(work) == {"numpy": [1, 2, 3, 4, 5, 6], "twin": [1, 2, 3, 4, 5, 6]}
     assert made_up.now == 120
     assert work.ending.startswith("The budget of 130 s ended after 6 round(s); the widest interval is ")
+
+
+@pytest.mark.parametrize("budget_s", [150.0, 171.0, 200.0])
+def test_rounds_fill_the_budget(made_up: Any, run_made_up: Callable[..., Rounds], budget_s: float) -> None:
+    """Once it is known how turns and launches differ, rounds are as long as fills the time: no last one is lost.
+
+    Rounds of the least turns take 20 s and 8 turns of 1 s each; two of them less than what is left would be waste.
+    """
+    made_up.spread, made_up.turn_s = 0.02, 0.5
+    work = run_made_up("numpy", "twin", budget_s=budget_s, steady_s=0.2)
+
+    assert 0.9 * budget_s < made_up.now <= budget_s
+    turns = work.folder.read("launches").groupby("round")["turn_step_us"].first().str.split().str.len()
+    assert list(turns[:LEAST_ROUNDS]) == [LEAST_TURNS] * LEAST_ROUNDS
+    assert turns.max() > LEAST_TURNS
 
 
 def test_epochs_are_trained_after_all_that_is_timed(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:

@@ -310,3 +310,21 @@ def test_nothing_is_waited_for_where_all_is_known(make_pace: Callable[..., Pace]
     play(pace, clock, 1e-6)
 
     assert pace.waits_for() == ""
+
+
+def test_a_short_round_may_fit_where_the_last_would_not(make_pace: Callable[..., Pace], clock: Clock) -> None:
+    """What is left is of the beginning of a round; the shortest round decides whether there is one."""
+    pace = make_pace(budget_s=100.0)
+    for number, shortest_s in ((1, None), (2, 18.0)):
+        assert pace.wants_round(number)
+        assert pace.left_s == pytest.approx(100.0 - 40.0 * (number - 1))
+        clock.now += 40.0
+        pace.round_ended([standing("base", None, number), standing("other", 0.5, number)], shortest_s=shortest_s)
+
+    assert pace.rounds_left() == 1
+    assert pace.wants_round(3)
+    clock.now += 15.0
+    assert pace.left_s == pytest.approx(20.0)
+    pace.round_ended([], shortest_s=18.0)
+    assert not pace.wants_round(4)
+    assert make_pace().left_s == float("inf")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness.analysis.summary import STARTS
-from harness.runs import rounds, starting, taking_turns
+from harness.runs import live_runs, rounds, starting, taking_turns
 from harness.runs.enough import LEAST_LAUNCHES, knows_starts
 from harness.runs.rounds import Rounds
 from harness.worker.job import Entrant
@@ -169,6 +169,26 @@ def test_gpus_and_native_runs_start_one_after_the_other(
     run_made_up(*(make_entrant(name, environment="native") for name in ("numpy", "twin")))
 
     assert asked == []
+
+
+def test_other_runs_keep_their_cpus(
+    made_up: Any,
+    run_made_up: Callable[..., Rounds],
+    make_entrant: Callable[..., Entrant],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing starts where another lenet-bench measures."""
+    asked: list[Any] = []
+    monkeypatch.setattr(starting, "groups", lambda cpus, taken: asked.append(taken) or [[]])
+    monkeypatch.setattr(
+        live_runs, "others", lambda: [live_runs.LiveRun(1, "a run", (0, 3)), live_runs.LiveRun(2, "", ())]
+    )
+    pinned = [make_entrant(name, environment="controlled") for name in ("numpy", "twin")]
+
+    run_made_up(*pinned, measures_starts=False)
+
+    assert asked
+    assert all(taken == {0, 3} for taken in asked)
 
 
 def test_nobody_waits_for_starts_that_nobody_asked_for(
