@@ -89,6 +89,23 @@ def test_rounds_fill_the_budget(made_up: Any, run_made_up: Callable[..., Rounds]
     assert turns.max() > LEAST_TURNS
 
 
+def test_rounds_that_take_longer_than_planned_lose_none(
+    made_up: Any, run_made_up: Callable[..., Rounds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one has fewer turns then."""
+    result = made_up._result
+
+    def slower(*arguments: Any) -> Any:
+        made_up.turn_s *= 1.03
+        return result(*arguments)
+
+    monkeypatch.setattr(made_up, "_result", slower)
+    made_up.spread, made_up.turn_s = 0.005, 0.5
+    run_made_up("numpy", "twin", budget_s=200.0, steady_s=0.2)
+
+    assert 0.9 * 200 < made_up.now <= 1.03 * 200
+
+
 def test_epochs_are_trained_after_all_that_is_timed(made_up: Any, run_made_up: Callable[..., Rounds]) -> None:
     """Four rounds of 20 s fit into 95 s, whatever is trained behind them: two seeds, each a round, of all entrants."""
     made_up.spread = 0.05
