@@ -13,12 +13,18 @@ from harness.runs.wheels import VERSION
 from harness.worker import catalogue, places
 from harness.worker.job import installation
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @app.callback()
 def backend() -> None:
-    """Record the environment of a backend from outside, or of your own build of a framework."""
+    """Record the environment of a backend from outside, or of your own build of a framework.
+
+    Examples:
+
+    - `lenet-bench backend add mine --python /envs/mine/bin/python`
+    - `lenet-bench backend add --help`
+    """
 
 
 @app.command()
