@@ -177,7 +177,8 @@ def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn
     row |= steady.cold_start(row, images=images, batch_size=batch_size)
     if job.inference_sizes:
         tell("phase", name="infer")
-        row |= inference.throughput(job, backend, data, source, step_s=row["step_us_median"] / 1e6)
+        step_s = inference.step_s(job, backend, source, of_block_s=row["step_us_median"] / 1e6)
+        row |= inference.throughput(job, backend, data, source, step_s=step_s)
         row |= inference.latency(job, backend, data, source)
     return row
 

@@ -40,6 +40,21 @@ def test_latency_is_of_1024_single_images(clock: Clock, make_job: Callable[..., 
     assert [kept[50], kept[95], kept[99]] == [row[f"latency_ms_p{each}"] for each in (50, 95, 99)]
 
 
+@pytest.mark.parametrize(("whole", "expected"), [((), 0.5), (("eager",), 3.0)])
+def test_a_step_alone_is_timed_where_it_is_no_step_of_a_block(
+    clock: Clock,
+    make_job: Callable[..., Job],
+    monkeypatch: pytest.MonkeyPatch,
+    whole: tuple[str, ...],
+    expected: float,
+) -> None:
+    """In modes that run whole blocks, the second call of one step; the first may compile."""
+    monkeypatch.setattr(inference, "blockwise", lambda backend: whole)
+    backend = Recorder(clock, iter([90.0, 3.0]))
+
+    assert inference.step_s(make_job(), backend, source(), of_block_s=0.5) == expected
+
+
 def test_inference_is_of_the_median_call(clock: Clock, make_job: Callable[..., Job], data: Data) -> None:
     """Each size in ascending order, in series of which two calls are not counted; the largest size is the row's."""
     of_64, of_500 = [9.0, 9.0, *range(1, 16)], [9.0, 9.0, 0.5, 0.25, 1.0, 9.0, 9.0, 0.125, 2.0, 4.0]
