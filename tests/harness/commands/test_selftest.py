@@ -119,6 +119,31 @@ def test_what_is_a_mistake(make_selftest: Callable[..., Selftest], kind: str, ve
     assert show(duels_of(**{kind: [verdict]}), make_selftest()) is passed
 
 
+@pytest.mark.parametrize(
+    ("verdict", "high", "passed"),
+    [("equivalent", 0.999, True), ("equivalent", 1.0, False), ("cannot tell", 1.001, False), ("slower", 0.99, True)],
+)
+def test_little_slowdown_is_found_where_its_interval_leaves_out_1(
+    make_selftest: Callable[..., Selftest], capsys: pytest.CaptureFixture[str], verdict: str, high: float, passed: bool
+) -> None:
+    """1 % is within the margin of 2 %: the verdict `equivalent` is right, and says nothing of whether it was seen."""
+    duels = duels_of(slowed=[verdict]).assign(slowdown=0.01, ratio_high=high)
+
+    assert show(duels, make_selftest()) is passed
+    assert "its interval leaves out 1" in capsys.readouterr().out
+
+
+def test_small_slowdowns_are_measured_as_precisely(
+    slowed: Any, make_selftest: Callable[..., Selftest], tmp_path: Path
+) -> None:
+    """A duel ends once its interval is as narrow as the slowdown, or as 2 % where that is more."""
+    selftest.run_duels(make_selftest(duels=1, slowdowns=(0.0, 0.01, 0.03)), results=tmp_path, pythons={})
+
+    folders = sorted(path for path in next(tmp_path.iterdir()).iterdir() if path.is_dir())
+    precisions = {path.name: RunFolder(path).read_environment()["plan"]["precision"] for path in folders}
+    assert precisions == {"duel-01-0%": 0.02, "duel-01-1%": 0.01, "duel-01-3%": 0.02}
+
+
 def test_all_slowdowns_must_be_right(make_selftest: Callable[..., Selftest]) -> None:
     """Mistakes of one slowdown are not made up for by another's duels."""
     good = {"honest": ["equivalent"] * 20, "slowed": ["slower"] * 20}
