@@ -83,9 +83,9 @@ def init(
 ) -> None:
     """Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.
 
-    Each of the three reads the file in the folder that it is called in, and says what it took. An option on the command
-    line wins over the file. --preset also sets aside rounds, precision, budget and epochs of the file; --backend sets
-    aside mode and base. Without --backend, `init` writes the frameworks that are installed.
+    Each of these commands reads the file from the folder that it is called in, and says what it took. An option on the
+    command line wins over the file. --preset also sets aside the file's rounds, precision, budget and epochs; --backend
+    sets aside its mode and base. Without --backend, `init` writes the frameworks that are installed.
 
     Examples:
 
