@@ -63,7 +63,7 @@ def reproduce(
     python: Pythons = None,
     here: Here = False,
 ) -> None:
-    """Train what a source document trained, and print published figures beside measured ones, epoch by epoch.
+    """Train what a source document trained; print published figures beside measured ones, epoch by epoch.
 
     The document's own framework trains, or those of --backend. All have the same initialiser, optimizer, loss and
     batches.
