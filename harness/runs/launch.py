@@ -16,6 +16,7 @@ from harness.runs.disturbance import Seen
 from harness.runs.launch_rows import LaunchRows
 from harness.runs.worker_process import WorkerProcess
 from harness.visible import visible
+from harness.worker.catalogue import blockwise
 from harness.worker.job import Job
 
 
@@ -114,7 +115,8 @@ class Launch:
                 size, heard = self.job.entrant.batch_size, self.rows.steady_s
                 if self.job.entrant.device == "cpu":
                     result |= plausible.check_at_work(self._at_work.shares)
-                plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
+                whole = self.job.entrant.mode in blockwise(self.job.entrant.backend)
+                plausible.check(result, turns=len(self._said), batch_size=size, heard=heard, whole=whole)
                 # Workers of another commit say nothing of it.
                 if self._options["source"] is None:
                     disturbed = self.disturbed or ()
