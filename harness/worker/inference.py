@@ -51,7 +51,8 @@ class Asked:
     Attributes:
         seconds: of every call that counts.
         spare: seconds from before the training step to the last answer that lie in no call, less those of two steps,
-            over those that lie in one; of every series.
+            over those that lie in one; of every series. By the clock or by this process's CPUs, whichever is less: a
+            step that has to wait for a CPU takes long, and many threads take much of theirs.
         looked: what it takes to look at an answer over what the answer took; of every series that was looked at.
     """
 
@@ -71,17 +72,21 @@ class Asked:
         batches = [self._put() for _ in range(warm_up + calls)]
         step = self.source.unforeseen()
         collect_garbage()
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         self.backend.load_weights(step.start)
         losses = self.backend.train_steps(step.batches)
-        answers, asked_s = [], 0.0
+        answers, asked_s, cpu_s = [], 0.0, 0.0
         for number, batch in enumerate(batches):
+            before = time.process_time()
             seconds, answer = timed_with_result(self.backend.logits, batch, synchronize=self.backend.synchronize)
+            # What is done before the call is timed is none of its own.
+            cpu_s += min(time.process_time() - before, seconds * self.job.entrant.threads)
             asked_s += seconds
             if number >= warm_up:
                 self.seconds.append(seconds)
                 answers.append(answer)
-        self.spare.append((time.perf_counter() - start - asked_s - 2 * self._step_s) / asked_s)
+        beside = min(time.perf_counter() - start - asked_s, time.process_time() - cpu_start - cpu_s)
+        self.spare.append((beside - 2 * self._step_s) / asked_s)
         self._series += 1
         # One series of all, each with the same chance, whose number nobody knows before.
         if _draw.random() < 1 / self._series:

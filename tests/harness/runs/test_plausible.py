@@ -90,6 +90,21 @@ def test_steps_that_are_not_counted_are_between_the_words_of_a_turn() -> None:
         check(large, **seen(batch_size=256, heard=[0.21, 0.21], whole=True))
 
 
+def test_a_quarter_of_undisturbed_turns_may_lack_time() -> None:
+    """Where something else had the CPUs words wait, and half of all turns may; a cheat in few turns wins nothing."""
+    blocks = {"warmup": [[1.0]], "return": [[0.05]] * 8, "steady": [[0.1, 0.1]] * 8}
+    for lacking, disturbed, passes in (
+        (2, (), True), (3, (), False), (3, {1, 2, 3}, True), (5, {1, 2, 3, 4, 5}, False),
+        (3, {1, 2, 5, 6, 7, 8}, True), (3, {1, 5, 6, 7, 8}, False),
+    ):  # fmt: skip
+        what = seen(turns=8, heard=[0.5] * lacking + [0.26] * (8 - lacking), disturbed=disturbed)
+        if passes:
+            check(result(blocks=blocks), **what)
+        else:
+            with pytest.raises(WorkerFailed, match="clock cannot be right"):
+                check(result(blocks=blocks), **what)
+
+
 def test_work_beside_what_is_counted_is_refused() -> None:
     """In loading, in first steps, before answers are asked for or when these are looked at; not some of it."""
     honest = result(return_steps=4, spare=[-0.5, 0.9], looked=[0.0, 0.4]) | {

@@ -115,11 +115,18 @@ def test_a_tenth_of_the_answers_is_kept(clock: Clock, make_job: Callable[..., Jo
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.parametrize("waiting", [0.0, 50.0])
 def test_answers_before_they_are_asked_for_are_seen(
-    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch, waiting: float
 ) -> None:
-    """Work in the step, in loading, or in the first `synchronize`, but for two steps' time, over the answers' time."""
-    monkeypatch.setattr(Recorder, "load_weights", lambda self, weights: None)
+    """Work in the step, in loading, or in the first `synchronize`, but for two steps' time, over the answers' time; not
+    waiting for a CPU that others have."""
+
+    def wait(self: Recorder, weights: dict[str, np.ndarray]) -> None:
+        clock.now += waiting
+        clock.elsewhere += waiting
+
+    monkeypatch.setattr(Recorder, "load_weights", wait)
 
     def spare(step: float) -> float:
         backend = Recorder(clock, iter([step] * 1000), iter([1 / 64] * 2000))
