@@ -86,8 +86,7 @@ class Rounds:
         self._done = Done(run.folder, run.plan)
         self._digests: dict[tuple[int, int], str] = {}
         backends = dict.fromkeys(entrant.backend for entrant in run.plan.entrants)
-        found = code.digests_of(backends) if digests is None else digests
-        self._code = {name: found[name] for name in backends}
+        self._code = {name: code.digests(name) if digests is None else digests[name] for name in backends}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
         self._pace: Pace | None = None
         self._allocation = Allocation()
