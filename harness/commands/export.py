@@ -19,7 +19,9 @@ from harness.results.sweep_folder import expanded
 
 def export(
     runs: Annotated[list[Path], typer.Argument(help="Folders under results/.", metavar="RUN...")],
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for them. [default: the run's]")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files. [default: the run's]")
+    ] = None,
     store: Annotated[Path | None, typer.Option(metavar="DIR", help="Add the runs to a results store.")] = None,
 ) -> None:
     """Write a run's tables as Parquet, beside the CSV files or elsewhere.
