@@ -36,6 +36,55 @@ class Interval:
     count: int
 
 
+@dataclass(frozen=True)
+class Moments:
+    """What of logarithms tells their mean and spread. Those of two parts together are `+`, whatever had the values.
+
+    Attributes:
+        squares: sum of squares about the mean.
+    """
+
+    count: int
+    mean: float
+    squares: float
+
+    @classmethod
+    def of(cls, logs: NDArray[np.float64]) -> Moments:
+        """Of one value or more."""
+        center = float(logs.mean())
+        return cls(len(logs), center, float(((logs - center) ** 2).sum()))
+
+    def __add__(self, other: Moments) -> Moments:
+        """Source: Chan, Golub & LeVeque 1983, updating a sum of squares by pairs."""
+        count, apart = self.count + other.count, other.mean - self.mean
+        squares = self.squares + other.squares + apart**2 * self.count * other.count / count
+        return Moments(count, self.mean + apart * other.count / count, squares)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation (n - 1), of two values or more."""
+        return math.sqrt(self.squares / (self.count - 1))
+
+    def interval(self, *, level: float = LEVEL) -> Interval:
+        """As `mean_of_logs`."""
+        if self.count < 2:
+            return Interval(float(np.exp(self.mean)), float("nan"), float("nan"), self.count)
+        half = student((1 + level) / 2, self.count - 1) * self.deviation / math.sqrt(self.count)
+        low, estimate, high = np.exp([self.mean - half, self.mean, self.mean + half])
+        return Interval(float(estimate), float(low), float(high), self.count)
+
+    def over(self, other: Moments, *, level: float = LEVEL) -> Interval:
+        """As `unpaired_ratio`."""
+        estimate, count = math.exp(self.mean - other.mean), min(self.count, other.count)
+        if count < 2:
+            return Interval(estimate, float("nan"), float("nan"), count)
+        if not self.squares and not other.squares:
+            return Interval(estimate, estimate, estimate, count)
+        error, freedom = welch((self.deviation, other.deviation), (self.count, other.count))
+        half = student((1 + level) / 2, freedom) * error
+        return Interval(estimate, estimate * math.exp(-half), estimate * math.exp(half), count)
+
+
 def student(probability: float, freedom: float) -> float:
     """Quantile of Student's t.
 
@@ -67,14 +116,7 @@ def mean_of_logs(values: Values, *, level: float = LEVEL) -> Interval:
         values: positive, one a launch (or one ratio a round).
         level: coverage of the interval.
     """
-    logs = np.log(np.asarray(values, dtype=float))
-    count = len(logs)
-    center = float(logs.mean())
-    if count < 2:
-        return Interval(float(np.exp(center)), float("nan"), float("nan"), count)
-    half = float(student((1 + level) / 2, count - 1) * logs.std(ddof=1) / np.sqrt(count))
-    low, estimate, high = np.exp([center - half, center, center + half])
-    return Interval(float(estimate), float(low), float(high), count)
+    return Moments.of(np.log(np.asarray(values, dtype=float))).interval(level=level)
 
 
 def paired_ratio(values: Values, others: Values, *, level: float = LEVEL) -> Interval:
@@ -89,15 +131,8 @@ def unpaired_ratio(values: Values, others: Values, *, level: float = LEVEL) -> I
 
     Source: `welch`.
     """
-    a, b = np.log(np.asarray(values, float)), np.log(np.asarray(others, float))
-    estimate, count = float(np.exp(a.mean() - b.mean())), min(len(a), len(b))
-    if count < 2:
-        return Interval(estimate, float("nan"), float("nan"), count)
-    if a.std() == 0 and b.std() == 0:
-        return Interval(estimate, estimate, estimate, count)
-    error, freedom = welch((a.std(ddof=1), b.std(ddof=1)), (len(a), len(b)))
-    half = student((1 + level) / 2, freedom) * error
-    return Interval(estimate, estimate * math.exp(-half), estimate * math.exp(half), count)
+    a, b = (Moments.of(np.log(np.asarray(each, dtype=float))) for each in (values, others))
+    return a.over(b, level=level)
 
 
 def pairs(entrants: int, *, base_chosen: bool) -> int:

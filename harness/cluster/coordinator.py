@@ -1,8 +1,9 @@
 """Which node does which round, of which cell; what becomes of it where the node dies. Knows no scheduler.
 
-A node does one round at a time. A cell stays with nodes of one kind of hardware, as long as there is one that can do
-it, and with as few of them as keep all at work: so few environments are made ready, and each node has rounds enough to
-be told apart from the others. A round whose node dies is done again, whole, by whoever is free.
+A node does one round at a time, and has its next before the rows of the last are written. A cell stays with nodes of
+one kind of hardware, as long as there is one that can do it, and with as few of them as keep all at work: so few
+environments are made ready, and each node has rounds enough to be told apart from the others. A round whose node dies
+is done again, whole, by whoever is free.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Work:
     Attributes:
         rounds: of the plan that are to be done, in order.
         code: backend -> digest of its code, and of all that its proof rests on (`harness.runs.code`).
-        at_work: rounds that a node has now.
+        at_work: rounds that a node has now, or whose rows are not written yet.
         kind: of the hardware that it stays with.
         nodes: that have been given a round of it.
         refused_by: addresses of nodes that cannot do it, with their reasons.
@@ -151,6 +152,8 @@ class Coordinator:
         self._last: dict[str, Work] = {}
         # Of those that are known, who has nothing to do.
         self._idle: dict[str, None] = {}
+        # Rounds whose rows are to be written, with who did them: nobody waits for the disk with nothing to do.
+        self._unwritten: deque[tuple[str, Work, int, Mapping[str, Any]]] = deque()
 
     def execute(self) -> None:
         """Give out rounds until every cell is over.
@@ -162,6 +165,9 @@ class Coordinator:
         self._close(self._open)
         while self._open:
             self._give_out()
+            if self._unwritten:
+                self._write()
+                continue
             events = self._nodes.wait(GRACE_S)
             for event in events:
                 self._take_in(event)
@@ -186,9 +192,7 @@ class Coordinator:
         elif event.address in self._busy:
             cell, plan_round = self._busy.pop(event.address)
             self._idle[event.address] = None
-            cell.at_work.discard(plan_round)
             self._answer(event.address, cell, plan_round, json.loads(event.answer))
-            self._close([cell])
 
     def _join(self, event: Joined) -> None:
         fault = event.fault or version_fault(event.hello, self._version)
@@ -208,32 +212,49 @@ class Coordinator:
             self._say(f"The worker {address} has gone.")
             return
         cell, plan_round = self._busy.pop(address)
-        cell.at_work.discard(plan_round)
         self.losses += 1
         cell.losses[plan_round] = cell.losses.get(plan_round, 0) + 1
         self._say(f"The worker {address} has gone, and round {plan_round} of {cell.name} with it. It is done again.")
-        cell.rounds.appendleft(plan_round)
         if cell.losses[plan_round] >= MOST_LOSSES:
             cell.fault = f"{MOST_LOSSES} workers have died over round {plan_round}. Has it too little memory?"
-        self._close([cell])
+        self._put_back(cell, plan_round)
 
     def _answer(self, address: str, cell: Work, plan_round: int, answer: Mapping[str, Any]) -> None:
         for line in answer.get("said", ()):
             self._say(f"{cell.name}, {address}: {line}")
-        refused = str(answer.get("refused", ""))
-        if not refused and "failed" not in answer:
-            try:
-                self._writer.write(cell.name, answer)
-                cell.failures |= answer["failures"]
-                return
-            except InputError as error:
-                refused = str(error)
-        cell.rounds.appendleft(plan_round)
-        if refused:
-            self._say(f"The worker {address} takes no part in {cell.name}: {refused}")
-            cell.refused_by[address] = refused
-        else:
+        if "failed" in answer:
             cell.fault = str(answer["failed"])
+            self._put_back(cell, plan_round)
+        elif refused := str(answer.get("refused", "")):
+            self._refuse(address, cell, refused)
+            self._put_back(cell, plan_round)
+        else:
+            self._unwritten.append((address, cell, plan_round, answer))
+
+    def _write(self) -> None:
+        """Write the rows of the round that has waited longest."""
+        address, cell, plan_round, answer = self._unwritten.popleft()
+        try:
+            self._writer.write(cell.name, answer)
+        except InputError as error:
+            self._refuse(address, cell, str(error))
+            self._put_back(cell, plan_round)
+            return
+        cell.failures |= answer["failures"]
+        cell.at_work.discard(plan_round)
+        self._close([cell])
+
+    def _refuse(self, address: str, cell: Work, reason: str) -> None:
+        """Give this node no more of a cell. One whose rows were refused may have begun another round by then."""
+        if address not in cell.refused_by:
+            self._say(f"The worker {address} takes no part in {cell.name}: {reason}")
+        cell.refused_by[address] = reason
+
+    def _put_back(self, cell: Work, plan_round: int) -> None:
+        """Have a round done again."""
+        cell.at_work.discard(plan_round)
+        cell.rounds.appendleft(plan_round)
+        self._close([cell])
 
     def _give_out(self) -> None:
         if not any(cell.wants_node for cell in self._open):

@@ -81,17 +81,30 @@ def carry_out(task: str) -> str:
     """
     asked = json.loads(task)
     try:
-        if fault := version_fault({"lenet_bench": harness.__version__, "code": code_digest()}, asked):
-            raise InputError(fault)
-        for name, digest in asked["backends"].items():
-            if name not in catalogue.names() or code.digest(name) != digest:
-                raise InputError(f"its backend {name} is not the one here. Install the same there.")
+        digests = _checked_code(asked)
         ready = _made_ready(json.dumps(asked["plan"], sort_keys=True))
-        return json.dumps(_round(ready, asked))
+        return json.dumps(_round(ready, asked, digests))
     except InputError as error:
         return json.dumps({"refused": str(error)})
     except LenetBenchError as error:
         return json.dumps({"failed": str(error), "exit_code": error.exit_code})
+
+
+def _checked_code(asked: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Backend -> its `harness.runs.code.digests`, read once for all that a round holds against them.
+
+    Raises:
+        InputError: the code here is not that of whoever asks.
+    """
+    known = [name for name in asked["backends"] if name in catalogue.names()]
+    digests = code.digests_of([code.REFERENCE, *known])
+    own = {"lenet_bench": harness.__version__, "code": code.as_one(digests[code.REFERENCE])}
+    if fault := version_fault(own, asked):
+        raise InputError(fault)
+    for name, digest in asked["backends"].items():
+        if name not in known or code.as_one(digests[name]) != digest:
+            raise InputError(f"its backend {name} is not the one here. Install the same there.")
+    return digests
 
 
 def version_fault(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
@@ -187,7 +200,7 @@ def _install(entrant: Entrant) -> None:
             time.sleep(PAUSE_S)
 
 
-def _round(ready: _Ready, asked: dict[str, Any]) -> dict[str, Any]:
+def _round(ready: _Ready, asked: dict[str, Any], digests: Mapping[str, dict[str, str]]) -> dict[str, Any]:
     begun, plan_round = time.monotonic(), int(asked["plan_round"])
     plan, heard = ready.plan, io.StringIO()
     if plan_round > INFERENCE_ROUNDS:
@@ -196,7 +209,7 @@ def _round(ready: _Ready, asked: dict[str, Any]) -> dict[str, Any]:
     with scratch_folder() as place, Display(Console(file=heard, width=200)) as display:
         folder = RunFolder(place / str(asked["run"]))
         folder.path.mkdir()
-        work = Rounds(Run(plan, ready.found, ready.dataset, folder, **ready.audited), display)
+        work = Rounds(Run(plan, ready.found, ready.dataset, folder, **ready.audited), display, digests=digests)
         work.execute_round(plan_round, ready.scratch)
         files = {name: folder.path / f"{name}.csv" for name in TABLES}
         tables = {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}

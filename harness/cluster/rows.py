@@ -6,8 +6,9 @@ So all that reads runs reads these, and no figure is made of two machines.
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Rows:
         # The launch's own row last, because it says that the others are there.
         for name in (*OF_LAUNCHES, "launches"):
             if name in tables:
-                run.folder.append(name, _as_dicts(tables[name].assign(round=run.rounds)))
+                run.folder.append_frame(name, _numbered(tables[name], run.rounds))
         if plan_round in run.plan_rounds:
             Done(run.folder, plan).settle(plan_round)
         run.plan_rounds.add(plan_round)
@@ -185,7 +186,8 @@ def _read(answer: Mapping[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str,
     """
     with tempfile.TemporaryDirectory(prefix="lenet-bench-rows-") as place:
         folder = RunFolder(Path(place))
-        folder.write_environment(dict(answer["environment"]))
+        # Read and gone at once: none of it need be flushed to a disk.
+        (folder.path / "environment.json").write_text(json.dumps(answer["environment"]), encoding="utf-8")
         for name, text in dict(answer["tables"]).items():
             if name in TABLES:
                 (folder.path / f"{name}.csv").write_text(str(text), encoding="utf-8")
@@ -196,6 +198,6 @@ def _read(answer: Mapping[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str,
     return tables, environment
 
 
-def _as_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: Sequence[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+def _numbered(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The rows with another number for their round."""
+    return frame.assign(round=pd.array([number] * len(frame), dtype="Int64"))

@@ -11,11 +11,13 @@ from rich.console import Console
 
 from harness.analysis import joining as joining
 from harness.analysis.by_column import by_column
-from harness.analysis.conditions import conditions, spoiling
+from harness.analysis.conditions import Told, conditions, spoiling
+from harness.analysis.of_store import by_column_of
 from harness.analysis.summary import accuracy_spread, inference_sweep, summarise
 from harness.commands.options import Base, Strict
 from harness.doctor.causes import likely_cause
 from harness.errors import Disturbed, InputError
+from harness.results.store import is_store
 from harness.results.sweep_folder import expanded
 from harness.tables import layout, run_tables, sweep_tables
 from harness.tables.formats import FORMATS, WRITERS, check_format
@@ -44,7 +46,7 @@ def compare(
     of rows a table of its own.
 
     The folder of a sweep stands for its runs. --by compares launches that differ in one column and are alike in all
-    other columns. The smallest value is the base.
+    other columns. The smallest value is the base. It also reads a results store (`export --store`).
 
     Examples:
 
@@ -54,13 +56,20 @@ def compare(
     - `lenet-bench compare results/A --format latex > table.tex`
     - `lenet-bench compare results/here results/there --apart`
     - `lenet-bench compare results/SWEEP --by batch_size`
+    - `lenet-bench compare store --by backend --format csv`
     - `lenet-bench compare results/A --strict`
     """
     check_format(format_)
+    if by:
+        _check_beside_by(base, apart=apart, format_=format_)
+    if any(map(is_store, runs)):
+        _check_store(runs, by, entrant or [])
+        _show_by(*by_column_of(runs[0], by), by, format_, strict=strict)
+        return
     runs = expanded(runs)
     if by:
-        _check_beside_by(base, apart=apart)
-        _show_by(joining.choose_entrants(joining.read_runs(runs), entrant or []), by, format_, strict=strict)
+        timed = joining.choose_entrants(joining.read_runs(runs), entrant or []).timed
+        _show_by(by_column(timed, by), Told.of(timed), by, format_, strict=strict)
         return
     if not apart:
         chosen = joining.choose_entrants(joining.load_runs(runs), entrant or [])
@@ -83,28 +92,37 @@ def compare(
         stop_if_disturbed(found.timed)
 
 
-def _check_beside_by(base: str, *, apart: bool) -> None:
+def _check_store(paths: list[Path], by: str, entrants: list[str]) -> None:
+    """Refuse what there is for runs alone."""
+    if len(paths) > 1:
+        raise InputError("A results store is compared by itself. Add runs to it: lenet-bench export RUN... --store.")
+    if not by:
+        raise InputError(f"{paths[0]} is a results store, which is compared by a column. Give --by, backend say.")
+    if entrants:
+        raise InputError("--entrant is for runs, not for a results store. Leave it out, and choose from --format csv.")
+
+
+def _check_beside_by(base: str, *, apart: bool, format_: str) -> None:
     found = ["--base"] * bool(base) + ["--apart"] * apart
     if found:
         raise InputError(
             f"--by has the smallest value for a base, and a table for each machine; got {' and '.join(found)}. Leave "
             "that out."
         )
-
-
-def _show_by(runs: joining.Runs, column: str, format_: str, *, strict: bool) -> None:
-    """Print what a column makes of speeds, a table for each machine."""
     if format_ not in ("table", "csv"):
         raise InputError(f"--by has --format table or csv, got {format_}.")
-    found = by_column(runs.timed, column)
+
+
+def _show_by(found: pd.DataFrame, told: Told, column: str, format_: str, *, strict: bool) -> None:
+    """Print what a column makes of speeds, a table for each machine."""
     if format_ == "csv":
         print(found.to_csv(index=False, lineterminator="\n"), end="")
     else:
         sweep_tables.show_by_column(layout.stdout(), found, column)
-    for sentence in conditions(runs.timed):
+    for sentence in told.conditions:
         warn(sentence)
     if strict:
-        stop_if_disturbed(runs.timed)
+        _stop_if(told.spoiling)
 
 
 def stop_if_disturbed(timed: pd.DataFrame) -> None:
@@ -116,7 +134,10 @@ def stop_if_disturbed(timed: pd.DataFrame) -> None:
     Raises:
         Disturbed: with all that disturbed them.
     """
-    found = spoiling(timed)
+    _stop_if(spoiling(timed))
+
+
+def _stop_if(found: list[str]) -> None:
     if found:
         raise Disturbed(f"--strict takes no speeds that something disturbed. {' '.join(found)}")
 

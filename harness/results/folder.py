@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,11 @@ class RunFolder:
 
     def append(self, table: str, rows: list[dict[str, Any]]) -> None:
         """Add rows to a table; the file on disk is the old one or the new one, never between."""
+        self.append_frame(table, frame_of(rows, TABLES[table]))
+
+    def append_frame(self, table: str, frame: pd.DataFrame) -> None:
+        """As `append`, of rows as `read` returns them."""
         path = self.path / f"{table}.csv"
-        frame = frame_of(rows, TABLES[table])
         if path.exists():
             # As text: a run of an hour has too many rows to read them all again after every launch.
             write_text_atomically(path, path.read_text(encoding="utf-8") + csv_of(frame, header=False))
@@ -188,7 +191,7 @@ class RunFolder:
         """
         path, state = self.path / f"{table}.csv", self.state(table)
         if state is None:
-            return frame_of([], TABLES[table])
+            return _nothing(table).copy()
         if self._read.get(table, ((), None))[0] != state:
             frame = read_table(path, TABLES[table])
             check_rows(frame, table, TABLES[table], path)
@@ -260,6 +263,12 @@ def frame_of(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataF
         for name, column in columns.items()
     }
     return pd.DataFrame(data)
+
+
+@cache
+def _nothing(table: str) -> pd.DataFrame:
+    """A table without rows, which a folder that has only begun is asked for again and again."""
+    return frame_of([], TABLES[table])
 
 
 def _cell(value: Any) -> Any:

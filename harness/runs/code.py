@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from backends import REFERENCE
@@ -18,16 +18,28 @@ OTHER_BACKEND = re.compile(rb"\bbackends\.(\w+)")
 
 def digests(backend: str) -> dict[str, str]:
     """SHA-256 of each room that a proof rests on, of the reference, and of the backend with all that it wraps."""
-    found = {room: _digest([ROOT / "harness" / room]) for room in ROOMS}
-    found["errors and files"] = _digest([ROOT / "harness" / "errors.py", ROOT / "harness" / "files.py"])
-    found["reference"] = _digest(_folders_of(REFERENCE))
-    found["backend"] = _digest(folder for name in _wrapped(backend) for folder in _folders_of(name))
-    return found
+    return digests_of([backend])[backend]
+
+
+def digests_of(backends: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Backend -> its `digests`; what they have in common is read once."""
+    common = {room: _digest([ROOT / "harness" / room]) for room in ROOMS}
+    common["errors and files"] = _digest([ROOT / "harness" / "errors.py", ROOT / "harness" / "files.py"])
+    common["reference"] = _digest(_folders_of(REFERENCE))
+    return {
+        backend: common | {"backend": _digest(folder for name in _wrapped(backend) for folder in _folders_of(name))}
+        for backend in dict.fromkeys(backends)
+    }
 
 
 def digest(backend: str) -> str:
     """All of `digests` as one."""
-    lines = [f"{part} {value}" for part, value in sorted(digests(backend).items())]
+    return as_one(digests(backend))
+
+
+def as_one(parts: Mapping[str, str]) -> str:
+    """One digest of `digests`."""
+    lines = [f"{part} {value}" for part, value in sorted(parts.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

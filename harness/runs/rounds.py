@@ -70,7 +70,12 @@ class Rounds:
         ending: why there were no more rounds, a sentence; empty until `execute` has returned.
     """
 
-    def __init__(self, run: Run, display: Display) -> None:
+    def __init__(self, run: Run, display: Display, *, digests: Mapping[str, dict[str, str]] | None = None) -> None:
+        """Launch nothing yet.
+
+        Args:
+            digests: backend -> `harness.runs.code.digests`, of whoever has just read the code; None to read it here.
+        """
         self.run = run
         self.plan = run.plan
         self.folder = run.folder
@@ -81,7 +86,7 @@ class Rounds:
         self._done = Done(run.folder, run.plan)
         self._digests: dict[tuple[int, int], str] = {}
         backends = dict.fromkeys(entrant.backend for entrant in run.plan.entrants)
-        self._code = {name: code.digests(name) for name in backends}
+        self._code = {name: code.digests(name) if digests is None else digests[name] for name in backends}
         self._peaks: dict[tuple[int, str], dict[str, Any]] = {}
         self._pace: Pace | None = None
         self._allocation = Allocation()
@@ -89,15 +94,18 @@ class Rounds:
     def execute_round(self, plan_round: int, scratch: Path) -> None:
         """Launch one round of the plan, into a folder that has none, and leave the others to others.
 
+        Nobody goes on with such a folder, so environment.json need not be there before the rows.
+
         Args:
             scratch: a folder with the data set in it (`scratch.write_dataset`).
         """
         cpus = self.run.cpus
         with self.folder.lock(), live_runs.announced(f"a round of {self.folder.name}", cpus):
-            self._write_environment()
             self.display.start(len(self.plan.entrants))
             self._round(plan_round, scratch)
-            self._write_environment()
+            if not self.packages:
+                # No launch has told what is installed, which would have written it.
+                self._write_environment()
 
     def execute(self, *, packages: Mapping[str, list[str]] = MappingProxyType({})) -> None:
         """Launch whatever the folder does not have yet. An entrant that fails leaves the run; the others go on.
@@ -177,6 +185,7 @@ class Rounds:
         labels = [each.label for each in self.plan.entrants if each.label not in self.failures]
         if self._done.lacks(plan_round, labels):
             self._round(plan_round, scratch)
+            self._done.settle(plan_round)
             self.display.outlook.end()
 
     @property
@@ -229,12 +238,13 @@ class Rounds:
             for each in launches:
                 each.close()
         self._allocation.round_ends()
-        self._done.settle(plan_round)
 
     def _share(self, scratch: Path, weights_file: Path, weights: Weights, places: list[Place]) -> Shared:
         plan_round = places[0].plan_round
         times, labels = self.plan.times(plan_round), [place.entrant.label for place in places]
-        wanted = times and wants_inference(self._done.rows(), plan_round, labels)
+        sizes = self.plan.inference_sizes if times else ()
+        if sizes and not wants_inference(self._done.rows(), plan_round, labels):
+            sizes = ()
         starts, files = [weights], [str(weights_file)]
         if self.run.trained is not None:
             trained = scratch / "trained.npz"
@@ -243,7 +253,7 @@ class Rounds:
             starts.append(self.run.trained)
             files.append(str(trained))
         seed, digest = secrets.randbits(63), weights_digest(weights)
-        turns, sizes = self.plan.turns if times else 0, self.plan.inference_sizes if wanted else ()
+        turns = self.plan.turns if times else 0
         return Shared(scratch, weights_file, digest, turns, sizes, seed, tuple(starts), tuple(files))
 
     def _make_launch(self, place: Place, shared: Shared) -> Launch:

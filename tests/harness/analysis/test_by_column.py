@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from harness.analysis.by_column import by_column
-from harness.analysis.comparison import SPEED
+from harness.analysis.comparison import SPEED, round_ratios
+from harness.analysis.statistics import mean_of_logs
 from harness.errors import InputError
 from harness.results.folder import RunFolder
+from tests.harness.synthetic_run import write_run
 
 
 @pytest.fixture
@@ -41,6 +43,28 @@ def test_of_two_runs_they_are_no_pairs(timed: pd.DataFrame) -> None:
     apart = timed.assign(run=timed["batch_size"].astype("string"))
 
     assert by_column(apart, "batch_size")["paired"].iloc[1] == False  # noqa: E712
+
+
+def test_pairs_are_of_one_run(timed: pd.DataFrame) -> None:
+    """Of several runs with rounds of the same numbers, one of which was four times as fast."""
+    fast = timed.assign(run="fast", **{SPEED: timed[SPEED] * 4})
+    found = by_column(pd.concat([timed, fast], ignore_index=True), "batch_size").iloc[1]
+
+    assert [found[name] for name in ("ratio", "ratio_low", "ratio_high")] == pytest.approx([2.0] * 3)
+    assert found["paired"] == True  # noqa: E712
+
+
+def test_turns_make_the_ratios_that_a_run_has(tmp_path: Path) -> None:
+    """The same as `comparison.round_ratios`, which looks at one round after the other; also of disturbed turns."""
+    rows = RunFolder(write_run(tmp_path / "run", entrants=2, rounds=4, epochs=0)).read("launches")
+    rows.loc[1:4, "disturbed_turns"] = ["none", "1 2 60", " ".join(map(str, range(1, 65))), "7"]
+    rows.loc[6, "turn_step_us"] = "1.5 2.5"
+    one, other = (rows[rows["backend"] == name] for name in sorted(rows["backend"].unique()))
+    expected = mean_of_logs(round_ratios(other, one))
+    found = by_column(rows, "backend").iloc[1]
+
+    limits = [expected.estimate, expected.low, expected.high]
+    assert [found[name] for name in ("ratio", "ratio_low", "ratio_high")] == pytest.approx(limits, rel=1e-12)
 
 
 def test_more_values_have_wider_intervals(timed: pd.DataFrame) -> None:

@@ -220,6 +220,23 @@ def test_rows_that_cannot_stand_beside_the_others_are_done_again(work: Callable[
     assert "The worker a takes no part in c0: other packages" in said
 
 
+def test_nobody_waits_for_the_disk(work: Callable[..., list[Work]]) -> None:
+    """While rows are written their node is at work again; the last are written before their cell ends."""
+    nodes, rows = MadeUpNodes([Joined("a", hello("a")), Joined("b", hello("b"))]), MadeUpRows()
+    at_work, write = [], rows.write
+
+    def look(cell: str, answer: Mapping[str, Any]) -> None:
+        at_work.append(len(nodes.open))
+        assert cell not in rows.ended
+        write(cell, answer)
+
+    rows.write = look  # type: ignore[method-assign]
+    carry_out(work(2, 4), nodes, rows)
+
+    assert at_work == [2] * 6 + [1, 0]
+    assert rows.ended
+
+
 def test_another_lenet_bench_takes_no_part(work: Callable[..., list[Work]]) -> None:
     """Named, with what to do; where nobody else comes, that is the end."""
     events: list[Event] = [
