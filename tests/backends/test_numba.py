@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,16 @@ def test_any_number_of_images(made_once: Callable[..., Any], count: int) -> None
     logits = backend.logits(images)
 
     np.testing.assert_allclose(logits, expected.logits(images), atol=1e-6)
+
+
+def test_put_aside_registers_are_aligned(made_once: Callable[..., Any]) -> None:
+    """Kernels align their stack: otherwise a launch is as fast as the stack that it was given lies well."""
+    kernels = made_once()._model.forward.kernels
+
+    code = "".join(kernel._library.get_asm_str() for kernel in kernels)
+
+    assert "(%rsp)" in code
+    assert not re.search(r"vmov(dq)?u\w+\s+%[yz]mm\d+, -?\d*\(%rsp\)", code)
 
 
 def test_more_threads_are_refused(make: Callable[..., Any]) -> None:
