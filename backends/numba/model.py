@@ -113,17 +113,17 @@ class Model:
     def _weighted(self, stage: Stage, given: Value, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
         y, (parameters, _), (gradients, _) = stage.value, self.parameters, self.gradients
         weights, bias = (self.places.byte_of(f"{row.layer.name}.{part}") for part in ("weight", "bias"))
-        place = {"activation": activation, "parameters": parameters, "weights": weights, "bias": bias}
+        place = {"y": y, "activation": activation, "parameters": parameters, "weights": weights, "bias": bias}
         dy = y.gradient
         if isinstance(row.layer, spec.Dense) or _sees_all(row):
             flat = Value(given.number, self.target, math.prod(row.input_shape), 1, 1)
-            made = stage.made = Dense(flat, y, **place)
+            made = stage.made = Dense(x=flat, **place)
             turned = self.memory.block(self.target.lanes * made.row)
             stage.backward += [dense.turn(made, turned), dense.weight_gradient(made, gradients, turned)]
             stage.forward, stage.inward = [dense.forward(made)], [dense.input_gradient(made)]
         else:
             places = self.memory.block(y.block * KEPT) if pool else 0
-            conv = stage.made = Convolution(given, y, row.layer.kernel, places=places, **place)
+            conv = stage.made = Convolution(x=given, size=row.layer.kernel, places=places, **place)
             stage.forward.append(convolution.forward(conv))
             dy = self._pooled(stage, conv) if pool else self._unpooled(stage, conv)
         stage.backward.insert(0, plain.channel_sums(_derivative(activation), y.gradient, y, gradients, bias, dy))
@@ -148,7 +148,7 @@ class Model:
         """Gradients by products with every output. For that by the input, the outputs' gradient has zeros around."""
         x, y, border = conv.x, conv.y, conv.size - 1 - conv.x.border
         dy = self.memory.value(y.channels, y.height, y.width, border)
-        back = Convolution(dy, x.gradient, conv.size, None, 0, 0, 0, -1)
+        back = replace(conv, x=dy, y=x.gradient, activation=None, weights=0, bias=-1)
         tables, _ = self.memory.fixed(y.channels * conv.size**2 * back.row, dtype="uint8")
         back = replace(back, parameters=tables)
         stage.backward.append(convolution.weight_gradient(conv, dy, self.gradients[0]))
