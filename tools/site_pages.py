@@ -33,21 +33,21 @@ LONG = 20
 COMMANDS_INTRO = """# Commands
 
 After reading this page you know every option of every command. `lenet-bench COMMAND --help` says the same: the page is
-made from the command line itself. The commands that are asked for most, and the exit codes, are in [Commands at a
-glance](at-a-glance.md).
+made from the command line itself. [Commands at a glance](at-a-glance.md) has the commands that people use most, and
+the exit codes.
 """
 PUBLISHED_INTRO = f"""# Published figures beside ours
 
 After reading this page you can say how close five frameworks come to the accuracies and losses that tutorials print.
 
-The five source documents describe LeNets. They say enough of three trainings to repeat these, and they print figures of
-two. `lenet-bench reproduce RECIPE` trains them, with the same initialiser, optimizer, loss and batches in every
-framework. This page is made at build time from `harness/spec/published.py` and
+The five source documents describe LeNets. Three of their trainings can be repeated, and for two of these the
+documents print figures. `lenet-bench reproduce RECIPE` repeats a training, with the same initialiser, optimizer, loss
+and batches in every framework. This page is made at build time from `harness/spec/published.py` and
 [results/documents.csv]({REPOSITORY}/results/documents.csv) (float32, one thread).
 
-The documents also print seconds an epoch (folk 17.87 to 23.81, gluon 21.50), and not the machine that took them; ours
-were taken with other jobs on the machine. So times are not compared. What explains the differences in the tables:
-[Recipes](recipes.md#published-and-measured).
+The documents also print seconds an epoch (folk 17.87 to 23.81, gluon 21.50), but they do not name the machine. Our
+times were taken with other jobs on the machine. So times are not compared. [Recipes](recipes.md#published-and-measured)
+explains the differences in the tables.
 """
 
 

@@ -34,9 +34,8 @@ def add(
 ) -> None:
     """Record which Python runs a backend, so that `--python` need not be typed again.
 
-    The backend comes with a package that is installed there, or from a folder of LENET_BENCH_BACKENDS, or it is one of
-    lenet-bench's own. A name with a version is an environment beside the others: `run --versions NAME=1.0,2.0` times
-    both.
+    The backend's code may be in a package that is installed there, or in a folder of LENET_BENCH_BACKENDS, or it may be
+    lenet-bench's own. A name with a version records one more environment: `run --versions NAME=1.0,2.0` times both.
 
     Examples:
 

@@ -47,7 +47,7 @@ PROVENANCE = {
 
 @app.callback()
 def root() -> None:
-    """Show the accuracies that the gate holds others against, or measure them anew.
+    """Show the accuracies that the gate compares others with, or measure them anew.
 
     Examples:
 
@@ -117,9 +117,10 @@ def update(
     recipe: RecipeName = "",
     data_set: DataSet = "",
     data_dir: DataDir = None,
-    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs to train.")] = 5,
+    epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Number of epochs of each training.")] = 5,
     seeds: Annotated[
-        int, typer.Option(parser=whole(2), metavar="N", help="Trainings of each backend, each from another seed.")
+        int,
+        typer.Option(parser=whole(2), metavar="N", help="Number of trainings of each backend, each from another seed."),
     ] = 10,
     seed: Seed = 0,
     threads: Threads = 1,
@@ -132,12 +133,12 @@ def update(
 ) -> None:
     """Train, or take a run's trainings; show what would change; ask; write the baseline.
 
-    Rows of the same backend, network, data set, recipe, batch size, precision and epoch are replaced. All others stay.
-    Each row says who wrote it, when, and on which machine and versions it was measured. The first time, a file of your
-    own begins with the rows that lenet-bench came with.
+    Rows of the same backend, network, data set, recipe, batch size, precision and epoch are replaced. All other rows
+    stay. Each row says who wrote it and when, and on which machine and with which versions it was measured. The first
+    time, a file of your own begins with the rows that came with lenet-bench.
 
-    Measure anew only where another accuracy has become right: a new recipe, new data, a new network. A new version of a
-    framework is no reason: the gate is there to notice it.
+    Measure a new baseline only where another accuracy has become right: after a new recipe, new data, or a new network.
+    A new version of a framework is no such reason: the gate is there to notice a loss in it.
 
     Examples:
 

@@ -21,24 +21,24 @@ from harness.tables import layout
 # In the order of `lenet-bench --help`, each with what its help begins with.
 COMMANDS = {
     "run": "Time and train frameworks; write a run under results/; print its tables.",
-    "install": "Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.",
+    "install": "Make a framework's environment: a venv with the pinned packages, which `run` finds by itself.",
     "new-backend": "Write the package of a backend of your own, to be filled in.",
     "backend": "Record the environment of a backend from outside, or of your own build of a framework.",
     "init": "Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.",
     "verify": "Prove that a backend computes what the float64 reference computes; exit code 1 if it does not.",
     "conform": "Test all that the protocol promises, in the backend's environment; exit code 1 if it does not hold.",
-    "reproduce": "Train what a source document trained, and print published beside measured, epoch by epoch.",
+    "reproduce": "Train what a source document trained; print published figures beside measured ones, epoch by epoch.",
     "doctor": "Examine this machine before a run: what would blur the timing, what to change, what that would do.",
     "selftest": "Test the method on this machine: does it call equals equal, and does it find a known slowdown?",
-    "compare": "Join runs into one table, fastest first; refuse what cannot be compared, with the reason.",
+    "compare": "Join runs into one table, fastest first; refuse rows that cannot be compared, with the reason.",
     "export": "Write a run's tables as Parquet, beside the CSV files or elsewhere.",
     "gate": "Train briefly, and fail (exit code 1) where a backend has become worse.",
-    "data": "Show which data sets are here; get one; draw the embedded digits' contact sheet.",
+    "data": "Show which data sets are here, get one, or draw a picture of the drawn digits.",
     "list": "Show backends with versions and modes, networks and data sets.",
     "history": "Show how each framework moved from run to run on one machine, and what else had changed.",
-    "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.",
+    "report": "Write a run as one HTML file: tables, figures, proof, machine, the command that makes the run again.",
     "publish": "Write a site of all runs of a machine: the latest figures, each entrant's history, every report.",
-    "baseline": "Show the accuracies that the gate holds others against, or measure them anew.",
+    "baseline": "Show the accuracies that the gate compares others with, or measure them anew.",
 }
 # Where modules and functions are not named as their commands are.
 PLACES = {

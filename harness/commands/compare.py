@@ -29,23 +29,22 @@ def compare(
         typer.Option("--entrant", metavar="NAME", help="Only this entrant, 'torch eager' for instance; repeat it."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "table",
-    apart: Annotated[
-        bool, typer.Option("--apart", help="Where rows cannot be compared, print several tables.")
-    ] = False,
+    apart: Annotated[bool, typer.Option("--apart", help="Print several tables where rows cannot be compared.")] = False,
     by: Annotated[
         str,
-        typer.Option("--by", metavar="COLUMN", help="Hold the values of a column of launches.csv against each other."),
+        typer.Option("--by", metavar="COLUMN", help="Compare the values of a column of launches.csv."),
     ] = "",
     strict: Strict = False,
 ) -> None:
-    """Join runs into one table, fastest first; refuse what cannot be compared, with the reason.
+    """Join runs into one table, fastest first; refuse rows that cannot be compared, with the reason.
 
-    Entrants of one run took turns, so their ratios are made of neighbouring turns. Between runs the machine may have
-    changed: those intervals are wider, and those verdicts have a mark (*). Rows of another machine, network, data set,
-    recipe, device, precision, environment or controls are refused. --apart gives each set a table of its own.
+    Entrants of one run took turns, so their ratios are made of neighbouring turns. Between two runs the machine may
+    have changed. So intervals between runs are wider, and verdicts between runs have a mark (*). Rows that differ in
+    machine, network, data set, recipe, device, precision, environment or controls are refused. --apart gives each set
+    of rows a table of its own.
 
     The folder of a sweep stands for its runs. --by compares launches that differ in one column and are alike in all
-    else; the smallest value is the base.
+    other columns. The smallest value is the base.
 
     Examples:
 

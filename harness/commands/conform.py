@@ -34,8 +34,8 @@ def conform(
 ) -> None:
     """Test all that the protocol promises, in the backend's environment; exit code 1 if it does not hold.
 
-    It asks for more than `verify`: every network, optimizer and reduction, dropout, every mode and every precision that
-    the backend's facts name. The environment needs pytest.
+    The suite tests more than `verify` does: every network, optimizer and reduction, dropout, and every mode and
+    precision that the backend's facts name. The environment needs pytest.
 
     Examples:
 

@@ -37,7 +37,7 @@ def doctor(
 ) -> None:
     """Examine this machine before a run: what would blur the timing, what to change, what that would do.
 
-    It also starts every installed backend once, and asks how many threads the backend really has.
+    `doctor` also starts every installed backend once, and asks how many threads the backend really has.
 
     Examples:
 

@@ -14,7 +14,9 @@ from harness.results.folder import RunFolder
 
 def export(
     run: Annotated[Path, typer.Argument(help="A folder under results/.", metavar="RUN")],
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for them. [default: the run's]")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the files. [default: the run's]")
+    ] = None,
 ) -> None:
     """Write a run's tables as Parquet, beside the CSV files or elsewhere.
 

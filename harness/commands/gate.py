@@ -45,7 +45,7 @@ BaselineFile = Annotated[
     Path | None,
     typer.Option(
         "--baseline", metavar="FILE",
-        help=f"The accuracies that new ones are held against. [default: {FILE} where it is, else lenet-bench's own]",
+        help=f"The accuracies that new ones are compared with. [default: {FILE} where it is, else lenet-bench's own]",
     ),
 ]  # fmt: skip
 
@@ -58,7 +58,8 @@ def gate(
     data_dir: DataDir = None,
     epochs: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Epochs of each training.")] = EPOCHS,
     seeds: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="Trainings of each backend, each from another seed.")
+        int,
+        typer.Option(parser=whole(1), metavar="N", help="Number of trainings of each backend, each from another seed."),
     ] = SEEDS,
     seed: Seed = 1000,
     threads: Threads = 1,
@@ -67,19 +68,23 @@ def gate(
         bool, typer.Option("--verify", help="Also run `verify`, where this code and version have not passed it yet.")
     ] = False,
     speed: Annotated[
-        bool, typer.Option("--speed", help="Also time this code against that of --against, in turns.")
+        bool, typer.Option("--speed", help="Also time this code and that of --against, in turns.")
     ] = False,
     against: Annotated[str, typer.Option(metavar="REF", help="Commit, tag or branch that --speed compares with.")] = "",
     margin: Annotated[
-        float, typer.Option(parser=percent, metavar="PERCENT", help="Slower by less than this passes.")
+        float, typer.Option(parser=percent, metavar="PERCENT", help="A code that is slower by less than this passes.")
     ] = 5.0,
     rounds: Annotated[
         int | None,
-        typer.Option(parser=whole(1), metavar="N", help="Rounds of --speed. [default: as many as --margin needs]"),
+        typer.Option(
+            parser=whole(1), metavar="N", help="Number of rounds of --speed. [default: as many as --margin needs]"
+        ),
     ] = None,
     budget: Annotated[
         float,
-        typer.Option(parser=seconds, metavar="S", help="Begin no round of --speed later than this, for each backend."),
+        typer.Option(
+            parser=seconds, metavar="S", help="Begin no round of --speed that would end later, for each backend."
+        ),
     ] = BUDGET_S,
     strict: Annotated[
         bool,
@@ -102,19 +107,21 @@ def gate(
     """Train briefly, and fail (exit code 1) where a backend has become worse.
 
     Accuracy: each backend is trained from a few seeds. It fails where their mean, or a single seed, is lower than the
-    seeds of the baseline make likely. An honest backend fails in one gate of a thousand at most.
+    baseline makes likely. A backend that has not changed fails in about one gate of a thousand.
 
     Speed (--speed --against REF): this code and the commit are timed in the same rounds, in turns, on this machine.
-    The ratio of their speeds has an interval. Above 1 - margin it passes; below, it fails. In between the gate
-    cannot tell: it says how many more rounds are needed, and passes with a warning.
+    The gate looks at the interval of the ratio of their speeds. It passes where the interval lies above 1 - margin,
+    and fails where it lies below. Otherwise the gate cannot tell: it says how many more rounds are needed, and passes
+    with a warning.
 
     Proof (--verify): as `lenet-bench verify`.
 
-    Each verdict names its data set: the recipe's own, unless --data-set names another. No other data stands in for it.
+    Each verdict names its data set: the recipe's own, unless --data-set names another. No other data set takes its
+    place.
 
-    Exit codes: 0 passed; 1 worse; 2 bad input, before anything is trained; 3 nothing is worse, but a worker failed, or,
-    with --strict, something disturbed the speeds. --summary appends to its file, --junit replaces it. Both are also
-    written where the gate fails.
+    Exit codes: 0 passed; 1 worse, or, with --strict, the gate cannot tell; 2 bad input, before anything is trained; 3
+    nothing is worse, but a worker failed, or, with --strict, something disturbed the speeds. --summary appends to its
+    file, --junit replaces its file. Both files are also written where the gate fails.
 
     Examples:
 

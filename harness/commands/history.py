@@ -31,7 +31,8 @@ def history(
         list[str] | None, typer.Option("--backend", "-b", help="Only these backends: names with commas, or all.")
     ] = None,
     machine: Annotated[
-        str, typer.Option(help="Part of the machine's name, or the beginning of its digest. [default: this one]")
+        str,
+        typer.Option(help="Only this machine: a part of its name, or the beginning of its digest. [default: this one]"),
     ] = "",
     format_: Annotated[str, typer.Option("--format", help="table, csv, json or markdown.")] = "table",
 ) -> None:
@@ -41,8 +42,8 @@ def history(
     each run is compared with the one before.
 
     The machine itself becomes faster and slower from hour to hour. So a second ratio compares with the entrants that
-    both runs have unchanged: what the machine did to all cancels. Versions and settings that differ are listed below.
-    They need not be the cause of a difference. A folder that cannot be read is named and left out.
+    are unchanged in both runs: what the machine did to all entrants cancels. Versions and settings that differ are
+    listed below. They need not be the cause of a difference. A folder that cannot be read is named and left out.
 
     Examples:
 

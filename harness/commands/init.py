@@ -22,16 +22,16 @@ TEMPLATE = """\
 # Take the "# " away before a key to use it. Written by lenet-bench {version}.
 
 [run]
-# Who takes part: backends, and modes of theirs where the default ones are not meant ("all" is every mode).
+# Who takes part: backends, and their modes where these are not the default ones ("all" is every mode).
 backend = {backends}
 # mode = "{first}:{mode}"
-# Who all others are compared with; without it the fastest.
+# The entrant that all others are compared with; without this key the fastest.
 # base = "{first} {mode}"
 
 # For how long: "quick", "standard" (ten minutes) or "thorough" (an hour).
 preset = "standard"
-# In numbers, where the preset's do not suit. Rounds are added until the interval of every comparison is narrower
-# than so many percent, or until so many seconds are over.
+# The same in numbers, where those of the preset do not suit. Rounds are added until every interval is narrower than
+# so many percent, or until so many seconds are over.
 # precision = 2.0
 # budget = 600
 # Exactly so many rounds, whatever precision and budget.
@@ -39,7 +39,7 @@ preset = "standard"
 # Epochs of the training for the accuracy, once all is timed; 0 for none.
 # epochs = 5
 
-# What: network, data set, threads and batch size; of the last two also lists.
+# What is timed: network, data set, threads and batch size; the last two may be lists.
 # network = "lenet5"
 # data-set = "mnist"
 # threads = [1, 2]
@@ -52,26 +52,26 @@ backend = {backends}
 # The brief training: so many epochs from so many seeds. More seeds notice a smaller loss of accuracy.
 epochs = 2
 seeds = 2
-# What accuracies are held against; without it the baseline here, else the one that lenet-bench came with.
+# The baseline that accuracies are compared with; without this key the one here, else lenet-bench's own.
 # baseline = "results/baselines/accuracy.csv"
 # Also prove the arithmetic of what has no certificate yet.
 # verify = true
-# Also hold the speed of this code against another commit's (needs the repository of lenet-bench).
+# Also compare the speed of this code with that of another commit (needs the repository of lenet-bench).
 # speed = true
 # against = "main"
-# So many percent slower is still as fast.
+# So many percent slower still passes.
 margin = 5.0
 # For so many seconds a backend at most, or in exactly so many rounds.
 # budget = 300
 # rounds = 6
-# "cannot tell" fails.
+# The verdict "cannot tell" fails.
 # strict = true
 
 [report]
 # base = "{first} {mode}"
 # For strangers: no paths, no packages, no words of errors.
 # share = true
-# Where figures go as files, too, and as what (needs Chromium and the extra `figures`).
+# Also write figures as files: the folder, and the formats (needs Chromium and the extra `figures`).
 # figures = "figures"
 # format = ["svg", "png"]
 """
@@ -83,9 +83,10 @@ def init(
 ) -> None:
     """Write lenet-bench.toml, with comments: what `run`, `gate` and `report` do in this folder.
 
-    Each of the three reads the file in the folder that it is called in, and says what it took. An option on the command
-    line wins over the file. --preset also sets aside rounds, precision, budget and epochs of the file; --backend sets
-    aside mode and base. Without --backend, `init` writes the frameworks that are installed.
+    Each of these commands reads the file from the folder that it is called in, and says what it took. An option on the
+    command line wins over the file. --preset also sets aside the file's rounds, precision, budget, epochs, seeds and
+    steady-s; --backend sets aside its mode and base. Without --backend, `init` writes the frameworks that are
+    installed.
 
     Examples:
 

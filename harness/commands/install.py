@@ -27,28 +27,32 @@ def install(
             metavar="BACKEND...",
         ),
     ],
-    device: Annotated[str, typer.Option("--device", help="cpu or gpu: whose wheels.")] = "cpu",
+    device: Annotated[str, typer.Option("--device", help="Install wheels for cpu or gpu.")] = "cpu",
     framework_version: Annotated[
         list[str] | None,
         typer.Option(
-            "--framework-version", metavar="V,V", help="Other versions, each its own environment. [default: the pinned]"
+            "--framework-version",
+            metavar="V,V",
+            help="Other versions, each in its own environment. [default: the pinned]",
         ),
     ] = None,
     with_python: Annotated[
         str,
-        typer.Option("--with-python", metavar="PATH", help="Interpreter that makes them. [default: lenet-bench's own]"),
+        typer.Option(
+            "--with-python", metavar="PATH", help="Python that makes the environments. [default: lenet-bench's own]"
+        ),
     ] = "",
 ) -> None:
-    """Make a framework's environment: a venv with the pinned packages, which `run` then finds by itself.
+    """Make a framework's environment: a venv with the pinned packages, which `run` finds by itself.
 
-    It stands in your data folder (~/.local/share/lenet-bench/environments) and is made anew where the pins have
-    changed. Deleting its folder removes it. In a checkout nox does the same: `nox -s bench-torch`. A GPU has other
-    wheels, of several gigabytes, in an environment of their own. What cannot be had on this machine is left out of
-    `all`, and named.
+    The environment is in your data folder (~/.local/share/lenet-bench/environments). It is made anew where the pinned
+    versions have changed. To remove the environment, delete its folder. In a checkout, nox does the same:
+    `nox -s bench-torch`. The wheels for a GPU take several gigabytes, and have an environment of their own. `all`
+    leaves out what cannot be installed on this machine, and names it.
 
-    A build of your own, a wheel, a checkout or a repository of git, is an environment of its own, made anew each time.
-    Its version has the commit behind it, `2.14.0+g3fa9c1d2e4b5`, by which `run --versions` takes it. So has a framework
-    whose backend comes from a package or a folder of yours.
+    A build of your own (a wheel, a checkout or a git repository) has an environment of its own, made anew each time.
+    The name of its version ends with the commit, `2.14.0+g3fa9c1d2e4b5`. Give this name to `run --versions`. A
+    framework whose backend comes from a package or a folder of yours is installed in the same way.
 
     Examples:
 

@@ -38,7 +38,7 @@ def data(
         Path | None, typer.Option(help="Write a picture of 100 drawn digits to this file.")
     ] = None,
 ) -> None:
-    """Show which data sets are here; get one; draw the embedded digits' contact sheet.
+    """Show which data sets are here, get one, or draw a picture of the drawn digits.
 
     Examples:
 

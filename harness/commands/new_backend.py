@@ -36,14 +36,14 @@ LIKE = {
 def new_backend(
     name: Annotated[str, typer.Argument(help="The backend's name: small letters, digits and _.", metavar="NAME")],
     like: Annotated[
-        str, typer.Option("--like", help="torch: N,C,H,W and a tape; jax: N,H,W,C and functions.")
+        str, typer.Option("--like", help="torch: images in N,C,H,W, and a tape; jax: N,H,W,C, and functions.")
     ] = "torch",
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="Folder to write the package into.")] = Path("."),
 ) -> None:
     """Write the package of a backend of your own, to be filled in.
 
-    `lenet-bench verify` then says at every step what is to be written next, and where, until the backend is right. The
-    tutorial (docs/add-a-backend.md) fills it in.
+    `lenet-bench verify` then says at every step what to write next, and where, until the backend is right. The tutorial
+    (docs/add-a-backend.md) fills the package in.
 
     Examples:
 

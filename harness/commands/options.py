@@ -137,7 +137,10 @@ NetworkName = Annotated[
     str, typer.Option("--network", help="A network of `lenet-bench list`. [default: the recipe's, or lenet5]")
 ]
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="How it is trained: a recipe of `lenet-bench list`. [default: the network's]")
+    str,
+    typer.Option(
+        "--recipe", help="How the network is trained: a recipe of `lenet-bench list`. [default: the network's]"
+    ),
 ]
 DataSet = Annotated[
     str,
@@ -155,11 +158,13 @@ Mode = Annotated[
 ]
 Feed = Annotated[
     str,
-    typer.Option("--feed", help="host hands over each batch, device keeps the data set there; host,device is both."),
+    typer.Option(
+        "--feed", help="host hands each batch over, device keeps the data set on the device; host,device is both."
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where to compute: cpu or gpu.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="Precision: float32, float64 or bfloat16 (mixed).")]
-Tf32 = Annotated[bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32. Rows then say tf32.")]
+Tf32 = Annotated[bool, typer.Option("--tf32", help="Let a GPU multiply float32 numbers in TF32. The rows say tf32.")]
 Threads = Annotated[
     int, typer.Option("--threads", parser=whole(1), metavar="N", help="Number of threads, and of CPUs to run on.")
 ]
@@ -173,7 +178,7 @@ BatchSizeSweep = Annotated[
     ),
 ]
 Environment = Annotated[
-    str, typer.Option("--environment", help="controlled, or native: leave your variables and CPUs as they are.")
+    str, typer.Option("--environment", help="controlled, or native, which leaves your variables and CPUs as they are.")
 ]
 Seed = Annotated[
     int,

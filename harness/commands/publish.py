@@ -24,17 +24,20 @@ def publish(
         typer.Argument(help="Folders of runs, or runs. [default: results]", metavar="[RESULTS]...", show_default=False),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where to: a new folder, or the gallery of before.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="A new folder, or the gallery of before.")
     ] = OUTPUT,
     machine: Annotated[
-        str, typer.Option(help="Part of its name, or how its digest begins. [default: this one, or the only one]")
+        str,
+        typer.Option(
+            help="A part of the machine's name, or the beginning of its digest. [default: this one, or the only one]"
+        ),
     ] = "",
 ) -> None:
     """Write a site of all runs of a machine: the latest figures, each entrant's history, every report.
 
-    Open `index.html` in a browser: no server and no network are needed. To publish it, put the folder on any web
-    server, on GitHub Pages for instance. The reports are those for strangers (`report --share`): no paths, no lists
-    of packages, no words of errors. A run that cannot be read is named and left out. A folder that this command has
+    Open `index.html` in a browser: no server and no network are needed. To publish the site, put the folder on any web
+    server, on GitHub Pages for instance. The reports are those of `report --share`: they have no paths, no lists of
+    packages, and no words of errors. A run that cannot be read is named and left out. A folder that this command has
     written before is brought up to date. Any other folder must be new or empty.
 
     Examples:

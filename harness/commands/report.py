@@ -26,21 +26,21 @@ def report(
     figures: Annotated[
         Path | None, typer.Option("--figures", metavar="DIR", help="Also write each figure as a file here.")
     ] = None,
-    form: Annotated[str, typer.Option("--format", help="Kind of these files: svg, png or pdf, or several.")] = "svg",
+    form: Annotated[str, typer.Option("--format", help="Format of these files: svg, png or pdf, or several.")] = "svg",
     share: Annotated[
         bool, typer.Option("--share", help="Write a page for strangers: no paths, no packages, no words of errors.")
     ] = False,
 ) -> None:
-    """Write a run as one HTML file: tables, figures, proof, machine, the command that makes it again.
+    """Write a run as one HTML file: tables, figures, proof, machine, the command that makes the run again.
 
-    The page needs no network and sends nothing. It sorts, filters and prints. Where a run has not ended, it shows the
-    launches that have, and says so.
+    The page needs no network and sends nothing. Its tables can be sorted, filtered and printed. Where a run has not
+    ended, the page shows the launches that have ended, and says so.
 
-    --figures also writes each figure as a file, throughput.svg for instance, and replaces files of the same name. It
+    --figures also writes each figure as a file, throughput.svg for instance, and replaces files of the same name. This
     needs Chromium or Chrome, and the extra `figures`.
 
-    No page names the host, the login or the home folder. --share also leaves out paths, lists of packages and the words
-    of errors, and writes a page of its own.
+    No page names the host, the login or the home folder. --share writes another page, which also leaves out paths,
+    lists of packages and the words of errors.
 
     Examples:
 

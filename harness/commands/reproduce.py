@@ -49,24 +49,24 @@ def reproduce(
     backend: Backends = None,  # type: ignore[assignment]
     mode: Mode = None,
     epochs: Annotated[
-        int | None, typer.Option(parser=whole(1), metavar="N", help="Train fewer epochs than the document.")
+        int | None, typer.Option(parser=whole(1), metavar="N", help="Number of epochs. [default: the document's]")
     ] = None,
     data_dir: DataDir = None,
     threads: Threads = 1,
     seed: Seed = 0,
     write: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Add the rows to this table: results/documents.csv, for instance."),
+        typer.Option(metavar="FILE", help="Add the rows to this table, results/documents.csv for instance."),
     ] = None,
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 7200,
     python: Pythons = None,
     here: Here = False,
 ) -> None:
-    """Train what a source document trained, and print published beside measured, epoch by epoch.
+    """Train what a source document trained; print published figures beside measured ones, epoch by epoch.
 
-    It trains in the document's own framework, or in those of --backend. All have the same initialiser, optimizer, loss
-    and batches.
+    The document's own framework trains, or those of --backend. All have the same initialiser, optimizer, loss and
+    batches.
 
     Examples:
 

@@ -71,7 +71,7 @@ from harness.worker import catalogue
 def run(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="A sweep's file, TOML, in place of options.", metavar="[SWEEP.toml]")
+        Path | None, typer.Argument(help="In place of options: the file of a sweep, TOML.", metavar="[SWEEP.toml]")
     ] = None,
     backend: Backends = None,  # type: ignore[assignment]
     preset: Annotated[str, typer.Option(help="quick, standard or thorough: how long to go on.")] = "standard",
@@ -93,7 +93,7 @@ def run(
         typer.Option(
             parser=positive("percentage", below=100),
             metavar="PERCENT",
-            help="Add rounds until every interval is narrower. [default: the preset's, 2]",
+            help="Add rounds until every interval is narrower than this part of its ratio. [default: the preset's, 2]",
         ),
     ] = None,
     budget: Annotated[
@@ -120,7 +120,7 @@ def run(
     seeds: Annotated[
         int | None,
         typer.Option(
-            parser=whole(1), metavar="N", help="Train so often, each time from another seed. [default: 1; --until: 5]"
+            parser=whole(1), metavar="N", help="Number of trainings, each from another seed. [default: 1; --until: 5]"
         ),
     ] = None,
     seed: Seed = 0,
@@ -141,7 +141,7 @@ def run(
         typer.Option(
             parser=seconds,
             metavar="S",
-            help="Seconds of steady training to time in a launch, at the least. [default: 2]",
+            help="Time steady training for so many seconds a launch, on average over a round. [default: 2]",
         ),
     ] = None,
     environment: Environment = "controlled",
@@ -150,7 +150,9 @@ def run(
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, by its own plan.")] = None,
     anew_from_here: Annotated[
         bool,
-        typer.Option("--anew-from-here", help="With --resume, after an upgrade: go on, and keep old and new apart."),
+        typer.Option(
+            "--anew-from-here", help="With --resume, after an upgrade: go on, and keep old and new rows apart."
+        ),
     ] = False,
     launch_timeout: Timeout = 900,
     python: Pythons = None,
@@ -160,30 +162,32 @@ def run(
     ] = False,
     unverified: Annotated[
         bool,
-        typer.Option("--unverified", help="Time without a proof; rows say so. For a backend that you are writing."),
+        typer.Option("--unverified", help="Time without a proof, for a backend that you are writing. Rows say so."),
     ] = False,
     limit: Annotated[
-        bool, typer.Option("--limit", help="Time kernels made for this machine beside them: its limit (numba).")
+        bool, typer.Option("--limit", help="Also time kernels that are made for this machine (numba): its limit.")
     ] = False,
     strict: Strict = False,
     cluster: Annotated[
         str,
         typer.Option(
-            metavar="WHERE", help="Of a sweep: on whose nodes. A Dask scheduler's tcp://HOST:PORT, or local:2."
+            metavar="WHERE",
+            help="Run a sweep on the nodes of a cluster: tcp://HOST:PORT of a Dask scheduler, or local:2.",
         ),
     ] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done, and for how long, and do nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be done and how long it would take, and do nothing.")
     ] = False,
 ) -> None:
     """Time and train frameworks; write a run under results/; print its tables.
 
-    An entrant is a backend with everything that can change its speed: version, mode, feed, threads, batch size. Options
-    with several values make an entrant of each combination.
+    An entrant is a backend with everything that can change its speed: version, mode, feed, threads, batch size. Where
+    options have several values, each combination is an entrant.
 
-    Each entrant must have passed `verify` on this machine; where it has not yet, that comes first. A round launches
-    every entrant once, and they take turns of a fraction of a second. Rounds are added until every interval is
-    narrower than --precision, or --budget ends. A file in place of options is a sweep of many runs (docs/scale.md).
+    An entrant must have passed `verify` on this machine. Where it has not, `run` verifies it first. A round launches
+    every entrant once, and the launches take turns of a fraction of a second. Rounds are added until every interval
+    is narrower than --precision, or until --budget ends. A file in place of options is a sweep: many runs
+    (docs/scale.md).
 
     Examples:
 

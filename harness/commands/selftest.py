@@ -46,16 +46,20 @@ LEGEND = (
     "pass: at most one honest twin in ten is called slower or faster, or one slowed",
     "twin in ten is missed",
 )
-OF_LITTLE = "of a twin slowed by less than the margin, found is: its interval leaves out 1"
+OF_LITTLE = "a twin slowed by less than 2 % is found where its interval does not contain 1"
 
 
 def selftest(
-    backend: Annotated[str, typer.Option("--backend", "-b", help="The backend that meets itself.")] = FRAMEWORKS[0],
-    duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Duels for each slowdown.")] = 20,
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="The backend that is compared with itself.")
+    ] = FRAMEWORKS[0],
+    duels: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Number of duels for each slowdown.")] = 20,
     slowdowns: Annotated[
         str, typer.Option(metavar="P,P", help="Make the twin slower by these percents; 0 is an honest twin.")
     ] = "0,3,10",
-    budget: Annotated[float, typer.Option(parser=seconds, metavar="S", help="Seconds for a duel.")] = 120,
+    budget: Annotated[
+        float, typer.Option(parser=seconds, metavar="S", help="Begin no round that would end later in a duel.")
+    ] = 120,
     threads: Threads = 1,
     data_set: DataSet = "",
     data_dir: DataDir = None,
@@ -68,11 +72,11 @@ def selftest(
     A twin is the same backend a second time: an honest one, or one that is made slower by a known share. A duel is a
     run of a backend and its twin. The default, 20 duels for each of three slowdowns, takes up to two hours.
 
-    A twin that is slower by under 2 % is called `equivalent`, rightly. It counts as found where its interval leaves
-    out 1.
+    A twin that is slower by under 2 % is rightly called `equivalent`. It counts as found where its interval does not
+    contain 1.
 
-    Exit code 1, where more than one honest twin in ten is called different, or more than one slowed twin in ten is
-    missed.
+    The exit code is 1 where more than one honest twin in ten is called different, or where more than one slowed twin in
+    ten is missed.
 
     Examples:
 

@@ -64,9 +64,7 @@ def verify(
     tf32: Tf32 = False,
     threads: Threads = 1,
     seed: Seed = 0,
-    details: Annotated[
-        bool, typer.Option("--details", help="Print every quantity, not only those that are wrong.")
-    ] = False,
+    details: Annotated[bool, typer.Option("--details", help="Print every quantity, not only wrong ones.")] = False,
     format_: as_json.Format = "table",
     results_dir: Results = Path("results"),
     launch_timeout: Timeout = 900,
@@ -81,13 +79,13 @@ def verify(
     Trials: two short trainings start from trained weights. One has large gradients and wrong labels. One trains a
     block as it will be timed (--feed, --batch-size, --threads).
 
-    Time: k and 2k steps are timed, and work that is left after `synchronize` is looked for. A backend that says too
+    Time: `verify` times k and 2k steps, and looks for work that is left after `synchronize`. A backend that says too
     early that it is done would look fast.
 
-    How far a value may be off is measured. The reference itself runs in the backend's precision, in 8 orders of
-    summation (trials: 2). 16 times its largest error is allowed (trials: 32 times). bfloat16 counts only where the same
-    mode has passed in float32, which comes first. Where something is wrong, the output says where it begins and what it
-    looks like. The outcome is verification.csv in a folder of its own under results/.
+    How far a value may be off is measured. The reference itself runs in the backend's precision, in several orders of
+    summation. A multiple of its largest error is allowed (docs/verification.md). bfloat16 passes only where the same
+    mode passes in float32, which is tried first. Where something is wrong, the output says where it begins and what it
+    looks like. verification.csv, in a folder of its own under results/, has every value.
 
     Examples:
 

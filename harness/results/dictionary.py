@@ -19,10 +19,10 @@ launches.groupby(["backend", "mode"])["train_images_per_s"].describe()
 SELECT backend, mode, median(train_images_per_s) FROM 'results/<run>/launches.csv' GROUP BY ALL;
 ```
 
-In a spreadsheet, open them as CSV with a comma between cells and a point in numbers. A text that a spreadsheet would
-compute has an apostrophe before it. A table that a spreadsheet saved again is read (semicolons, decimal commas,
-`TRUE`), and refused where the spreadsheet rounded a whole number. What a spreadsheet does to a version such as `2.10`
-cannot be seen.
+To open a file in a spreadsheet, say that it is CSV with a comma between cells and a point in numbers. A text that a
+spreadsheet would compute has an apostrophe before it. lenet-bench reads tables that a spreadsheet saved again
+(semicolons, decimal commas, `TRUE`). It refuses them where the spreadsheet rounded a whole number. It cannot see that a
+spreadsheet has changed a version such as `2.10`.
 `lenet-bench export RUN` writes the same tables as Parquet, each column with its unit and meaning in its metadata."""
 
 
@@ -44,9 +44,9 @@ def document() -> str:
 After reading this page you can read every file of a run with any program: which columns it has, in which unit, and what
 they mean. Words such as *launch* and *entrant* are in the [glossary](glossary.md).
 
-Files are CSV in UTF-8 with a header. The decimal point is `.`, an empty cell has no value, `inf` is never, and truth is
-`True` or `False`. Units stand in the column's name or in its row here. This page is made by
-`python -m harness.results.dictionary > docs/results.md`.
+Files are CSV in UTF-8 with a header. The decimal point is `.`. An empty cell says that there is no value, and `inf`
+means *never*. Truth is `True` or `False`. Units stand in the column's name, or in its row on this page. This page is
+made by `python -m harness.results.dictionary > docs/results.md`.
 
 {READING}
 """

@@ -74,7 +74,7 @@ launch_s          | real | s | the whole process, training included
 """)
 
 _MEASURED = _columns("""
-import_s          | real | s | import of the framework, NumPy loaded; with the next 4 empty: others started too
+import_s          | real | s | import, NumPy loaded; this and the next 4 are empty where others started beside it
 build_s           | real | s | model, optimizer, initial weights
 first_step_s      | real | s | first training step; compilation included, caches empty
 start_up_s        | real | s | import, build, and what first step and warm-up took beyond the steady median

@@ -16,6 +16,7 @@ from harness.runs.disturbance import Seen
 from harness.runs.launch_rows import LaunchRows
 from harness.runs.worker_process import WorkerProcess
 from harness.visible import visible
+from harness.worker.catalogue import blockwise
 from harness.worker.job import Job
 
 
@@ -111,21 +112,25 @@ class Launch:
             check(result)
             result |= audit(self._said)
             if self.job.kind == "measure":
-                size, heard = self.job.entrant.batch_size, self.rows.steady_s
-                if self.job.entrant.device == "cpu":
-                    result |= plausible.check_at_work(self._at_work.shares)
-                plausible.check(result, turns=len(self._said), batch_size=size, heard=heard)
-                # Workers of another commit say nothing of it.
-                if self._options["source"] is None:
-                    disturbed = self.disturbed or ()
-                    plausible.check_beside(result, start=self.rows.start_s, heard=heard, disturbed=disturbed)
-                result |= clean_figures.of(result, self.disturbed, self.seen, batch_size=size)
-                if self._beside:
-                    result |= clean_figures.started_beside(self._cpus)
+                result |= self._timed(result)
             self.rows.succeeded(result)
 
         self._attempt(step)
         self.close()
+
+    def _timed(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Hold what it says of its timing against what was seen; the columns that come of that."""
+        entrant, heard, disturbed = self.job.entrant, self.rows.steady_s, self.disturbed or ()
+        found = plausible.check_at_work(self._at_work.shares) if entrant.device == "cpu" else {}
+        plausible.check(
+            result, turns=len(self._said), batch_size=entrant.batch_size, heard=heard, disturbed=disturbed,
+            whole=entrant.mode in blockwise(entrant.backend),
+        )  # fmt: skip
+        # Workers of another commit say nothing of it.
+        if self._options["source"] is None:
+            plausible.check_beside(result, start=self.rows.start_s, heard=heard, disturbed=disturbed)
+        found |= clean_figures.of(result, self.disturbed, self.seen, batch_size=entrant.batch_size)
+        return found | (clean_figures.started_beside(self._cpus) if self._beside else {})
 
     def close(self) -> None:
         """End the process, whatever it is doing, and forget its files."""

@@ -129,7 +129,9 @@ def _result(said: Message, job: Job) -> Message:
     fields |= {
         "packages": values.list_of(values.text, most=values.MOST_PACKAGES), "blocks": values.blocks,
         "inference": values.sweep(job.inference_sizes), "latency": values.percentiles,
-        "spare": values.list_of(values.real(), most=len(job.inference_sizes)),
+        # Of each size of the sweep, and of single queries.
+        "spare": values.list_of(values.real(), most=len(job.inference_sizes) + 1),
+        "looked": values.list_of(values.real(), most=len(job.inference_sizes) + 1),
     }  # fmt: skip
     found = _fields(said, "result", fields, NEEDED.get(job.kind, set()))
     turns, times = found.get("turns"), found.get("turn_step_us")

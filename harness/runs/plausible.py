@@ -19,6 +19,9 @@ from harness.errors import WorkerFailed
 # turns of 75 ms. A word that waits on a busy machine makes a turn longer or shorter, by some milliseconds. Of turns
 # that are no longer than that, half is enough.
 LEAST_SHARE, LEAST_OF_SHORT, SLACK_S = 0.8, 0.5, 0.008
+# More of the turns than that may not lack time where nothing else had the CPUs; who lies in few of them changes no
+# median.
+MOST_LACKING = 0.25
 # Share of a turn's time that work may go on after its last `synchronize`, median over turns. Fetching the weights takes
 # 0.03 to 0.3 % of a turn longer than fetching weights that were just loaded, in the five frameworks.
 MOST_LEFT = 0.03
@@ -32,6 +35,8 @@ LEAST_EVEN = 0.5
 # not counted over one that is: 0.77 to 1.07. Time from the training step to the last answer that is in no answer, but
 # for two steps, over that which is: up to 0.22.
 MOST_LOADING, MOST_RETURN, MOST_SPARE = 0.3, 1.5, 1.0
+# Looking at an answer over answering.
+MOST_LOOKED = 0.5
 # Undisturbed turns decide. Where there are none, all do, within so many times the limits: four turns of 24 ms of an
 # honest launch, which had to wait for a CPU in all of them, were at 1.5; who trains a turn in its first steps, at 8.9.
 LIMIT_OF_DISTURBED = 2.0
@@ -41,7 +46,15 @@ SAME = 1e-6
 MOST_OF_PEAK = 2.0
 
 
-def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequence[float]) -> None:
+def check(
+    result: dict[str, Any],
+    *,
+    turns: int,
+    batch_size: int,
+    heard: Sequence[float],
+    whole: bool = False,
+    disturbed: Collection[int] = (),
+) -> None:
     """Refuse a result whose parts contradict each other, or the harness's own clock.
 
     Args:
@@ -49,6 +62,8 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
         turns: that it was let go on for; 0 where it timed all at once.
         batch_size: images of a step.
         heard: seconds between its words around each turn, by the harness's clock.
+        whole: whether it hands over whole blocks: that which is not counted then comes before a turn's first word.
+        disturbed: numbers of turns, from 1, in which something else had the CPUs: words may have waited there.
 
     Raises:
         WorkerFailed: with what was said and what was seen.
@@ -63,12 +78,13 @@ def check(result: dict[str, Any], *, turns: int, batch_size: int, heard: Sequenc
     seconds = [second for turn in steady for second in turn]
     if not all(steady) or min(seconds) <= 0:
         raise WorkerFailed("It says that a block of steps took no time.")
-    # A whole block that is not counted comes before the turn's first word.
-    within = returns if (result.get("return_steps") or 0) < result["block_steps"] else []
+    within = [] if whole else returns
     pairs = itertools.zip_longest(steady, within, fillvalue=())
     claimed = [sum(counted) + sum(before) for counted, before in pairs][: len(heard)]
     lacks = [_lacks(said, seen) for said, seen in zip(claimed, heard)]
-    if not statistics.median(lacks) <= 0:
+    undisturbed = [lack for number, lack in enumerate(lacks, start=1) if number not in disturbed]
+    too_many = sum(lack > 0 for lack in undisturbed) > max(1, MOST_LACKING * len(undisturbed))
+    if too_many or not statistics.median(lacks) <= 0:
         raise WorkerFailed(
             f"Its clock cannot be right: it says that its blocks took {sum(claimed):.3f} s, and between its words for "
             f"the beginning and the end of its turns lay {sum(heard):.3f} s by the harness's clock."
@@ -121,12 +137,22 @@ def check_beside(
         _check_turns(result, start, heard, clean, limit=1.0)
     else:
         _check_turns(result, start, heard, [True] * len(heard), limit=LIMIT_OF_DISTURBED)
-    spare = max(result.get("spare", ()), default=0.0)
-    if not spare <= MOST_SPARE:
+    spare = _beyond(result.get("spare", ()), MOST_SPARE)
+    if spare is not None:
         raise WorkerFailed(
             f"Before it was asked for answers it was at work for {spare:.1f} times as long as with them. Are they "
             "computed before?"
         )
+    looked = _beyond(result.get("looked", ()), MOST_LOOKED)
+    if looked is not None:
+        raise WorkerFailed(
+            f"Looking at an answer took it {looked:.1f} times as long as answering. Is it computed when somebody looks?"
+        )
+
+
+def _beyond(values: Sequence[float], most: float) -> float | None:
+    """The first of these that is more than it may be, or no number."""
+    return next((value for value in values if not value <= most), None)
 
 
 def _check_turns(

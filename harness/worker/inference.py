@@ -4,7 +4,8 @@ Every timed interval is one call of `stopwatch.timed`; images are on the device 
 asked about twice. Between handing over and asking lies a training step from known weights, on images that are drawn
 then: whatever was computed before is wrong by then. A part of the answers, drawn afterwards, is kept for the harness,
 which holds them against the reference, and does that step over. From the step on, time that is not in a question is
-counted: who answers before it is asked needs it.
+counted: who answers before it is asked needs it. So is looking at the answers: who answers when somebody looks needs
+that.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Asked:
     Attributes:
         seconds: of every call that counts.
         spare: seconds from before the training step to the last answer that lie in no call, less those of two steps,
-            over those that lie in one; of every series.
+            over those that lie in one; of every series. By the clock or by this process's CPUs, whichever is less: a
+            step that has to wait for a CPU takes long, and many threads take much of theirs.
+        looked: what it takes to look at an answer over what the answer took; of every series that was looked at.
     """
 
     def __init__(self, job: Job, backend: Any, data: Data, source: Source, *, size: int, step_s: float) -> None:
@@ -58,6 +61,7 @@ class Asked:
         self.size, self._step_s = size, step_s
         self.seconds: list[float] = []
         self.spare: list[float] = []
+        self.looked: list[float] = []
         self._next = 0
         self._series = 0
         self._kept: dict[str, np.ndarray] = {}
@@ -68,37 +72,57 @@ class Asked:
         batches = [self._put() for _ in range(warm_up + calls)]
         step = self.source.unforeseen()
         collect_garbage()
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         self.backend.load_weights(step.start)
         losses = self.backend.train_steps(step.batches)
-        answers, asked_s = [], 0.0
+        answers, asked_s, cpu_s = [], 0.0, 0.0
         for number, batch in enumerate(batches):
+            before = time.process_time()
             seconds, answer = timed_with_result(self.backend.logits, batch, synchronize=self.backend.synchronize)
+            # What is done before the call is timed is none of its own.
+            cpu_s += min(time.process_time() - before, seconds * self.job.entrant.threads)
             asked_s += seconds
             if number >= warm_up:
                 self.seconds.append(seconds)
                 answers.append(answer)
-        self.spare.append((time.perf_counter() - start - asked_s - 2 * self._step_s) / asked_s)
+        beside = min(time.perf_counter() - start - asked_s, time.process_time() - cpu_start - cpu_s)
+        self.spare.append((beside - 2 * self._step_s) / asked_s)
         self._series += 1
         # One series of all, each with the same chance, whose number nobody knows before.
         if _draw.random() < 1 / self._series:
-            self._remember(first + warm_up, answers, step, losses)
+            self._remember(first + warm_up, answers, step, losses, answer_s=asked_s / len(batches))
 
     def keep(self, name: str) -> None:
         """Write what is to be looked at, for the harness."""
         if self.job.output:
             np.savez(Path(self.job.output) / f"{name}.npz", **self._kept)  # type: ignore[arg-type]
 
-    def _remember(self, first: int, answers: Sequence[Any], step: Step, losses: Any) -> None:
+    def _remember(self, first: int, answers: Sequence[Any], step: Step, losses: Any, *, answer_s: float) -> None:
         drawn = sorted(_draw.sample(range(len(answers)), max(1, round(LOOKED_AT * len(answers)))))
+        logits, look_s = self._look([answers[number] for number in drawn])
+        self.looked.append(look_s / answer_s)
         self._kept = {
             "images": np.stack([self._indices(first + number) for number in drawn]),
-            "logits": np.stack([self.backend.to_numpy(answers[number]) for number in drawn]),
+            "logits": logits,
             "start": np.array(step.number),
             "step": step.index,
             "losses": np.asarray(self.backend.to_numpy(losses), np.float64),
             **self.backend.dump_weights(),
         }
+
+    def _look(self, answers: Sequence[Any]) -> tuple[np.ndarray, float]:
+        """Answers as arrays, and seconds that one takes: of this process's CPUs, or of the clock where all take more.
+
+        A look that waits for a CPU that others have takes none; what another process does takes time in every look.
+        """
+        found, seconds = [], []
+        began = time.process_time()
+        for answer in answers:
+            start = time.perf_counter()
+            found.append(self.backend.to_numpy(answer))
+            seconds.append(time.perf_counter() - start)
+        cpu_s = (time.process_time() - began) / len(answers)
+        return np.stack(found), max(cpu_s, min(seconds))
 
     def _put(self) -> Any:
         index, self._next = self._indices(self._next), self._next + 1
@@ -134,35 +158,47 @@ def throughput(job: Job, backend: Any, data: Data, source: Source, *, step_s: fl
 
     Returns:
         columns of launches.csv (of the largest size), `inference`: (size, images per second), for inference.csv, and
-        `spare`: of each size, the median of `Asked.spare`.
+        `spare` and `looked`: of each size, the medians of those of `Asked`.
     """
     sizes = sorted(job.inference_sizes)
-    found = [(size, *_throughput(Asked(job, backend, data, source, size=size, step_s=step_s))) for size in sizes]
-    sweep, spare = [(size, images_per_s) for size, images_per_s, _ in found], [each for *_, each in found]
+    asked = [_series_of(Asked(job, backend, data, source, size=size, step_s=step_s)) for size in sizes]
+    sweep = [(each.size, each.size / statistics.median(each.seconds)) for each in asked]
     size, images_per_s = sweep[-1]
-    return {"inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep, "spare": spare}
+    return {
+        "inference_batch_size": size, "inference_images_per_s": images_per_s, "inference": sweep, **_beside(asked),
+    }  # fmt: skip
 
 
-def _throughput(asked: Asked) -> tuple[float, float]:
-    """Images per second in batches of one size, of the median call; the median of `Asked.spare`."""
+def _series_of(asked: Asked) -> Asked:
+    """Ask for batches of one size, series by series, until it is known how long they take."""
     calls = max(LEAST_CALLS, min(CALLS, CALL_IMAGES // asked.size))
     for _ in range(MOST_SERIES):
         asked.ask(calls, warm_up=SWEEP_WARMUP)
         if len(asked.seconds) >= SWEEP_CALLS and sum(asked.seconds) >= SWEEP_S:
             break
     asked.keep(f"inference-{asked.size}")
-    return asked.size / statistics.median(asked.seconds), statistics.median(asked.spare)
+    return asked
 
 
-def latency(job: Job, backend: Any, data: Data, source: Source) -> Row:
+def _beside(asked: Sequence[Asked]) -> Row:
+    """What was done where no answer was timed."""
+    return {name: [statistics.median(getattr(each, name)) for each in asked] for name in ("spare", "looked")}
+
+
+def latency(job: Job, backend: Any, data: Data, source: Source, *, step_s: float) -> Row:
     """Milliseconds for one image, already on the device, over LATENCY_QUERIES queries (MLPerf single stream).
 
+    Args:
+        step_s: how long a training step takes.
+
     Returns:
-        columns of launches.csv, and `latency`: (percentile, milliseconds), for latency.csv.
+        columns of launches.csv, `latency`: (percentile, milliseconds), for latency.csv, and `spare` and `looked`, as of
+        `throughput`, of these queries.
     """
-    asked = Asked(job, backend, data, source, size=1, step_s=0.0)
+    asked = Asked(job, backend, data, source, size=1, step_s=step_s)
     asked.ask(LATENCY_QUERIES, warm_up=LATENCY_WARMUP)
     asked.keep("latency")
     milliseconds = [second * 1e3 for second in asked.seconds]
     found = dict(zip(PERCENTILES, np.percentile(milliseconds, PERCENTILES).tolist()))
-    return {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)} | {"latency": list(found.items())}
+    medians = {f"latency_ms_p{each}": found[each] for each in (50, 95, 99)}
+    return medians | {"latency": list(found.items())} | _beside([asked])

@@ -178,8 +178,9 @@ def _measure(job: Job, backend: Any, data: Data, row: Row, tell: Tell, take_turn
     if job.inference_sizes:
         tell("phase", name="infer")
         step_s = inference.step_s(job, backend, source, of_block_s=row["step_us_median"] / 1e6)
-        row |= inference.throughput(job, backend, data, source, step_s=step_s)
-        row |= inference.latency(job, backend, data, source)
+        swept = inference.throughput(job, backend, data, source, step_s=step_s)
+        queried = inference.latency(job, backend, data, source, step_s=step_s)
+        row |= swept | queried | {name: swept[name] + queried[name] for name in ("spare", "looked")}
     return row
 
 

@@ -20,17 +20,17 @@ HEAD = """# Attacks
 After reading this page you know which wrong and which cheating backends lenet-bench catches, by what, and which it does
 not catch.
 
-An *attack* is a backend around a real framework, kept in `tests/attacks`. Mistakes that honest people make are tried
-through `lenet-bench verify`. Cheats are right when they are verified, and wrong while they are timed: they are tried
-through `lenet-bench run`.
+An *attack* is a wrong backend around a real framework, kept in `tests/attacks`. *Mistakes* are those that honest people
+make. They are tried through `lenet-bench verify`. *Cheats* are right when they are verified, and wrong while they are
+timed. They are tried through `lenet-bench run`.
 
-`nox -s attacks` tries all of them (`-- -b torch -k clipped` some of them), and `-- --write` writes this page. CI tries
-a quick share (`tests/harness/proof/test_attacks.py`).
+`nox -s attacks` tries all attacks (`nox -s attacks -- -b torch -k clipped` tries some), and `-- --write` writes this
+page. CI tries a few (`tests/harness/proof/test_attacks.py`).
 
-- *Caught by* is the first quantity of `verify` that is off ([verification.md](verification.md)), or what the launch
-  failed with, in the framework that comes first.
-- *Since* is the day since when all frameworks that the attack is tried in refuse it.
-- **pass** in bold counts attacks that pass and should not.
+- *Caught by* is the first quantity of `verify` that is off ([Verification](verification.md)), or the error of the
+  launch. It is of the first framework in which the attack was tried.
+- *Since*: from this day on, all frameworks in which the attack is tried refuse it.
+- **pass**, in bold, counts attacks that pass and should not.
 """
 
 

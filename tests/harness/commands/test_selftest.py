@@ -130,7 +130,7 @@ def test_little_slowdown_is_found_where_its_interval_leaves_out_1(
     duels = duels_of(slowed=[verdict]).assign(slowdown=0.01, ratio_high=high)
 
     assert show(duels, make_selftest()) is passed
-    assert "its interval leaves out 1" in capsys.readouterr().out
+    assert "its interval does not contain 1" in capsys.readouterr().out
 
 
 def test_small_slowdowns_are_measured_as_precisely(

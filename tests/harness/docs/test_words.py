@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.runs.plan import PRESETS
 from harness.spec.networks import NETWORKS
 from harness.worker.job import FORMS
 from tools import site_pages
@@ -63,6 +64,16 @@ def test_readme_shows_figures_of_the_run_in_measured() -> None:
         ratio = float(re.findall(r"(?<= )(\d\.\d{3}) ", line)[0])
         assert share == ("fastest" if ratio == best else f"{ratio / best * 100:.0f} %")
     assert f"{best:.2f} times as fast as PyTorch" in README
+
+
+def test_presets_are_those_of_the_code() -> None:
+    """docs/at-a-glance.md has a row for each, with its figures but for --steady-s, which is the same in all."""
+    page = (ROOT / "docs" / "at-a-glance.md").read_text(encoding="utf-8")
+
+    for name, preset in PRESETS.items():
+        figures = f"{preset.rounds} | {preset.precision:.0%} | {preset.budget_s:,.0f} | {preset.epochs}"
+        assert f"| `{name}` | {figures.replace('%', ' %')} |" in page
+    assert len({preset.steady_s for preset in PRESETS.values()}) == 1
 
 
 def headers() -> Iterator[str]:

@@ -80,9 +80,34 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], what: dict[str, Any]
         check(result(**changes), **seen(**what))
 
 
+def test_steps_that_are_not_counted_are_between_the_words_of_a_turn() -> None:
+    """Also where they are as many as a block has, as with batches of 256 and more; a whole block comes before."""
+    blocks = {"warmup": [[1.0]], "return": [[0.1], [0.1]], "steady": [[0.1], [0.1]]}
+    large = result(block_steps=4, return_steps=4, blocks=blocks, train_images_per_s=256 * 4 / 0.1)
+    check(large, **seen(batch_size=256, heard=[0.21, 0.21]))
+    check(large, **seen(batch_size=256, heard=[0.11, 0.11], whole=True))
+    with pytest.raises(WorkerFailed, match="clock cannot be right"):
+        check(large, **seen(batch_size=256, heard=[0.21, 0.21], whole=True))
+
+
+def test_a_quarter_of_undisturbed_turns_may_lack_time() -> None:
+    """Where something else had the CPUs words wait, and half of all turns may; a cheat in few turns wins nothing."""
+    blocks = {"warmup": [[1.0]], "return": [[0.05]] * 8, "steady": [[0.1, 0.1]] * 8}
+    for lacking, disturbed, passes in (
+        (2, (), True), (3, (), False), (3, {1, 2, 3}, True), (5, {1, 2, 3, 4, 5}, False),
+        (3, {1, 2, 5, 6, 7, 8}, True), (3, {1, 5, 6, 7, 8}, False),
+    ):  # fmt: skip
+        what = seen(turns=8, heard=[0.5] * lacking + [0.26] * (8 - lacking), disturbed=disturbed)
+        if passes:
+            check(result(blocks=blocks), **what)
+        else:
+            with pytest.raises(WorkerFailed, match="clock cannot be right"):
+                check(result(blocks=blocks), **what)
+
+
 def test_work_beside_what_is_counted_is_refused() -> None:
-    """While weights are loaded, in the first steps of a turn, or before answers are asked for; not some of it."""
-    honest = result(return_steps=4, spare=[-0.5, 0.9]) | {
+    """In loading, in first steps, before answers are asked for or when these are looked at; not some of it."""
+    honest = result(return_steps=4, spare=[-0.5, 0.9], looked=[0.0, 0.4]) | {
         "blocks": {"warmup": [[1.0]], "return": [[0.024], [0.02]], "steady": [[0.1, 0.1], [0.1, 0.1]]}
     }
     check_beside(honest, start=[0.03, 0.05], heard=[0.2, 0.2])
@@ -97,7 +122,8 @@ def test_work_beside_what_is_counted_is_refused() -> None:
             "took 5.0 times as long as the others",
         ),
         ({"spare": [0.1, 3.0]}, 0.01, "at work for 3.0 times as long"),
-        ({"spare": [float("nan")]}, 0.01, "at work for nan times"),
+        ({"spare": [0.1, float("nan")]}, 0.01, "at work for nan times"),
+        ({"looked": [0.1, 1.0]}, 0.01, "Looking at an answer took it 1.0 times as long as answering"),
     ):
         for disturbed in ((), {2}):
             with pytest.raises(WorkerFailed, match=words):
@@ -154,7 +180,9 @@ def in_turns(
     """The launches of one round in which all cheats take turns with honest ones, by mode."""
     modes = ["honest", *(mode for mode in CHEATS if not why_not(mode))]
     cheats = [make_entrant("cheating", mode=mode, batch_size=8) for mode in modes]
-    plan = make_plan(*cheats, make_entrant("numpy", batch_size=8), **OPTIONS)
+    # With the larger batch a block is shorter, and no longer than what comes before it.
+    honest = [make_entrant("numpy", batch_size=size) for size in (8, 256)]
+    plan = make_plan(*cheats, *honest, **OPTIONS)
     return RunFolder(run_once("implausible", plan)).read("launches").set_index("mode")
 
 
@@ -173,7 +201,7 @@ def assert_found(row: pd.Series, mode: str) -> None:
 
 def test_honest_workers_pass(in_turns: pd.DataFrame) -> None:
     """What the cheats are held against; whatever these do, those who take turns with them are not disturbed."""
-    assert set(in_turns.loc[["honest", "eager"], "status"]) == {"ok"}
+    assert list(in_turns.loc[["honest", "eager"], "status"]) == ["ok"] * 3
 
 
 @pytest.mark.parametrize("mode", CHEATS)

@@ -13,11 +13,16 @@ from harness.worker.experiment import Step
 
 
 class Clock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when it is told to.
+
+    Attributes:
+        elsewhere: seconds of it in which this process had no CPU.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 100.0
+        self.now, self.elsewhere = 100.0, 0.0
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(time, "process_time", lambda: self.now - self.elsewhere)
 
 
 class Blocks:

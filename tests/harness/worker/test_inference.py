@@ -27,7 +27,7 @@ def test_latency_is_of_1024_single_images(clock: Clock, make_job: Callable[..., 
     """1,024 timed queries of one image each, after a warm-up, going round the test half; put is not counted."""
     backend = recorder(clock, [7.0] * 64 + [number / 1e6 for number in range(1, 1025)])
 
-    row = inference.latency(make_job(), backend, data, source())
+    row = inference.latency(make_job(), backend, data, source(), step_s=0.0)
 
     assert LATENCY_QUERIES == 1024
     assert backend.calls.count("logits") == 64 + 1024
@@ -88,7 +88,7 @@ def test_nothing_is_asked_about_twice(clock: Clock, make_job: Callable[..., Job]
     backend = recorder(clock, [1 / 512] * 2000)
 
     inference.throughput(make_job(inference_sizes=(8,)), backend, data, source(), step_s=0.0)
-    inference.latency(make_job(), backend, data, source())
+    inference.latency(make_job(), backend, data, source(), step_s=0.0)
 
     assert len({id(images) for images in backend.asked}) == len(backend.asked)
     calls = [call for call in backend.calls if call != "synchronize"]
@@ -103,7 +103,7 @@ def test_a_tenth_of_the_answers_is_kept(clock: Clock, make_job: Callable[..., Jo
         folder = tmp_path / str(number)
         folder.mkdir()
         backend = recorder(clock, [1 / 512] * 2000)
-        inference.latency(make_job(output=str(folder)), backend, data, source())
+        inference.latency(make_job(output=str(folder)), backend, data, source(), step_s=0.0)
         with np.load(folder / "latency.npz") as archive:
             drawn.append(archive["images"].ravel().tolist())
             assert archive["logits"].shape == (102, 1, 10)
@@ -115,11 +115,18 @@ def test_a_tenth_of_the_answers_is_kept(clock: Clock, make_job: Callable[..., Jo
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.parametrize("waiting", [0.0, 50.0])
 def test_answers_before_they_are_asked_for_are_seen(
-    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, make_job: Callable[..., Job], data: Data, monkeypatch: pytest.MonkeyPatch, waiting: float
 ) -> None:
-    """Work in the step, in loading, or in the first `synchronize`, but for two steps' time, over the answers' time."""
-    monkeypatch.setattr(Recorder, "load_weights", lambda self, weights: None)
+    """Work in the step, in loading, or in the first `synchronize`, but for two steps' time, over the answers' time; not
+    waiting for a CPU that others have."""
+
+    def wait(self: Recorder, weights: dict[str, np.ndarray]) -> None:
+        clock.now += waiting
+        clock.elsewhere += waiting
+
+    monkeypatch.setattr(Recorder, "load_weights", wait)
 
     def spare(step: float) -> float:
         backend = Recorder(clock, iter([step] * 1000), iter([1 / 64] * 2000))
@@ -131,3 +138,40 @@ def test_answers_before_they_are_asked_for_are_seen(
     assert spare(0.5) < 0
     assert spare(1.0) == pytest.approx(0.0)
     assert spare(1.0 + 66 / 64) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("looks", "waits", "expected"),
+    [
+        ([0.25] * 200, [0.0] * 200, 0.5),
+        # All are computed when the first is looked at, of a batch's drawn 102.
+        ([51.0] + [0.0] * 200, [0.0] * 200, 1.0),
+        # A CPU that others have, now and then; another process that answers, every time.
+        ([0.0] * 200, [9.0] * 50 + [0.0] * 52 + [9.0] * 98, 0.0),
+        ([0.0] * 200, [0.5] * 200, 1.0),
+    ],
+)
+def test_answers_that_are_computed_when_looked_at_are_seen(
+    clock: Clock,
+    make_job: Callable[..., Job],
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: list[float],
+    waits: list[float],
+    expected: float,
+) -> None:
+    """What looking takes over what answering takes: this process's time, or the time of every look."""
+    own, others, to_numpy = iter(looks), iter(waits), Recorder.to_numpy
+
+    def look(self: Recorder, answer: np.ndarray) -> np.ndarray:
+        if np.ndim(answer) == 2:
+            wait = next(others)
+            clock.now += next(own) + wait
+            clock.elsewhere += wait
+        return to_numpy(self, answer)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Recorder, "to_numpy", look)
+
+    row = inference.latency(make_job(), recorder(clock, [0.5] * 2000), data, source(), step_s=0.0)
+
+    assert row["looked"] == pytest.approx([expected])

@@ -171,13 +171,13 @@ class NotWaiting(Wrapper):
 
 
 class NotWaitingLater(Wrapper):
-    """`synchronize` returns at once after 400 calls."""
+    """`synchronize` returns at once after 45 calls."""
 
     calls = 0
 
     def synchronize(self) -> None:
         self.calls += 1
-        if self.calls <= 400:
+        if self.calls <= 45:
             super().synchronize()
 
 
@@ -225,8 +225,8 @@ CHEATS = {
     "synchronize-returns-when-timed": Attack(
         "does not wait in `synchronize` when it is timed", NotWaiting, **_ASYNCHRONOUS
     ),
-    "synchronize-returns-after-400": Attack(
-        "does not wait in `synchronize` after 400 calls", NotWaitingLater, **_ASYNCHRONOUS
+    "synchronize-returns-after-45": Attack(
+        "does not wait in `synchronize` after 45 calls", NotWaitingLater, **_ASYNCHRONOUS
     ),
     "synchronize-returns-in-inference": Attack(
         "does not wait in `synchronize` in inference",
