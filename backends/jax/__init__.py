@@ -12,6 +12,7 @@ Fast-math: `jax_default_matmul_precision=highest`, without which a GPU multiplie
     setting does nothing on a CPU. The precision tf32 asks for `tensorfloat32` instead.
 bfloat16: modules with `dtype=bfloat16, param_dtype=float32`, loss in float32.
 Synchronisation: dispatch is asynchronous on the CPU too: `synchronize` waits for weights and the last loss.
+Replicas: devices of one process, on a CPU made up (`jax_num_cpu_devices`); the jitted step is the same.
 Memory: GPU preallocation would make every figure 75 % of the card; the harness turns it off.
 """
 
@@ -22,6 +23,11 @@ MODES = {
     "stencil": "the same, and convolutions in the forms that XLA compiles well on a CPU",
     "epoch": "lax.scan over the steps of a block inside one jit: no Python between steps",
     "eager": "the same step without jit, one operation at a time",
+}
+REPLICAS = {
+    "jit": "a device each, by sharding: weights on all of them, a part of each batch, and XLA sums between them",
+    "reshape-pool": "the same",
+    "stencil": "the same",
 }
 BLOCKWISE = {"epoch": 1}
 DTYPES = ("float32", "float64", "bfloat16", "tf32")

@@ -11,6 +11,7 @@ bfloat16: `torch.autocast` around the model, logits in float32 for the loss.
 Synchronisation: the CPU is synchronous; CUDA queues work until `torch.cuda.synchronize`.
 CUDA graphs: a captured step reads and writes fixed addresses, so parameters, momentum and learning rate stay where
     they are for as long as the process lives: loading weights writes over them.
+Replicas: a process each, in DistributedDataParallel; Gloo on CPUs, NCCL on GPUs.
 Labels: `cross_entropy` takes int64 classes, so the int32 labels are widened as part of the transfer.
 """
 
@@ -28,12 +29,18 @@ REFUSED = {
     ("cuda-graph", "float64"): "PyTorch's fused SGD reads a learning rate that is a tensor, which a captured step "
     "needs, as float32",
 }
+REPLICAS = {
+    "eager": "DistributedDataParallel, a process a replica: gradients are averaged while the backward pass goes on",
+    "channels-last": "the same in torch.channels_last memory format",
+    "compiled": "the same around the compiled model",
+}
+REPLICA_PROCESSES = True
 DTYPES = ("float32", "float64", "bfloat16", "tf32")
 DEVICES = ("cpu", "gpu")
 TITLE, PLAIN, COLOUR = "PyTorch", "eager", "#d55e00"
 GPU_WHEELS = True
 ENVIRONMENT = {"TORCHINDUCTOR_CACHE_DIR": "{scratch}/inductor", "TRITON_CACHE_DIR": "{scratch}/triton"}
-SET_ASIDE = ("ATEN_", "PYTORCH_", "TORCH", "TRITON_")
+SET_ASIDE = ("ATEN_", "GLOO_", "NCCL_", "PYTORCH_", "TORCH", "TRITON_")
 VARIABLES = (
     "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_JIT", "PYTORCH_NVML_BASED_CUDA_CHECK",
     "TORCHDYNAMO_DISABLE", "TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_MAX_AUTOTUNE", "TORCH_COMPILE_DISABLE",

@@ -61,7 +61,10 @@ class Backend:
             self.set_learning_rate(self._recipe.learning_rate)
             return
         self._optimizer = make_optimizer(self._model, self._recipe, mode=self._mode)
-        self._step = make_step(self._mode, self._train_loss, self._optimizer, self._recipe)
+        self._step = make_step(self._mode, self._train_loss, self._optimizer, self._factor)
+
+    def _factor(self, images: int) -> float:
+        return float(self._recipe.loss_factor(images))
 
     def _mean_loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(self._forward(images), labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -15,18 +14,21 @@ Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 STEPS_BEFORE_CAPTURE = 3
 
 
-def make_step(mode: str, mean_loss: MeanLoss, optimizer: torch.optim.Optimizer, recipe: Any) -> Step:
+def make_step(
+    mode: str, mean_loss: MeanLoss, optimizer: torch.optim.Optimizer, factor_of: Callable[[int], float]
+) -> Step:
     """Return the step of a mode.
 
     Args:
         mode: a key of MODES.
         mean_loss: mean cross-entropy of a batch, compiled where that is the mode.
+        factor_of: what the mean loss of so many images is multiplied by before its gradient is taken.
     """
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         optimizer.zero_grad()
         loss = mean_loss(images, labels)
-        factor = recipe.loss_factor(len(labels))
+        factor = factor_of(len(labels))
         (loss if factor == 1 else loss * factor).backward()
         optimizer.step()
         return loss.detach()

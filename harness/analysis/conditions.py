@@ -109,7 +109,7 @@ def _left_out(launches: pd.DataFrame) -> str:
 
 
 def _quota(launches: pd.DataFrame) -> str:
-    short = (launches["cpu_quota"] < launches["threads"]).fillna(False).astype(bool)
+    short = (launches["cpu_quota"] < launches["threads"] * launches["replicas"].fillna(1)).fillna(False).astype(bool)
     held = launches[is_throttled(launches) | short]
     if held.empty:
         return ""
@@ -135,7 +135,7 @@ def _others(launches: pd.DataFrame) -> str:
 def _other_cpus(launches: pd.DataFrame) -> str:
     """What one machine has of two kinds of CPUs, or beside one that interrupts keep to, is no framework's doing."""
     pinned = launches[launches["cpus_found"].notna() & (launches["environment"] == "controlled")]
-    kinds = pinned.groupby(["machine_sha256", "threads"], dropna=False)["cpus_found"]
+    kinds = pinned.groupby(["machine_sha256", "threads", "replicas"], dropna=False)["cpus_found"]
     found = [sorted(cpus.unique()) for _, cpus in kinds if cpus.nunique() > 1]
     if not found:
         return ""

@@ -12,7 +12,7 @@ from harness.analysis.comparison import SPEED
 from harness.analysis.labels import LIMIT
 
 # What an entrant and its limit have in common: everything that changes what a machine can do.
-ALIKE = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment")
+ALIKE = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "replicas", "environment")
 
 
 def limit_shares(summary: pd.DataFrame) -> pd.Series:

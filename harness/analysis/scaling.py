@@ -1,4 +1,4 @@
-"""How speed grows with threads and with the batch size: ratios of entrants that differ in nothing else."""
+"""How speed grows with threads, replicas and the batch size: ratios of entrants that differ in nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from harness.results.counted import succeeded
 from harness.results.folder import frame_of
 from harness.results.schema import SCALING, SCHEMA_VERSION
 
-DIMENSIONS = ("threads", "batch_size")
+DIMENSIONS = ("threads", "replicas", "batch_size")
+# Of which twice as many could be twice as fast.
+WORKERS = ("threads", "replicas")
 
 
 def scaling(launches: pd.DataFrame) -> pd.DataFrame:
@@ -44,10 +46,11 @@ def _row(group: pd.DataFrame, base: pd.DataFrame, dimension: str, level: float) 
         SPEED: mean_of_logs(group[SPEED].to_numpy(float)).estimate,
     }
     if group is base:
-        return row | {"ratio": 1.0}
+        return row | {"ratio": 1.0} | ({"efficiency": 1.0} if dimension in WORKERS else {})
     ratio = ratio_of(group, base, level=level)
-    return row | {
-        "ratio": ratio.estimate,
-        "ratio_low": ratio.low if ratio.low == ratio.low else None,
-        "ratio_high": ratio.high if ratio.high == ratio.high else None,
-    }
+    found = {"": ratio.estimate, "_low": ratio.low, "_high": ratio.high}
+    row |= {f"ratio{end}": value if value == value else None for end, value in found.items()}
+    if dimension in WORKERS:
+        times = first[dimension] / row["base_value"]
+        row |= {f"efficiency{end}": value / times if value == value else None for end, value in found.items()}
+    return row

@@ -171,6 +171,17 @@ Threads = Annotated[
 ThreadsSweep = Annotated[
     Sizes, typer.Option("--threads", parser=several, metavar="N,N", help="Number of threads, and of CPUs to run on.")
 ]
+Replicas = Annotated[
+    int,
+    typer.Option("--replicas", parser=whole(1), metavar="N", help="Copies of the model that share out each batch."),
+]
+ReplicasSweep = Annotated[
+    Sizes,
+    typer.Option(
+        "--replicas", parser=several, metavar="N,N",
+        help="Copies of the model that share out each batch, on --threads CPUs each.",
+    ),
+]  # fmt: skip
 BatchSizeSweep = Annotated[
     Sizes | None,
     typer.Option(

@@ -34,6 +34,7 @@ from harness.commands.options import (
     OldVersions,
     Pythons,
     RecipeName,
+    ReplicasSweep,
     Results,
     Seed,
     Sizes,
@@ -87,6 +88,7 @@ def run(
     dtype: Dtype = "float32",
     tf32: Tf32 = False,
     threads: ThreadsSweep = "1",  # type: ignore[assignment]
+    replicas: ReplicasSweep = "1",  # type: ignore[assignment]
     batch_size: BatchSizeSweep = None,
     precision: Annotated[
         float | None,
@@ -199,6 +201,7 @@ def run(
     - `lenet-bench run -b torch,jax --precision 1 --budget 1200 --base torch`
     - `lenet-bench run -b torch,tensorflow --mode all --base "torch eager"`
     - `lenet-bench run -b torch --threads 1,2 --batch-size 32,64,256,1024 --epochs 0`
+    - `lenet-bench run -b torch --replicas 1,2 --epochs 0`
     - `lenet-bench run -b torch --until 98.5 --seeds 10`
     - `lenet-bench run -b torch,jax --versions torch=2.12.1,2.13.0`
     - `lenet-bench run -b torch,mxnet --network lenet-gluon --epochs 3`
@@ -237,7 +240,7 @@ def run(
         "device": device, "dtype": precision_of(dtype, tf32=tf32), "network": chosen.network,
         "environment": environment,
     }  # fmt: skip
-    entrants = make_entrants(backends, modes=mode, versions=asked, **alike)
+    entrants = make_entrants(backends, modes=mode, versions=asked, replicas=replicas, **alike)
     if limit:
         entrants = list(dict.fromkeys([*entrants, *limit_entrants(**alike)]))
     plan = plan_from(

@@ -112,7 +112,7 @@ class Call:
         looked_for, loaded = set(), set()
         with Display() as display:
             for plan in (cell.plan for cell in cells):
-                needs = frozenset((each.installation, each.device, each.threads) for each in plan.entrants)
+                needs = frozenset((each.installation, each.device, each.cpus) for each in plan.entrants)
                 if needs not in looked_for:
                     find_interpreters(plan, self.pythons, display)
                     looked_for.add(needs)

@@ -21,6 +21,7 @@ from harness.commands.options import (
     Here,
     Mode,
     Pythons,
+    Replicas,
     Results,
     Seed,
     Tf32,
@@ -63,6 +64,7 @@ def verify(
     dtype: Dtype = "float32",
     tf32: Tf32 = False,
     threads: Threads = 1,
+    replicas: Replicas = 1,
     seed: Seed = 0,
     details: Annotated[bool, typer.Option("--details", help="Print every quantity, not only wrong ones.")] = False,
     format_: as_json.Format = "table",
@@ -103,7 +105,7 @@ def verify(
         proving.Subject(entrant, recipe)
         for recipe in choose_all(network, optimizer)
         for entrant in make_entrants(
-            names, modes=mode, feeds=feed.split(","), threads=(threads,),
+            names, modes=mode, feeds=feed.split(","), threads=(threads,), replicas=(replicas,),
             batch_sizes=(batch_size or recipe.batch_size,), device=device, dtype=precision_of(dtype, tf32=tf32),
             network=recipe.network,
         )
@@ -135,7 +137,7 @@ def write_and_print(outcomes: Iterable[Outcome], folder: RunFolder) -> None:
 def _fields(outcome: Outcome) -> dict[str, Any]:
     """An outcome as JSON has it: what was verified, whether it passed, what is wrong, and every check."""
     entrant = outcome.subject.entrant
-    names = ("backend", "mode", "network", "feed", "device", "dtype", "threads", "batch_size")
+    names = ("backend", "mode", "network", "feed", "device", "dtype", "threads", "batch_size", "replicas")
     return {name: getattr(entrant, name) for name in names} | {
         "recipe": outcome.subject.recipe.name, "framework_version": outcome.version, "seed": outcome.seed,
         "passed": outcome.passed, "sentences": outcome.sentences,

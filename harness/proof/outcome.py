@@ -69,6 +69,7 @@ class Outcome:
                 "dtype",
                 "threads",
                 "batch_size",
+                "replicas",
             )
         }
         fields |= {

@@ -199,7 +199,7 @@ class Launching:
         """What the worker told, and the file that it wrote."""
         entrant = subject.entrant
         words = f"{kind} {entrant.installation} {entrant.mode} {entrant.network} {subject.recipe.name} {entrant.dtype}"
-        words += f" {entrant.feed} {entrant.batch_size} {entrant.threads} {entrant.environment}"
+        words += f" {entrant.feed} {entrant.batch_size} {entrant.threads} {entrant.replicas} {entrant.environment}"
         folder = self.scratch / words.replace(" ", "-")
         output = folder.with_suffix(".npz")
         job = Job(

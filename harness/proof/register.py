@@ -140,7 +140,18 @@ def key_of(subject: Subject, *, version: str, packages_sha256: str, code: dict[s
         code: digests, part by part (`code.digests`).
     """
     entrant = subject.entrant
-    names = ("backend", "mode", "feed", "device", "dtype", "threads", "batch_size", "environment", "network")
+    names = (
+        "backend",
+        "mode",
+        "feed",
+        "device",
+        "dtype",
+        "threads",
+        "batch_size",
+        "environment",
+        "network",
+        "replicas",
+    )
     return {name: getattr(entrant, name) for name in names} | {
         "framework_version": version, "block_steps": catalogue.steps_of(entrant), "recipe": _formula(subject.recipe),
         "packages_sha256": packages_sha256, "machine_sha256": this_machine().sha256, "code": code,

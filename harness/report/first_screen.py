@@ -62,7 +62,8 @@ def _settings(first: pd.Series) -> dict[str, str]:
     threads = "threads as the framework likes" if first["threads"] == 0 else counted(int(first["threads"]), "thread")
     return {
         "device": f"On the {device}", "dtype": str(first["dtype"]), "batch_size": f"batches of {first['batch_size']}",
-        "threads": threads, "feed": "" if first["feed"] == "host" else f"images on the {first['feed']} beforehand",
+        "threads": threads, "replicas": "" if first["replicas"] == 1 else counted(int(first["replicas"]), "replica"),
+        "feed": "" if first["feed"] == "host" else f"images on the {first['feed']} beforehand",
     }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar-10": "CI
              "drawn-digits": "drawn digits"}  # fmt: skip
 DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 # What an entrant's name says behind the mode, where entrants of a run differ in it.
-DETAILS = {"network": "{}", "threads": "{} threads", "batch_size": "batches of {}", "feed": "fed from the {}",
-           "device": "{}", "dtype": "{}", "environment": "{}"}  # fmt: skip
+DETAILS = {"network": "{}", "threads": "{} threads", "batch_size": "batches of {}", "replicas": "{} replicas",
+           "feed": "fed from the {}", "device": "{}", "dtype": "{}", "environment": "{}"}  # fmt: skip
 
 
 def framework(backend: str) -> str:
@@ -65,6 +65,8 @@ def _entrant(fields: Mapping[str, str], differ: list[str], version: str) -> str:
 def _detail(name: str, found: str) -> str:
     if name == "threads" and found in ("0", "1"):
         return "1 thread" if found == "1" else "its own number of threads"
+    if name == "replicas" and found == "1":
+        return "one model"
     return DETAILS[name].format(value(name, found)) if found else ""
 
 

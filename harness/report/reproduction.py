@@ -15,7 +15,7 @@ from harness.spec.recipes import RECIPES, choose, recipe_for
 from harness.worker import catalogue
 
 # Options that take several values, which every entrant has one of; of the others a run has one for all.
-EACH = ("feed", "threads", "batch_size")
+EACH = ("feed", "threads", "batch_size", "replicas")
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ def _default(name: str, plan: Plan, preset: Preset, fixed: bool) -> Any:
     # A recipe that is asked for brings its own network.
     network = "lenet5" if own.name == plan.recipe.name else RECIPES[plan.recipe.name].network
     return {
-        "feed": "host", "threads": "1", "batch-size": str(RECIPES[plan.recipe.name].batch_size), "network": network,
-        "recipe": own.name, "device": "cpu", "dtype": "float32", "environment": "controlled", "data-set": "",
+        "feed": "host", "threads": "1", "replicas": "1", "network": network,
+        "batch-size": str(RECIPES[plan.recipe.name].batch_size), "recipe": own.name, "device": "cpu",
+        "dtype": "float32", "environment": "controlled", "data-set": "",
         "data-dir": None, "preset": "standard", "precision": _percent(usual.precision),
         "budget": _shown(usual.budget_s), "base": "", "seeds": seeds, "seed": 0, "until": _percent(0),
         "epochs": TARGET_EPOCHS if until else usual.epochs, "steady-s": _shown(usual.steady_s),
@@ -125,7 +126,7 @@ def _plan_of(options: dict[str, Any], plan: Plan) -> Plan:
     sizes = options.get("inference-sizes", "1,8,64,500")
     entrants = make_entrants(
         options["backend"].split(","), modes=options.get("mode"), feeds=options.get("feed", "host").split(","),
-        threads=_numbers(options.get("threads", "1")),
+        threads=_numbers(options.get("threads", "1")), replicas=_numbers(options.get("replicas", "1")),
         batch_sizes=_numbers(options.get("batch-size", str(chosen.batch_size))), device=options.get("device", "cpu"),
         dtype=precision_of(options.get("dtype", "float32"), tf32=options.get("tf32", False)), network=chosen.network,
         environment=options.get("environment", "controlled"),

@@ -152,6 +152,8 @@ def _scaling(report: Report) -> Section:
         (lambda r: speed_figures.growth(r, "batch_size"),
          "No entrant was run with several batch sizes: give --batch-size 32,64,256."),
         (lambda r: speed_figures.growth(r, "threads"), "No entrant was run with several threads: give --threads 1,2."),
+        (lambda r: speed_figures.growth(r, "replicas"),
+         "No entrant was run with several replicas: give --replicas 1,2."),
     )  # fmt: skip
     return Section("scaling", "Scaling", [], made, missing=missing)
 

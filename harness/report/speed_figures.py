@@ -30,7 +30,7 @@ from harness.report.parts import (
 )
 from harness.report.reading import Entrant, Report
 
-NAMES = {"batch_size": "batch size", "threads": "threads"}
+NAMES = {"batch_size": "batch size", "threads": "threads", "replicas": "replicas"}
 SPEED_TITLE = "training speed, images/s"
 
 
@@ -185,7 +185,7 @@ def line(each: Entrant, x: list[Any], y: list[Any], hover: str, *, name: str = "
 
 
 def growth(report: Report, dimension: str) -> Figure | None:
-    """Images per second over batch size or threads; None where the run has only one."""
+    """Images per second over batch size, threads or replicas; None where the run has only one."""
     grown = report.scaling[report.scaling["dimension"] == dimension]
     if grown.empty:
         return None

@@ -24,8 +24,9 @@ ADDED: dict[str, dict[int, str]] = {
         5: "turn_seed audited_turns audit_share at_work_share left_share",
         6: "counted plan_round other_runs cpu_quota throttled_share",
         7: "disturbed_turns cpu_wait_share",
+        8: "replicas",
     },
-    "epochs": {2: "variant slowdown", 3: "train_accuracy"},
+    "epochs": {2: "variant slowdown", 3: "train_accuracy", 8: "replicas"},
     "blocks": {3: "turn"},
     "summary": {
         2: "variant slowdown train_images_per_s_cv base import_s_low import_s_high build_s_low build_s_high "
@@ -34,13 +35,15 @@ ADDED: dict[str, dict[int, str]] = {
         "seeds_reached until_epochs until_train_s until_total_s",
         3: "ratio_sd",
         4: "verified paired",
+        8: "replicas",
     },
-    "verification": {5: "feed batch_size"},
+    "scaling": {8: "replicas efficiency efficiency_low efficiency_high"},
+    "verification": {5: "feed batch_size", 8: "replicas"},
     # Of its own version; where, when and by whom older rows were measured is not known.
     "baseline": {2: "run machine machine_sha256 python_version lenet_bench_version written_by written_utc"},
 }
-# Nothing was slowed down on purpose before there was a self-test, and every launch counted.
-KNOWN = {"slowdown": "0.0", "counted": "True"}
+# Nothing was slowed down on purpose before there was a self-test, every launch counted, and there was one model in it.
+KNOWN = {"slowdown": "0.0", "counted": "True", "replicas": "1"}
 
 
 def upgrade(raw: pd.DataFrame, *, table: str, version: int, path: Path) -> pd.DataFrame:

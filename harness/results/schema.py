@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 BASELINE_VERSION = 2
 
 
@@ -38,7 +38,8 @@ feed              | text |  | host: NumPy batch handed over in each step; device
 device            | text |  | cpu or gpu
 dtype             | text |  | precision: float32, float64, bfloat16 (mixed: weights float32), tf32 (float32 on a GPU)
 threads           | int  | threads | asked for; empty under environment=native
-batch_size        | int  | images | of training
+batch_size        | int  | images | of training; of all replicas together
+replicas          | int  | replicas | copies of the model that share out each batch; threads are each one's
 environment       | text |  | controlled or native
 variant           | text |  | tells two otherwise equal entrants apart: of the self-test, or a version asked for
 slowdown          | real | 1 | share by which every timed step was made slower on purpose (self-test); else 0
@@ -260,12 +261,15 @@ run               | text |  | name of the run
 """)
     | ENTRANT
     | _columns("""
-dimension         | text |  | what is scaled: threads or batch_size; all other columns of the entrant are equal
+dimension         | text |  | what is scaled: threads, replicas or batch_size; the entrant's other columns are equal
 base_value        | int  |  | its smallest value in the run, which the ratio is to
 train_images_per_s | real | images/s | geometric mean of the launches
 ratio             | real | 1 | of the training speed to that at base_value, paired by turn within a round
 ratio_low         | real | 1 | interval; all ratios of the file hold together with 95 %
 ratio_high        | real | 1 | interval
+efficiency        | real | 1 | the ratio over how many times as many threads or replicas; empty for batch_size
+efficiency_low    | real | 1 | interval
+efficiency_high   | real | 1 | interval
 """)
 )
 
@@ -388,7 +392,7 @@ FILES = {
     "latency.csv": (LATENCY, "a row a launch and percentile of its latencies"),
     "epochs.csv": (EPOCHS, "a row an epoch"),
     "summary.csv": (SUMMARY, "a row an entrant"),
-    "scaling.csv": (SCALING, "how speed grows with threads and batch size; only where several were run"),
+    "scaling.csv": (SCALING, "how speed grows with threads, replicas and batch size; only where several were run"),
     "verification.csv": (VERIFICATION, "a row a quantity that `lenet-bench verify` compared: the certificate"),
     "documents.csv": (DOCUMENTS, "a row an epoch of a document's recipe; results/documents.csv is committed"),
     "duels.csv": (DUELS, "a row a duel of `lenet-bench selftest`"),

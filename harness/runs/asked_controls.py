@@ -53,20 +53,20 @@ def cpus_of(entrant: Entrant, cpus: Sequence[int] = ()) -> list[int]:
         cpus: that were chosen, the quietest first; without any, the last ones that we may use.
 
     Raises:
-        InputError: the machine has fewer CPUs than the entrant has threads, or those that were chosen are not ours now.
+        InputError: the machine has fewer CPUs than the entrant computes on, or those that were chosen are not ours now.
     """
     if entrant.environment != "controlled":
         return []
     if not cpus:
-        return controls.choose_cpus(entrant.threads)
+        return controls.choose_cpus(entrant.threads, entrant.replicas)
     allowed = os.sched_getaffinity(0)
-    if entrant.threads > len(cpus) or not set(cpus) <= allowed:
+    if entrant.cpus > len(cpus) or not set(cpus) <= allowed:
         was, now = (", ".join(map(str, sorted(each))) for each in (cpus, allowed))
         raise InputError(
             f"The run is pinned to CPU {was}, and this process may use CPU {now} now. Go on with it where it may use "
             f"these (taskset -c {was.replace(' ', '')} ...), or start a new run."
         )
-    return sorted(cpus[: entrant.threads])
+    return sorted(cpus[: entrant.cpus])
 
 
 def set_aside(backends: Iterable[str]) -> list[str]:

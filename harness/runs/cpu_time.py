@@ -20,8 +20,9 @@ class CpuTime:
     """Seconds so far.
 
     Attributes:
-        at_work: that the process's threads ran or waited for a CPU that others had; None where the system does not say.
-        of_children: that its children and theirs ran.
+        at_work: that the process's threads ran or waited for a CPU that others had, and its replicas'; None where the
+            system does not say.
+        of_children: that its children and theirs ran, but for replicas.
         waiting: the part of `at_work` for which its threads waited.
     """
 
@@ -38,15 +39,28 @@ class CpuTime:
         )
 
 
-def cpu_time(pid: int, *, adopted: Sequence[int] = ()) -> CpuTime:
+def cpu_time(pid: int, *, adopted: Sequence[int] = (), replicas: bool = False) -> CpuTime:
     """What a process and its children have used so far; zeros for one that is gone.
 
     Args:
         adopted: children of it that have left it (`harness.runs.orphans`).
+        replicas: whether its children are its replicas, whose work is its own.
     """
-    children = _of_children(pid) + sum(_used(each) + _of_children(each) for each in adopted)
+    left = sum(_used(each) + _of_children(each) for each in adopted)
     at_work, waiting = of_threads(pid)
-    return CpuTime(at_work, children, waiting)
+    if not replicas:
+        return CpuTime(at_work, _of_children(pid) + left, waiting)
+    parts = [of_threads(each) for each in children_of(pid)]
+    if at_work is not None:
+        at_work += sum(each or 0.0 for each, _ in parts)
+    return CpuTime(at_work, left, waiting + sum(each for _, each in parts))
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that it and its children have started; none where it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return []
 
 
 def of_threads(pid: int) -> tuple[float | None, float]:
@@ -64,11 +78,7 @@ def of_threads(pid: int) -> tuple[float | None, float]:
 
 
 def _of_children(pid: int) -> float:
-    total = 0.0
-    with contextlib.suppress(psutil.Error):
-        for child in psutil.Process(pid).children(recursive=True):
-            total += _used(child.pid)
-    return total
+    return sum(map(_used, children_of(pid)))
 
 
 def _used(pid: int) -> float:

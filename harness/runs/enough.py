@@ -61,8 +61,8 @@ def _is_known(launches: pd.DataFrame, figures: Sequence[str], precision: float) 
     return all(width(mean_of_logs(launches[name].dropna().to_numpy(float))) < precision for name in figures)
 
 
-def highest_peak(rows: pd.DataFrame, *, threads: int, dtype: str) -> float | None:
-    """The largest peak of the machine that these launches know, of so many threads; None without one."""
-    alike = ((rows["threads"].fillna(0) == threads) & (rows["dtype"] == dtype)).to_numpy(bool)
+def highest_peak(rows: pd.DataFrame, *, cpus: int, dtype: str) -> float | None:
+    """The largest peak of the machine that these launches know, of so many CPUs; None without one."""
+    alike = (((rows["threads"] * rows["replicas"]).fillna(0) == cpus) & (rows["dtype"] == dtype)).to_numpy(bool)
     peaks = rows["peak_gflops"][alike].dropna()
     return float(peaks.max()) if len(peaks) else None

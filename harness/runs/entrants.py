@@ -94,7 +94,30 @@ def make_entrant(backend: str, *, mode: str | None, environment: str, threads: i
     most = catalogue.most_threads(backend)
     if most is not None and threads > most:
         raise InputError(f"{backend} computes with {_counted(most)} at the most, got --threads {threads}.")
+    _check_replicas(backend, mode, device, **{name: fields.get(name, 1) for name in ("replicas", "batch_size")})
     return Entrant(backend=backend, mode=mode, environment=environment, threads=threads, **fields)
+
+
+def _check_replicas(backend: str, mode: str, device: str, *, replicas: int, batch_size: int) -> None:
+    """Refuse replicas that a backend or a mode does not have, and a batch that they cannot share out."""
+    if replicas == 1:
+        return
+    known = catalogue.replicas(backend)
+    if not known:
+        others = ", ".join(name for name in catalogue.names() if catalogue.replicas(name))
+        raise InputError(f"{backend} has no replicas here, got --replicas {replicas}. These have: {others}.")
+    if mode not in known:
+        raise InputError(
+            f"{backend} has no replicas in the mode {mode!r}, got --replicas {replicas}. Give --mode "
+            f"{' or '.join(known)}."
+        )
+    rest = batch_size % replicas
+    if rest:
+        near = " or ".join(str(each) for each in (batch_size - rest, batch_size - rest + replicas) if each)
+        raise InputError(
+            f"A batch of {batch_size} images cannot be shared out to {replicas} replicas alike. Give --batch-size "
+            f"{near}: it is that of all replicas together."
+        )
 
 
 def make_entrants(
@@ -104,11 +127,12 @@ def make_entrants(
     feeds: Sequence[str] = ("host",),
     threads: Sequence[int] = (1,),
     batch_sizes: Sequence[int] = (LENET5.batch_size,),
+    replicas: Sequence[int] = (1,),
     versions: Mapping[str, Sequence[str]] = MappingProxyType({}),
     environment: str = "controlled",
     **fields: Any,
 ) -> list[Entrant]:
-    """Every backend in each of the modes, with each feed, number of threads and batch size.
+    """Every backend in each of the modes, with each feed, number of threads, batch size and number of replicas.
 
     Args:
         modes: names separated by commas, of which each of several backends gets those that it has; `torch:eager` is
@@ -136,6 +160,7 @@ def make_entrants(
                 feed=feed,
                 threads=count,
                 batch_size=size,
+                replicas=copies,
                 environment=environment,
                 version=version,
                 variant=version,
@@ -143,9 +168,13 @@ def make_entrants(
             )
             for backend in backends
             for mode in _modes_of(backend, asked, known[backend], alone=len(backends) == 1, dtype=fields["dtype"])
-            for version, feed, count, size in itertools.product(
-                versions.get(backend, ("",)), feeds, threads, batch_sizes
+            for version, feed, count, size, copies in itertools.product(
+                versions.get(backend, ("",)), feeds, threads, batch_sizes, replicas
             )
+            if copies == 1
+            or "all" not in asked
+            or not catalogue.replicas(backend)
+            or mode in catalogue.replicas(backend)
         )
     )
 

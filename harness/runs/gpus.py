@@ -11,7 +11,8 @@ from harness.worker import catalogue
 from harness.worker.job import Entrant
 
 # What NVIDIA's drivers make on a server or desktop, under Windows' Linux, and on boards with the GPU on the chip.
-DEVICES = ("dev/nvidia[0-9]*", "dev/dxg", "dev/nvgpu*", "dev/nvhost-gpu", "proc/driver/nvidia/gpus/*")
+CARDS = "dev/nvidia[0-9]*"
+DEVICES = (CARDS, "dev/dxg", "dev/nvgpu*", "dev/nvhost-gpu", "proc/driver/nvidia/gpus/*")
 HIDING = "CUDA_VISIBLE_DEVICES"
 
 
@@ -21,12 +22,24 @@ def check(entrants: Iterable[Entrant]) -> None:
     Of the five frameworks only, which take NVIDIA's: what others take is theirs to say.
 
     Raises:
-        InputError: with what was looked for.
+        InputError: with what was looked for, or fewer than an entrant has replicas.
     """
-    asked = {each.backend for each in entrants if each.device == "gpu"} & set(catalogue.FRAMEWORKS)
+    theirs = [each for each in entrants if each.device == "gpu" and each.backend in catalogue.FRAMEWORKS]
+    asked, most = bool(theirs), max((each.replicas for each in theirs), default=0)
     reason = why_none() if asked else ""
     if reason:
         raise InputError(f"--device gpu: {reason} Leave --device out to run on the CPU; nvidia-smi lists the GPUs.")
+    cards = count() if most > 1 else None
+    if cards is not None and cards < most:
+        raise InputError(f"--replicas {most} needs a GPU each, and there are {cards} (nvidia-smi -L). Give fewer.")
+
+
+def count(root: Path = Path("/"), variables: Mapping[str, str] = os.environ) -> int | None:
+    """How many GPUs can be used here; None where the system does not say."""
+    shown = variables.get(HIDING)
+    if shown is not None:
+        return len([each for each in shown.split(",") if each.strip() not in ("", "-1")])
+    return sum(1 for _ in root.glob(CARDS)) or None
 
 
 def why_none(root: Path = Path("/"), variables: Mapping[str, str] = os.environ) -> str:

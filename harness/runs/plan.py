@@ -198,6 +198,7 @@ def _check(plan: Plan) -> None:
         counts |= {
             f"entrants[{number}].threads": (0, each.threads),
             f"entrants[{number}].batch_size": (1, each.batch_size),
+            f"entrants[{number}].replicas": (1, each.replicas),
         }
     for name, (least, value) in counts.items():
         if not least <= value <= MOST_COUNTED:

@@ -156,7 +156,7 @@ def settle(plan: Plan, display: Display, *, choose: bool = True, look: Callable[
     display.doing("looking at what else uses this machine")
     load, usual = (look or watch)(), _pinned(plan)
     if choose and usual:
-        plan = replace(plan, cpus=tuple(choose_cpus(load, max(each.threads for each in plan.entrants))))
+        plan = replace(plan, cpus=tuple(choose_cpus(load, max(each.cpus for each in plan.entrants))))
     for sentence in sentences(load, _pinned(plan), usual):
         display.note(sentence, "bold red")
     return plan

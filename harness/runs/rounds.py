@@ -251,7 +251,7 @@ class Rounds:
         row = identity(self.run, place)
         if shared.inference_sizes:
             row |= self._peak(entrant, shared.scratch)
-        peak = highest_peak(self._done.rows(), threads=entrant.threads, dtype=entrant.dtype)
+        peak = highest_peak(self._done.rows(), cpus=entrant.cpus, dtype=entrant.dtype)
         return Launch(
             self._job(place, folder, shared),
             LaunchRows(row, label=entrant.label, display=self.display, peak_gflops=peak),
@@ -271,7 +271,10 @@ class Rounds:
     def _start_groups(self, launches: list[Launch]) -> list[list[int]]:
         """The CPUs that launches start on, a group for each that starts at a time; one where starting is measured."""
         entrants, plan_round = [each.job.entrant for each in launches], launches[0].rows.row["plan_round"]
-        pinned = all(each.device == "cpu" and each.environment == "controlled" for each in entrants)
+        # A replica that has started cannot be moved.
+        pinned = all(
+            each.device == "cpu" and each.environment == "controlled" and each.replicas == 1 for each in entrants
+        )
         labels = [each.label for each in entrants]
         if not pinned or (self.plan.measures_starts and not knows_starts(self._done.rows(), plan_round, labels)):
             return [[]]
@@ -308,14 +311,14 @@ class Rounds:
         self.display.launch_finished(each.rows.row, each.error)
 
     def _peak(self, entrant: Entrant, scratch: Path) -> dict[str, Any]:
-        """The machine's peak in this round, on the same CPUs and threads; empty where it says nothing.
+        """The machine's peak in this round, on the same CPUs, a thread each; empty where it says nothing.
 
         Always in the harness's own interpreter: a peak of each worker's NumPy would flatter those with an old one.
         """
         measurable = entrant.device == "cpu" and entrant.dtype in peak.DTYPES
         if not measurable:
             return {}
-        key = (entrant.threads, entrant.dtype)
+        key = (entrant.cpus, entrant.dtype)
         if key not in self._peaks:
             folder = scratch / "peak"
             asked = asked_controls(entrant, folder, self.plan.cpus)

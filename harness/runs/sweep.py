@@ -19,11 +19,13 @@ from harness.worker import catalogue
 from harness.worker.job import FORMS, Entrant
 
 # Keys of the product that makes cells, and of those that make a cell's entrants: options of `run`.
-OF_CELLS = ("network", "recipe", "data-set", "device", "dtype", "environment", "threads", "batch-size", "seed")
+OF_CELLS = (
+    "network", "recipe", "data-set", "device", "dtype", "environment", "threads", "replicas", "batch-size", "seed",
+)  # fmt: skip
 OF_ENTRANTS = ("backend", "mode", "feed", "versions")
 USUAL: dict[str, Any] = {
     "network": "", "recipe": "", "data-set": "", "device": "cpu", "dtype": "float32", "environment": "controlled",
-    "threads": 1, "seed": 0,
+    "threads": 1, "replicas": 1, "seed": 0,
 }  # fmt: skip
 MOST_CELLS = 100_000
 
@@ -151,7 +153,7 @@ def _entrants(values: Mapping[str, Any], asked: Asked, used: set[int]) -> list[E
                     continue
                 made = make_entrants(
                     [raw["backend"]], modes=mode or None, feeds=(raw["feed"],),
-                    versions={raw["backend"]: (raw["versions"],)}, **alike,
+                    versions={raw["backend"]: (raw["versions"],)}, replicas=(values["replicas"],), **alike,
                 )  # fmt: skip
                 found |= dict.fromkeys(each for each in made if not _excluded(settings | _fields(each), asked, used))
         except InputError as error:

@@ -21,7 +21,7 @@ def start(launches: Sequence[Launch], groups: Sequence[Sequence[int]], display: 
     for number, each in enumerate(launches):
         for ahead in launches[begun : number + len(groups)]:
             # Whoever was there before it is warm, and asleep.
-            place = groups[begun % len(groups)][: ahead.job.entrant.threads]
+            place = groups[begun % len(groups)][: ahead.job.entrant.cpus]
             ahead.begin(place if len(groups) > 1 else ())
             begun += 1
         display.launch_started(each.job.entrant.label)

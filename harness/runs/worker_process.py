@@ -17,11 +17,11 @@ import harness
 from harness.errors import WorkerFailed
 from harness.files import FULL
 from harness.runs import orphans, starting
-from harness.runs.cpu_time import CpuTime, cpu_time
+from harness.runs.cpu_time import CpuTime, children_of, cpu_time
 from harness.runs.disturbance import Seen, look
 from harness.runs.messages import Message, Messages
 from harness.runs.worker_log import WorkerLog, limit_files
-from harness.worker import controls
+from harness.worker import controls, facts
 from harness.worker.experiment import told
 from harness.worker.job import NO_MORE_TURNS, SEED_BYTES, TURN, Job
 
@@ -73,6 +73,8 @@ class WorkerProcess:
         """
         self._timeout_s = timeout_s
         self._turn_seed = job.turn_seed
+        # Whether its children are its replicas, which do a part of its work.
+        self._has_replicas = facts.has_processes(job.entrant.backend, job.entrant.replicas)
         self.shares: list[tuple[float | None, float]] = []
         self.seen: list[Seen | None] = []
         self._cpus = set(job.asked.get("cpus") or ())  # type: ignore[call-overload]
@@ -167,12 +169,14 @@ class WorkerProcess:
         return told(self._turn_seed, turn).to_bytes(SEED_BYTES, "big") if self._turn_seed else b""
 
     def _cpu_time(self) -> CpuTime:
-        return cpu_time(self._process.pid, adopted=orphans.adopted(self._mark))
+        return cpu_time(self._process.pid, adopted=orphans.adopted(self._mark), replicas=self._has_replicas)
 
     def _check_scheduling(self) -> None:
-        """All its threads are scheduled as the harness is, on the CPUs that it was given: the system is asked."""
+        """All its threads, and its replicas', are scheduled as the harness is, on the CPUs that it was given: the
+        system is asked."""
+        pids = [self._process.pid, *(children_of(self._process.pid) if self._has_replicas else ())]
         try:
-            threads = [int(name) for name in os.listdir(f"/proc/{self._process.pid}/task")]
+            threads = [int(name) for pid in pids for name in os.listdir(f"/proc/{pid}/task")]
             found = {(os.sched_getscheduler(each), os.getpriority(os.PRIO_PROCESS, each)) for each in threads}
             cpus = {cpu for each in threads for cpu in os.sched_getaffinity(each)}
         except OSError:

@@ -17,6 +17,8 @@ Beside the class, `backends/<name>/__init__.py` states (harness/worker/facts.py 
     INEXACT (optional): dtype -> kind of error (`harness.proof.rounding.KINDS`) -> the largest there is, where the
         framework's own kernels are less exact than the precision allows: verification measures what comes of such
         errors, allows for it, and says so. None may be larger than `harness.proof.rounding.largest`.
+    REPLICAS (optional): modes in which it trains with several replicas of the model, mode -> one sentence; the class is
+        then in `parallel.py`. REPLICA_PROCESSES: whether each is a process (`harness/spec/replicas.py`).
     MOST_THREADS (optional): with how many threads it can compute, at the most; as many as there are without it.
     DEVICES: what the backend has code for; the installation decides what works.
     ASYNCHRONOUS (optional): whether work is queued on a CPU, too, so that `synchronize` has something to wait for.

@@ -19,7 +19,10 @@ from harness.worker.job import FORMS
 
 # Columns of figures, and those that stand in the headline only where entrants differ in them.
 RIGHT = {"images/s", "of limit", "ratio", "launches", "test accuracy"}
-TELLING = ("run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "environment", "variant")
+TELLING = (
+    "run", "network", "data_set", "feed", "device", "dtype", "threads", "batch_size", "replicas", "environment",
+    "variant",
+)  # fmt: skip
 
 
 def headline(summary: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +54,10 @@ def caption(summary: pd.DataFrame) -> str:
     same = [
         FORMS.get(name, "{}").format(summary[name].iloc[0])
         for name in TELLING
-        if name != "run" and summary[name].nunique(dropna=False) == 1 and not pd.isna(summary[name].iloc[0])
+        if name != "run"
+        and summary[name].nunique(dropna=False) == 1
+        and not pd.isna(summary[name].iloc[0])
+        and not (name == "replicas" and summary[name].iloc[0] == 1)
     ]
     base = summary["base"].iloc[0]
     unverified = " NOT VERIFIED: some were timed with --unverified." if any_unverified(summary) else ""

@@ -23,8 +23,8 @@ MOST_COLUMNS = 6
 MOST_LETTERS = 60
 # What tells entrants apart behind their mode, and how it is said there.
 TELLING = {
-    "threads": "{}t", "batch_size": "b{}", "feed": "{}", "device": "{}", "dtype": "{}", "environment": "{}",
-    "network": "{}", "data_set": "{}", "variant": "{}",
+    "threads": "{}t", "batch_size": "b{}", "replicas": "{}r", "feed": "{}", "device": "{}", "dtype": "{}",
+    "environment": "{}", "network": "{}", "data_set": "{}", "variant": "{}",
 }  # fmt: skip
 START_FORMS = {"import_s": ".2f", "build_s": ".2f", "first_step_s": ".3f", "first_epoch_s": ".2f"}
 UNTIL_FORMS = {"until_epochs": "g", "until_train_s": ".2f", "until_total_s": ".2f"}
@@ -173,18 +173,20 @@ def target_table(summary: pd.DataFrame) -> FittingTable:
 
 
 def show_scaling(console: Console, scaling: pd.DataFrame) -> None:
-    """Print, for threads and batch size, how speed grows from the smallest value on."""
+    """Print, for threads, replicas and batch size, how speed grows from the smallest value on."""
     for dimension, rows in scaling.groupby("dimension", sort=False):
-        what = {"threads": "threads", "batch_size": "batch size"}[str(dimension)]
+        what = str(dimension).replace("_", " ")
         console.print(Text(f"\nScaling with {what}: images/s at the smallest, then times that", style="bold"))
         console.print(scaling_table(rows, str(dimension)))
     console.print("± is half of the interval; all of these hold together with 95 %.")
+    if (scaling["dimension"] == "replicas").any():
+        console.print("%: efficiency, the speed of k replicas over k times that of one.")
 
 
 def scaling_table(rows: pd.DataFrame, dimension: str) -> FittingTable:
     """An entrant a line, a value of the dimension a column."""
     values = sorted(rows[dimension].dropna().unique())
-    word = {"threads": "threads", "batch_size": "batch"}[dimension]
+    word = dimension.removesuffix("_size")
     table = make_table()
     make_columns(table, ["entrant"], [f"{word}\n{value}" for value in values], None)
     labels = rows.apply(lambda row: label_of(dict(row) | {dimension: None}), axis=1)
@@ -195,7 +197,10 @@ def scaling_table(rows: pd.DataFrame, dimension: str) -> FittingTable:
 
 
 def _growth(row: pd.Series) -> str:
-    return as_number(row["train_images_per_s"], ",.0f") if row["ratio"] == 1 else "x " + _with_half(row, "ratio", ".2f")
+    if row["ratio"] == 1:
+        return as_number(row["train_images_per_s"], ",.0f")
+    efficiency = f", {row['efficiency']:.0%}" if row["dimension"] == "replicas" else ""
+    return f"x {_with_half(row, 'ratio', '.2f')}{efficiency}"
 
 
 def show_accuracy(console: Console, spread: AccuracySpread, data_set: str) -> None:
@@ -258,13 +263,14 @@ def _modes(summary: pd.DataFrame) -> pd.Series:
 def _title(what: str, rows: pd.DataFrame, summary: pd.DataFrame) -> str:
     """What is below, and all that the entrants share: the backend too, where the rows do not name it."""
     parts = [what] + [summary["backend"].iloc[0]] * bool((rows["backend"] == "").all())
-    for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads", "environment"):
+    for name in ("network", "data_set", "feed", "device", "dtype", "batch_size", "threads", "replicas", "environment"):
         values = summary[name].dropna().unique()
         if len(values) == 1:
             value = values[0]
             labels = {
                 "batch_size": f"batch {value}",
                 "threads": f"{value} thread{'' if value == 1 else 's'}",
+                "replicas": "" if value == USUAL["replicas"] else f"{value} replicas",
                 "environment": "" if value == USUAL["environment"] else value,
             }
             parts.append(labels.get(name, str(value)))

@@ -7,18 +7,16 @@ is in the process that is timed. What a framework prints goes to the launch's lo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.worker import controls, places
+from harness.worker import controls, places, process
 from harness.worker.job import TURN, WORD_BYTES, Job
 
 Tell = Callable[..., None]
@@ -30,22 +28,15 @@ OUT_OF_MEMORY = re.compile(
 )
 
 
-def _forget_checkout() -> None:
-    """Take the repository off the path, where `pip install -e` puts it: what is ours is in the launch's folder."""
-    here = Path(__file__).resolve().parents[2]
-    if (here / "pyproject.toml").exists():
-        sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != here]
-
-
 def main() -> int:
     """Run the job in argv[1], answering in JSON lines on the file descriptor argv[2], taking turns by argv[3]."""
     job = Job.read(Path(sys.argv[1]))
     descriptor, turns = int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(descriptor, False)
     os.set_inheritable(turns, False)
-    _forget_checkout()
-    _die_with_parent()
-    _die_first()
+    process.forget_checkout()
+    process.die_with_parent()
+    process.die_first()
     tell = _teller(descriptor)
     cpus = job.asked.get("cpus")
     if cpus:
@@ -53,6 +44,7 @@ def main() -> int:
         os.sched_setaffinity(0, cpus)  # type: ignore[arg-type]
     try:
         controls.check_found(job.asked)
+        controls.take_part(job, 0)
         from harness.worker import phases
 
         phases.run(job, tell, lambda: _turn(turns))
@@ -122,22 +114,6 @@ def _teller(descriptor: int) -> Tell:
         os.write(descriptor, (json.dumps({"event": event, **values}, default=float) + "\n").encode())
 
     return tell
-
-
-def _die_first() -> None:
-    """Where memory runs out, the kernel should end this process and not the harness (proc(5), oom_score_adj)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the harness dies, however it dies (prctl(2), PR_SET_PDEATHSIG = 1)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        # It may have died before it was asked.
-        harness_pid = os.environ.get("LENET_BENCH_LAUNCH", "").split("-")[1:2]
-        if harness_pid and not Path(f"/proc/{int(harness_pid[0])}").exists():
-            os._exit(0)
 
 
 if __name__ == "__main__":

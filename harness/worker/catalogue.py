@@ -60,9 +60,18 @@ def blockwise(name: str) -> dict[str, int]:
     return dict(getattr(facts(name), "BLOCKWISE", {}))
 
 
-def backend_class(name: str) -> Any:
-    """Import the framework and return the class Backend. Only workers call this."""
-    return places.import_code(name)
+def replicas(name: str) -> dict[str, str]:
+    """The modes in which a backend trains with several replicas, each with its sentence; empty for none."""
+    return dict(getattr(facts(name), "REPLICAS", {}))
+
+
+def backend_class(name: str, *, parallel: bool = False) -> Any:
+    """Import the framework and return the class Backend. Only workers call this.
+
+    Args:
+        parallel: the one that has replicas.
+    """
+    return places.import_code(name, "parallel" if parallel else "backend")
 
 
 def installed_version(name: str) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import backends
 from harness.errors import InputError
 from harness.worker import facts
+from harness.worker.job import Job
 
 # Variables of libraries that change speed or numbers; those of frameworks are in their facts (SET_ASIDE). A user's own
 # are set aside under `--environment controlled`, and said so, never dropped in silence (pyperf#47).
@@ -35,8 +36,11 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 
 
-def choose_cpus(threads: int) -> list[int]:
+def choose_cpus(threads: int, replicas: int = 1) -> list[int]:
     """Pick the CPUs that a launch with that many threads is pinned to: the last ones that we may use.
+
+    Args:
+        replicas: that have so many threads each.
 
     Raises:
         InputError: there are fewer, or this process may not choose.
@@ -49,12 +53,17 @@ def choose_cpus(threads: int) -> list[int]:
             f"This process may not set its CPU affinity ({error.strerror}), which controlled launches need. Allow "
             "sched_setaffinity(2) (a container's seccomp profile?), or give --environment native, which pins nothing."
         ) from None
+    if replicas > 1 and threads * replicas > len(allowed):
+        raise InputError(
+            f"--replicas {replicas} with --threads {threads} each asks for {threads * replicas} CPUs, and this process "
+            f"may use {len(allowed)}: {allowed}. Give fewer of either."
+        )
     if threads > len(allowed):
         raise InputError(
             f"--threads {threads} asks for more CPUs than this process may use ({len(allowed)}: {allowed}). "
             f"Give --threads {len(allowed)} or fewer."
         )
-    return allowed[-threads:]
+    return allowed[-threads * replicas :]
 
 
 def asked_variables(*, threads: int, scratch: Path, tf32: bool = False, backend: str = "") -> dict[str, str]:
@@ -127,9 +136,20 @@ def check_found(asked: dict[str, object]) -> None:
         raise RuntimeError(f"CPU affinity: asked for {cpus}, found {sorted(os.sched_getaffinity(0))}.")
 
 
-def found() -> dict[str, str]:
-    """What this process has, for its row: the Python, and the CPUs it may use."""
-    cpus = sorted(os.sched_getaffinity(0))
+def take_part(job: Job, rank: int) -> None:
+    """Pin this process to its replica's part of the launch's CPUs, where replicas are processes."""
+    entrant, cpus = job.entrant, job.asked.get("cpus")
+    if cpus and job.kind != "peak" and facts.has_processes(entrant.backend, entrant.replicas):
+        os.sched_setaffinity(0, cpus[rank * entrant.threads : (rank + 1) * entrant.threads])  # type: ignore[index]
+
+
+def found(cpus: Iterable[int] = ()) -> dict[str, str]:
+    """What this process has, for its row: the Python, and the CPUs it may use.
+
+    Args:
+        cpus: that it and its replicas may use, where it knows.
+    """
+    cpus = sorted(cpus or os.sched_getaffinity(0))
     return {"python_version": platform.python_version(), "cpus_found": " ".join(map(str, cpus))}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,14 @@ class _Start:
     usage: resource.struct_rusage
 
 
+def own_usage() -> resource.struct_rusage:
+    """Of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF)
+
+
+Usage = Callable[[], resource.struct_rusage]
+
+
 class Counters:
     """Counters of this process, its CPUs and the machine over one interval.
 
@@ -43,11 +51,20 @@ class Counters:
         cpus: CPUs that this process is pinned to; None: all that it may use.
         root: of the file system that /proc and /sys are read from.
         device: `cpu` or `gpu`, whose energy is counted.
+        usage: what the process has used so far, of getrusage(2); with what its replicas have, where it has such.
     """
 
-    def __init__(self, cpus: Sequence[int] | None = None, root: Path = host.ROOT, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        cpus: Sequence[int] | None = None,
+        root: Path = host.ROOT,
+        *,
+        device: str = "cpu",
+        usage: Usage = own_usage,
+    ) -> None:
         self._cpus = sorted(cpus or os.sched_getaffinity(0))
         self._root = root
+        self._usage = usage
         self._meters = energy.meters(root, device=device)
         self._groups = host.cgroups_with_cpu_limit(root)
         self._quota = host.cgroup_cpu_limit(root)
@@ -61,7 +78,7 @@ class Counters:
             energy=[meter.read() for meter in self._meters],
             times=self._times(),
             periods=self._periods(),
-            usage=resource.getrusage(resource.RUSAGE_SELF),
+            usage=self._usage(),
         )
 
     def stop(self, steps: int) -> dict[str, Any]:
@@ -88,7 +105,7 @@ class Counters:
             RuntimeError: `start` was not called.
             ValueError: there were no steps.
         """
-        end = resource.getrusage(resource.RUSAGE_SELF)
+        end = self._usage()
         times, periods = self._times(), self._periods()
         if self._start is None:
             raise RuntimeError("Counters.stop() before Counters.start(): there is no interval to count over.")

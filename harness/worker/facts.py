@@ -47,6 +47,11 @@ def get(name: str, fact: str, default: Any) -> Any:
     return getattr(of(name), fact, default)
 
 
+def has_processes(name: str, replicas: int) -> bool:
+    """Whether a backend with so many replicas is as many processes."""
+    return replicas > 1 and bool(get(name, "REPLICA_PROCESSES", False))
+
+
 def ours(fact: str) -> dict[str, Any]:
     """What those of the backends of this repository say that say it, by their names."""
     known = {name: of(name) for name in backends.BACKENDS}
@@ -117,6 +122,8 @@ FORMS: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
         False, _refusals,
         'a dictionary of modes and precisions with a sentence each, {("eager", "float64"): "why"} for instance',
     ),
+    "REPLICAS": (False, _modes, 'a dictionary of modes with a sentence each, {"eager": "gloo"} for instance'),
+    "REPLICA_PROCESSES": (False, _yes_or_no, "True or False"),
     "MOST_THREADS": (False, _whole, "a whole number from 1"),
     "TITLE": (False, _line, "a name of up to 40 letters in one line"),
     "PLAIN": (False, _line, "a name of up to 40 letters in one line"),

@@ -38,9 +38,9 @@ LONG_BLOCK = 20
 # What an entrant's label does not say, because it is what most entrants have; and how it says the rest.
 USUAL = {
     "network": "lenet5", "threads": 1, "batch_size": 64, "feed": "host", "device": "cpu", "dtype": "float32",
-    "environment": "controlled",
+    "environment": "controlled", "replicas": 1,
 }  # fmt: skip
-FORMS = {"threads": "{}t", "batch_size": "b{}"}
+FORMS = {"threads": "{}t", "batch_size": "b{}", "replicas": "{}r"}
 
 
 def label_of(fields: Mapping[str, Any]) -> str:
@@ -72,6 +72,7 @@ class Entrant:
         variant: tells two otherwise equal entrants apart: the self-test's, and versions that were asked for.
         slowdown: share by which every timed step is made slower on purpose, 0.03 for 3 % (self-test).
         version: of the framework, where one was asked for; empty for whichever is installed.
+        replicas: copies of the model that share out each batch, `batch_size` images together; threads are each one's.
     """
 
     backend: str
@@ -86,11 +87,17 @@ class Entrant:
     variant: str = ""
     slowdown: float = 0.0
     version: str = ""
+    replicas: int = 1
 
     @property
     def installation(self) -> str:
         """Which environment it runs in: `jax`, or `jax==0.10.1` where a version was asked for."""
         return installation(self.backend, self.version)
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs it computes on; 0 where nobody says."""
+        return self.threads * self.replicas
 
     @property
     def label(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from harness.worker import (
     controls,
     dropout,
     epochs,
+    facts,
     inference,
     memory,
     peak,
@@ -34,10 +35,14 @@ from harness.worker.batches import Data, batches_digest
 from harness.worker.experiment import WARM_UP, Source
 from harness.worker.handicap import Slowed
 from harness.worker.job import Entrant, Job
+from harness.worker.making import make
 from harness.worker.packages import packages_digest
 from harness.worker.quantities import write_quantities
 from harness.worker.steady import Row
 from harness.worker.stopwatch import timed
+
+if TYPE_CHECKING:
+    from harness.worker.crew import Crew
 
 Tell = Callable[..., None]
 TakeTurn = Callable[[], int | None]
@@ -54,7 +59,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
         Exception: whatever goes wrong; the caller reports it.
     """
     if job.kind == "peak":
-        rate, source = peak.measure(job.entrant.dtype, job.entrant.threads)
+        rate, source = peak.measure(job.entrant.dtype, job.entrant.cpus)
         tell("result", peak_gflops=rate, peak_source=source)
         return
     # Before anybody adds to it: setuptools, which torch.compile imports, has packages of its own within, and those are
@@ -65,13 +70,14 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     # Formulas are proven on batches of the host's; the entrant's own feed has its trial.
     feed = "host" if job.kind in ("verify", "smoke") else job.entrant.feed
     built = replace(job, entrant=replace(job.entrant, feed=feed))
-    backend, row = _build(built, network.keeping_all() if job.kind == "verify" else network, weights, tell)
+    factory, row = _import(job, tell)
+    backend = _build(built, network.keeping_all() if job.kind == "verify" else network, weights, tell, factory, row)
     if job.kind == "smoke":
         smoke.one_step(backend, network, job.entrant.dtype)
         tell("result", **row)
         return
     if job.kind == "verify":
-        _verify(job, backend, network, weights, tell)
+        _verify(job, backend, network, weights, tell, factory)
         row["packages_sha256"] = packages_digest(path)[0]
     if job.kind in ("verify", "describe"):
         tell("result", **row, **_description(backend, job.entrant))
@@ -82,7 +88,7 @@ def run(job: Job, tell: Tell, take_turn: TakeTurn) -> None:
     if job.kind == "measure":
         row = _measure(job, backend, data, row, tell, take_turn)
     tell("phase", name="digests")
-    row["peak_rss_bytes"] = memory.peak_rss_bytes()
+    row["peak_rss_bytes"] = factory.crew.peak_rss_bytes() if factory.crew else memory.peak_rss_bytes()
     row["device_memory_bytes"], row["device_memory_source"] = backend.memory()
     row |= _description(backend, job.entrant)
     row |= _digests(job, backend, data, weights)
@@ -98,14 +104,14 @@ def _load(path: str) -> Weights:
         return dict(archive)
 
 
-def _verify(job: Job, backend: Any, network: Network, weights: Weights, tell: Tell) -> None:
+def _verify(job: Job, backend: Any, network: Network, weights: Weights, tell: Tell, factory: Factory) -> None:
     whole = job.entrant.mode in catalogue.blockwise(job.entrant.backend)
     recipe = Recipe(**job.recipe)  # type: ignore[arg-type]
     keep = dropout.keep_of(network)
     more: dict[str, np.ndarray] = {}
     if keep is not None:
         more = dropout.measure(
-            lambda network, recipe: _make(replace(job.entrant, feed="host"), type(backend), network, recipe),
+            lambda network, recipe: factory.build(replace(job.entrant, feed="host"), network, recipe),
             keep=keep,
             dtype=job.entrant.dtype,
         )
@@ -113,7 +119,7 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights, tell: Te
         tell("phase", name="trials")
         own = backend
         if job.entrant.feed == "device":
-            own = _make(job.entrant, type(backend), network.keeping_all(), recipe)
+            own = factory.build(job.entrant, network.keeping_all(), recipe)
             own.load_weights(weights)
         more |= trials.run(own, Path(job.trials), feed=job.entrant.feed)
     write_quantities(
@@ -123,27 +129,56 @@ def _verify(job: Job, backend: Any, network: Network, weights: Weights, tell: Te
     )  # fmt: skip
 
 
-def _make(entrant: Entrant, backend_class: Any, network: Network, recipe: Recipe) -> Any:
-    options = {key: getattr(entrant, key) for key in ("mode", "feed", "device", "dtype", "threads")}
-    return backend_class(network=network, recipe=recipe, **options)
+@dataclass(frozen=True)
+class Factory:
+    """Makes the backends of a launch.
+
+    Attributes:
+        backend_class: of the framework, which is imported.
+        crew: the processes that are replicas; None where there are none.
+    """
+
+    backend_class: Any
+    crew: Crew | None
+
+    def build(self, entrant: Entrant, network: Network, recipe: Recipe) -> Any:
+        """One backend, without weights."""
+        if self.crew is None:
+            return make(self.backend_class, entrant, network, recipe)
+        return self.crew.build(self.backend_class, entrant, network, recipe)
 
 
-def _build(job: Job, network: Network, weights: Weights, tell: Tell) -> tuple[Any, Row]:
+def _import(job: Job, tell: Tell) -> tuple[Factory, Row]:
+    """Import the framework, here and in the processes that are replicas."""
     entrant = job.entrant
+    crew = _start_crew(job) if facts.has_processes(entrant.backend, entrant.replicas) else None
     tell("phase", name="import")
     start = time.perf_counter()
-    backend_class = catalogue.backend_class(entrant.backend)
+    backend_class = catalogue.backend_class(entrant.backend, parallel=entrant.replicas > 1)
     row: Row = {"import_s": time.perf_counter() - start, "rss_import_bytes": memory.rss_bytes()}
+    return Factory(backend_class, crew), row
+
+
+def _start_crew(job: Job) -> Crew:
+    # What it imports is in no other launch.
+    from harness.worker.crew import Crew
+
+    return Crew(job)
+
+
+def _build(job: Job, network: Network, weights: Weights, tell: Tell, factory: Factory, row: Row) -> Any:
+    """The backend with its weights; how long that took is added to the row."""
+    entrant = job.entrant
     if entrant.device != "cpu":
         # Asking is not free: it starts the framework's device runtime, which on a CPU belongs to building.
-        _check_device(entrant, backend_class)
+        _check_device(entrant, factory.backend_class)
     tell("phase", name="build")
     start = time.perf_counter()
-    backend = _make(entrant, backend_class, network, Recipe(**job.recipe))  # type: ignore[arg-type]
+    backend = factory.build(entrant, network, Recipe(**job.recipe))  # type: ignore[arg-type]
     backend.load_weights(weights)
     backend.synchronize()
     row["build_s"] = time.perf_counter() - start
-    return (Slowed(backend, entrant.slowdown) if entrant.slowdown else backend), row
+    return Slowed(backend, entrant.slowdown) if entrant.slowdown else backend
 
 
 def _check_device(entrant: Entrant, backend_class: Any) -> None:
@@ -193,7 +228,9 @@ def _description(backend: Any, entrant: Entrant) -> Row:
         "version": versions.with_commit(description["version"], catalogue.commit_of(entrant.backend))
     }
     known = {"version": "framework_version", "threads": "threads_found"}
-    return {known.get(key, key): value for key, value in description.items()} | controls.found()
+    crew = getattr(backend, "crew", None)
+    found = controls.found(cpu for each in crew.cpus for cpu in each) if crew else controls.found()
+    return {known.get(key, key): value for key, value in description.items()} | found
 
 
 def _digests(job: Job, backend: Any, data: Data, weights: Weights) -> Row:

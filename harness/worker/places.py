@@ -61,9 +61,13 @@ def module_of(name: str) -> ModuleType:
         raise InputError(f"The facts of the backend {name!r} cannot be read ({folder / FACTS}): {error}.") from None
 
 
-def import_code(name: str) -> Any:
-    """Import a backend's framework, and return its class Backend. `module_of` is to be called before."""
-    return importlib.import_module(f"{module_of(name).__name__}.backend").Backend
+def import_code(name: str, module: str = "backend") -> Any:
+    """Import a backend's framework, and return its class Backend. `module_of` is to be called before.
+
+    Args:
+        module: that has the class.
+    """
+    return importlib.import_module(f"{module_of(name).__name__}.{module}").Backend
 
 
 def packages() -> list[Path]:

@@ -65,8 +65,16 @@ def training(job: Job, backend: Any, source: Source, tell: Tell, take_turn: Call
             "blocks": {"warmup": [warmup], "return": turns.returns, "steady": turns.seconds},
         }
         | speed(seconds, steps=count, batch_size=job.entrant.batch_size)
-        | combine(turns.counted)
+        | _counted(job, turns)
     )
+
+
+def _counted(job: Job, turns: Turns) -> Row:
+    found = combine(turns.counted)
+    if job.entrant.device == "gpu" and job.entrant.replicas > 1:
+        # Of several cards, the first one's energy would be a wrong number.
+        found |= {"energy_j": None, "energy_source": None}
+    return found
 
 
 def speed(seconds: Sequence[float], *, steps: int, batch_size: int) -> Row:

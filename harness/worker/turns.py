@@ -33,6 +33,14 @@ MOST_BYTES, MOST_BLOCKS = 256 << 20, 64
 Row = dict[str, Any]
 
 
+def _counters(job: Job, backend: Any) -> Counters:
+    """Of this process, and of those that are its replicas."""
+    crew = getattr(backend, "crew", None)
+    if crew is None:
+        return Counters(device=job.entrant.device)
+    return Counters(sorted(cpu for each in crew.cpus for cpu in each), device=job.entrant.device, usage=crew.usage)
+
+
 class Turns:
     """Steady training, turn by turn.
 
@@ -55,7 +63,7 @@ class Turns:
         self.returns: list[list[float]] = []
         self.counted: list[tuple[int, float, Row]] = []
         self.left: list[float] = []
-        self.counters = Counters(device=job.entrant.device)
+        self.counters = _counters(job, backend)
         # A shorter block of a mode that compiles blocks would be another program.
         self._whole = job.entrant.mode in blockwise(job.entrant.backend)
         self.return_steps = steps_of(job.entrant) if self._whole else RETURN_STEPS

@@ -55,9 +55,9 @@ def cpu_of_its_own() -> Iterator[None]:
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     own, usual = allowed[-1 - number % len(allowed)], controls.choose_cpus
 
-    def choose(threads: int) -> list[int]:
-        found = usual(threads)
-        return [own] if threads == 1 and sorted(os.sched_getaffinity(0)) == allowed else found
+    def choose(threads: int, replicas: int = 1) -> list[int]:
+        found = usual(threads, replicas)
+        return [own] if threads * replicas == 1 and sorted(os.sched_getaffinity(0)) == allowed else found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(controls, "choose_cpus", choose)

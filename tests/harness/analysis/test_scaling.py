@@ -81,3 +81,23 @@ def test_table_has_a_line_an_entrant_and_fits() -> None:
     assert ["threads", "threads"] in lines
     assert ["entrant", "1", "2"] in lines
     assert ["torch", "eager", "b1024", "32,970", "x", "2.00", "±.00"] in lines
+
+
+def test_efficiency_of_replicas() -> None:
+    """The ratio over their number, its interval likewise; of batch sizes there is none."""
+    rows = [
+        {"run": "r", "backend": "torch", "mode": "eager", "status": "ok", "threads": 1, "batch_size": size,
+         "replicas": count, "round": number, "train_images_per_s": speed * 1.01**number}
+        for (count, size), speed in {(1, 64): 100.0, (2, 64): 150.0, (4, 64): 200.0, (1, 256): 110.0}.items()
+        for number in range(1, 6)
+    ]  # fmt: skip
+    found = frame(rows).set_index(["dimension", "replicas"])
+
+    efficiency = found.loc["replicas", "efficiency"]
+    assert dict(efficiency) == {1: 1.0, 2: pytest.approx(0.75), 4: pytest.approx(0.5)}
+    assert found.loc[("replicas", 2), "efficiency_low"] == pytest.approx(found.loc[("replicas", 2), "ratio_low"] / 2)
+    assert found.loc["batch_size", "efficiency"].isna().all()
+    out = io.StringIO()
+    run_tables.show_scaling(Console(file=out, width=80, highlight=False), frame(rows))
+    assert "x 1.50 ±.00, 75%" in out.getvalue()
+    assert "efficiency, the speed of k replicas over k times that of one" in out.getvalue()

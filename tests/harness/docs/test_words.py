@@ -120,7 +120,7 @@ def test_glossary_has_every_header_that_tables_print() -> None:
     assert {header for header in printed if header not in explained} == set()
     # Headers that are made of numbers.
     assert {"1t", "b64", "threads 1", "batch 64", "batch 64 images/s", "w 100"} <= explained
-    assert set(FORMS.values()) == {"{}t", "b{}"}
+    assert set(FORMS.values()) == {"{}t", "b{}", "{}r"}
     assert NETWORKS
 
 

@@ -71,7 +71,7 @@ def test_what_does_not_pass_is_not_timed(small: None, make_plan: Any, own_cache:
     "change",
     [
         {"mode": "other"}, {"dtype": "float64"}, {"device": "gpu"}, {"network": "lenet-gluon"}, {"batch_size": 3},
-        {"feed": "device"}, {"threads": 2}, {"environment": "native"},
+        {"feed": "device"}, {"threads": 2}, {"replicas": 2}, {"environment": "native"},
     ],
     ids=str,
 )  # fmt: skip

@@ -123,13 +123,15 @@ def test_names_of_entrants() -> None:
     """Framework and mode, then what tells them apart; a version where nothing else does."""
     usual = {"backend": "torch", "framework_version": "2.13.0+cpu", "network": "lenet5", "mode": "eager",
              "feed": "host", "device": "cpu", "dtype": "float32", "threads": "1", "batch_size": "64",
-             "environment": "controlled", "variant": ""}  # fmt: skip
+             "replicas": "1", "environment": "controlled", "variant": ""}  # fmt: skip
     threads = [usual | {"threads": "1"}, usual | {"threads": "2", "backend": "mine"}]
+    replicas = [usual, usual | {"replicas": "2"}]
     asked = [usual | {"variant": "2.12.1", "framework_version": "2.12.1"}, usual | {"variant": "2.13.0"}]
     upgraded = [usual, usual | {"framework_version": "2.14.0"}, usual | {"backend": "jax", "mode": "jit"}]
 
     assert names.entrants([usual | {"device": "gpu"}]) == ["PyTorch (eager)"]
     assert names.entrants(threads) == ["PyTorch (eager, 1 thread)", "mine (eager, 2 threads)"]
+    assert names.entrants(replicas) == ["PyTorch (eager, one model)", "PyTorch (eager, 2 replicas)"]
     assert names.entrants(asked) == ["PyTorch 2.12.1 (eager)", "PyTorch 2.13.0 (eager)"]
     assert names.entrants(upgraded) == ["PyTorch 2.13.0+cpu (eager)", "PyTorch 2.14.0 (eager)", "JAX (jit)"]
     assert names.in_sentences(upgraded, names.entrants(upgraded))[2] == "JAX"

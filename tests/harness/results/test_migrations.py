@@ -53,7 +53,7 @@ def test_old_runs_are_compared(version: int, tmp_path: Path) -> None:
     before = RunFolder(tmp_path / "run").read("summary").set_index("backend")
 
     runs = joining.load_runs([tmp_path / "run"])
-    found = summarise(runs.timed, runs.epochs).set_index("backend")
+    found = summarise(runs.launches, runs.epochs).set_index("backend")
 
     assert found.loc["torch", "train_images_per_s"] == pytest.approx(before.loc["torch", "train_images_per_s"])
     assert found.loc["mxnet", "test_accuracy"] == before.loc["mxnet", "test_accuracy"]

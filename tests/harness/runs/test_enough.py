@@ -55,12 +55,15 @@ def test_what_comes_later_or_failed_decides_nothing() -> None:
     assert wants_inference(made, 5, ["numpy eager"]) is True
 
 
-def test_highest_peak_is_of_equal_threads_and_precision() -> None:
+def test_highest_peak_is_of_equal_cpus_and_precision() -> None:
     """Others say nothing; without one there is none."""
     made = rows(
-        {"threads": 1, "dtype": "float32", "peak_gflops": 100.0}, {"threads": 1, "dtype": "float32"},
-        {"threads": 2, "dtype": "float32", "peak_gflops": 200.0},
-    )  # fmt: skip
+        {"threads": 1, "replicas": 1, "dtype": "float32", "peak_gflops": 100.0},
+        {"threads": 1, "replicas": 1, "dtype": "float32"},
+        {"threads": 2, "replicas": 1, "dtype": "float32", "peak_gflops": 200.0},
+        {"threads": 2, "replicas": 2, "dtype": "float32", "peak_gflops": 400.0},
+    )
 
-    assert highest_peak(made, threads=1, dtype="float32") == 100.0
-    assert highest_peak(made, threads=1, dtype="float64") is None
+    assert highest_peak(made, cpus=1, dtype="float32") == 100.0
+    assert highest_peak(made, cpus=4, dtype="float32") == 400.0
+    assert highest_peak(made, cpus=1, dtype="float64") is None

@@ -134,10 +134,10 @@ def test_nothing_outlives_a_harness_that_is_killed(tmp_path: Path) -> None:
 
 def test_worker_whose_harness_died_first_does_nothing(tmp_path: Path) -> None:
     """It asks to die with its parent; where that has died already, it ends by itself."""
-    from harness.worker import __main__ as worker
+    from harness.worker import process as worker
 
     process = psutil.Popen(
-        [sys.executable, "-c", f"from {worker.__name__} import _die_with_parent as f; f(); print('alive')"],
+        [sys.executable, "-c", f"from {worker.__name__} import die_with_parent as f; f(); print('alive')"],
         env=os.environ | {orphans.MARK: "0000000001-4999999-000000000001-000001"},
         stdout=subprocess.PIPE,
     )

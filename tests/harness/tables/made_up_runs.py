@@ -17,7 +17,8 @@ from harness.results.schema import SCHEMA_VERSION, SUMMARY
 BELOW = re.compile(r"^ *…(\d+):", re.MULTILINE)
 INTERVALS = ("train_images_per_s", "ratio", "import_s", "build_s", "first_step_s", "first_epoch_s")
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "threads": (1, 2, 16), "batch_size": (1, 64, 4096), "feed": ("host", "device"), "device": ("cpu", "gpu"),
+    "threads": (1, 2, 16), "batch_size": (1, 64, 4096), "replicas": (1, 2, 8), "feed": ("host", "device"),
+    "device": ("cpu", "gpu"),
     "dtype": ("float32", "float64", "bfloat16"), "environment": ("controlled", "native"),
     "network": ("lenet5", "lenet-gluon"), "variant": (None, "twin", "2.13.0+cu130"), "launches": (5, 3),
 }  # fmt: skip

@@ -1,0 +1,7 @@
+"""One model."""
+
+from backends.numpy.backend import Backend as Right
+
+
+class Backend(Right):
+    """Nothing is changed."""
