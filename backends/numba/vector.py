@@ -224,7 +224,7 @@ def kernel(target: Target, write: Write) -> Any:
     @intrinsic
     def body(typingctx: Any, table: Any, count: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            # LLVM leaves the stack as it comes: in some launches, registers that it puts aside would lie across two lines
+            # LLVM leaves the stack as it comes: in some launches, what it puts aside would lie across two lines
             # of the cache. llvmlite writes no alignment where there is no other attribute.
             builder.function.attributes.alignstack = target.bytes
             builder.function.attributes.add("nounwind")
