@@ -7,39 +7,26 @@ from typing import Any
 
 from backends.numba.activations import activate
 from backends.numba.grid import Value
-from backends.numba.product import products, tile_of
+from backends.numba.product import Weighted, products, tile_of
 from backends.numba.vector import Code, Write
-from harness.spec.network import Layer
 
 # Bytes in which a window's place of the maximum is kept: two masks.
 KEPT = 4
 
 
-@dataclass(frozen=True)
-class Convolution:
+@dataclass(frozen=True, kw_only=True)
+class Convolution(Weighted):
     """A convolution, perhaps with a max pool of 2x2 behind it, then perhaps an activation that does not fall.
 
-    Weights lie as (in, kh, kw, out), output channels filled up with zeros to whole vectors.
+    Weights lie as (in, kh, kw, out); the border of x is the padding.
 
     Attributes:
-        x, y: what is read and written; the border of x is the padding.
+        size: kh and kw.
         places: the buffer that keeps where windows had their maximum; 0 where there is no pool.
-        parameters, weights, bias: their buffer, and the bytes where they begin there; no bias where that is negative.
     """
 
-    x: Value
-    y: Value
     size: int
-    activation: Layer | None
     places: int
-    parameters: int
-    weights: int
-    bias: int
-
-    @property
-    def row(self) -> int:
-        """Bytes of the weights of one pixel of the kernel."""
-        return self.x.target.whole(self.y.channels) * self.x.target.size
 
     def masks(self) -> Value:
         """Where windows had their maximum, of the shape of y."""

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from backends.numba.activations import activate
 from backends.numba.grid import Value
-from backends.numba.product import products, tile_of
+from backends.numba.product import Weighted, products, tile_of
 from backends.numba.vector import INT, Code, Write
-from harness.spec.network import Layer
 
 # The most numbers of one block that are multiplied into sums at once, and the most steps without a jump.
 MOST_ROWS, UNROLLED = 12, 8
 
 
-@dataclass(frozen=True)
-class Dense:
-    """A dense layer, perhaps with an activation. Weights lie as (in, out), filled up with zeros to whole vectors.
-
-    Attributes:
-        x, y: what is read and written, a channel a value.
-        parameters, weights, bias: their buffer, and the bytes where they begin there.
-    """
-
-    x: Value
-    y: Value
-    activation: Layer | None
-    parameters: int
-    weights: int
-    bias: int
-
-    @property
-    def row(self) -> int:
-        """Bytes of the weights of one input."""
-        return self.x.target.whole(self.y.channels) * self.x.target.size
+class Dense(Weighted):
+    """A dense layer, perhaps with an activation. Weights lie as (in, out); a channel is a value."""
 
 
 def forward(dense: Dense) -> Write:

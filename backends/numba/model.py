@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -105,28 +106,27 @@ class Model:
                 stage.inward.append(plain.each(_times, y.gradient, factors, given.gradient))
             case _ if isinstance(row.layer, KINDS):
                 stage.forward.append(plain.each(lambda code, a, _: activate(code, row.layer, a), given, given, y))
-                stage.inward.append(_derived(row.layer, y, given.gradient))
+                stage.inward.append(plain.each(_derivative(row.layer), y.gradient, y, given.gradient))
             case _:
                 raise ValueError(f"backends/numba has no kernels for {row.layer}. Add them to Model._fill.")
 
     def _weighted(self, stage: Stage, given: Value, row: spec.LayerSummary, activation: Any, pool: bool) -> None:
         y, (parameters, _), (gradients, _) = stage.value, self.parameters, self.gradients
         weights, bias = (self.places.byte_of(f"{row.layer.name}.{part}") for part in ("weight", "bias"))
-        place = {"activation": activation, "parameters": parameters, "weights": weights, "bias": bias}
+        place = {"y": y, "activation": activation, "parameters": parameters, "weights": weights, "bias": bias}
         dy = y.gradient
         if isinstance(row.layer, spec.Dense) or _sees_all(row):
             flat = Value(given.number, self.target, math.prod(row.input_shape), 1, 1)
-            made = stage.made = Dense(flat, y, **place)
+            made = stage.made = Dense(x=flat, **place)
             turned = self.memory.block(self.target.lanes * made.row)
             stage.backward += [dense.turn(made, turned), dense.weight_gradient(made, gradients, turned)]
             stage.forward, stage.inward = [dense.forward(made)], [dense.input_gradient(made)]
         else:
             places = self.memory.block(y.block * KEPT) if pool else 0
-            conv = stage.made = Convolution(given, y, row.layer.kernel, places=places, **place)
+            conv = stage.made = Convolution(x=given, size=row.layer.kernel, places=places, **place)
             stage.forward.append(convolution.forward(conv))
             dy = self._pooled(stage, conv) if pool else self._unpooled(stage, conv)
-        first = [_derived(activation, y, dy)] if activation or dy != y.gradient else []
-        stage.backward[:0] = [*first, plain.channel_sums(_first, dy, dy, gradients, bias)]
+        stage.backward.insert(0, plain.channel_sums(_derivative(activation), y.gradient, y, gradients, bias, dy))
         if getattr(row.layer, "connections", ()):
             # Where nothing is connected, weights are 0, and their gradient is made so.
             mask, array = self.memory.fixed(self.places.count)
@@ -138,16 +138,17 @@ class Model:
             stage.backward.append(lambda code, _: once(code, INT(1)))
 
     def _pooled(self, stage: Stage, conv: Convolution) -> Value:
-        tables, _ = self.memory.fixed(conv.x.channels * conv.y.channels * pooled.table_bytes(conv), dtype="uint8")
+        tables, _ = self.memory.fixed(*pooled.table_shape(conv), dtype="uint8")
+        numbers, _ = self.memory.fixed(conv.y.block, self.target.lanes)
         stage.backward.append(pooled.weight_gradient(conv, self.gradients[0]))
-        stage.inward += [pooled.look_up(conv, tables), pooled.input_gradient(conv, tables)]
+        stage.inward += [pooled.look_up(conv, tables), pooled.input_gradient(conv, tables, numbers)]
         return conv.y.gradient
 
     def _unpooled(self, stage: Stage, conv: Convolution) -> Value:
         """Gradients by products with every output. For that by the input, the outputs' gradient has zeros around."""
         x, y, border = conv.x, conv.y, conv.size - 1 - conv.x.border
         dy = self.memory.value(y.channels, y.height, y.width, border)
-        back = Convolution(dy, x.gradient, conv.size, None, 0, 0, 0, -1)
+        back = replace(conv, x=dy, y=x.gradient, activation=None, weights=0, bias=-1)
         tables, _ = self.memory.fixed(y.channels * conv.size**2 * back.row, dtype="uint8")
         back = replace(back, parameters=tables)
         stage.backward.append(convolution.weight_gradient(conv, dy, self.gradients[0]))
@@ -230,9 +231,9 @@ def _times(code: Code, a: Any, b: Any) -> Any:
     return code.mul(a, b)
 
 
-def _derived(layer: Any, y: Value, result: Value) -> Write:
-    """The gradient of what an activation was given."""
-    return plain.each(lambda code, dy, y: derive(code, layer, dy, y), y.gradient, y, result)
+def _derivative(layer: Any) -> Callable[..., Any]:
+    """The gradient of what an activation was given, by that of its value and by its value."""
+    return lambda code, dy, y: derive(code, layer, dy, y)
 
 
 def _sees_all(row: spec.LayerSummary) -> bool:
@@ -243,11 +244,13 @@ def _sees_all(row: spec.LayerSummary) -> bool:
 def _fused(row: spec.LayerSummary, behind: list[Any]) -> tuple[Any, bool]:
     """The activation that is computed with a weighted layer, and whether a max pool is.
 
-    An activation that does not fall gives the same maximum before and behind a pool.
+    An activation that does not fall gives the same maximum before and behind a pool. With an even kernel, windows would
+    see half tiles (pooled.py).
     """
     if not isinstance(row.layer, spec.Conv | spec.Dense):
         return None, False
     activation = behind[0] if behind and isinstance(behind[0], KINDS) else None
     following = behind[activation is not None :]
     pool = bool(following) and isinstance(following[0], spec.MaxPool) and following[0].size == 2
-    return activation, pool and len(row.output_shape) == 3 and not _sees_all(row) and min(row.output_shape[1:]) >= 2
+    pool = pool and isinstance(row.layer, spec.Conv) and row.layer.kernel % 2 == 1
+    return activation, pool and not _sees_all(row) and min(row.output_shape[1:]) >= 2

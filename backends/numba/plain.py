@@ -37,15 +37,24 @@ def scale(value_of: Callable[..., Any], first: Value, result: Value, buffer: int
     return write
 
 
-def channel_sums(value_of: Callable[..., Any], first: Value, second: Value, buffer: int, at: int) -> Write:
-    """The sum over images and pixels of `value_of(code, a, b)`, a number a channel, to a byte of a buffer."""
+def channel_sums(
+    value_of: Callable[..., Any], first: Value, second: Value, buffer: int, at: int, result: Value | None = None
+) -> Write:
+    """The sum over images and pixels of `value_of(code, a, b)`, a number a channel, to a byte of a buffer.
+
+    Args:
+        result: where the values themselves go, if anywhere.
+    """
 
     def write(code: Code, blocks: Any) -> None:
         with code.loops(first.channels) as channel:
             places = code.sums(1)
             with code.loops(blocks, first.height, first.width) as (block, *pixel):
                 pair = [code.load(value.place(code, block, channel, *pixel)) for value in (first, second)]
-                code.builder.store(code.add(*code.values(places), value_of(code, *pair)), places[0])
+                found = value_of(code, *pair)
+                code.builder.store(code.add(*code.values(places), found), places[0])
+                if result:
+                    code.store(found, result.place(code, block, channel, *pixel))
             to = code.offset(code.buffer(buffer), (channel, first.target.size), (at, 1))
             code.store(code.total(*code.values(places)), to)
 

@@ -7,12 +7,16 @@ the input, the weight that a pixel had in this output is looked up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise, product
 from typing import Any
 
+from llvmlite import ir
+
 from backends.numba.convolution import KEPT, Convolution
-from backends.numba.vector import Code, Write
+from backends.numba.vector import INT, Code, Write
 
 PLACES = 4
 
@@ -55,72 +59,97 @@ def weight_gradient(conv: Convolution, gradients: int) -> Write:
     return write
 
 
-def table_bytes(conv: Convolution) -> int:
-    """Of the weights of one kernel as `look_up` lays them out: four for each pixel that a window saw."""
-    return conv.x.target.whole((conv.size + 1) ** 2 * PLACES) * conv.x.target.size
+def tiles_of(conv: Convolution) -> int:
+    """How many tiles of 2x2 pixels a window of four outputs sees along each side."""
+    return conv.size // 2 + 1
+
+
+def table_shape(conv: Convolution) -> tuple[int, ...]:
+    """Of what `look_up` lays out: tiles that a window sees (down, along), outputs, channels, bytes of a tile."""
+    side = tiles_of(conv)
+    return side, side, conv.y.channels, conv.x.channels, PLACES * PLACES * conv.x.target.size
 
 
 def look_up(conv: Convolution, tables: int) -> Write:
     """Lay out the weights: for each pixel that a window saw, the weight in each of its outputs; 0 where none saw it."""
     k, s = conv.size, conv.x.target.size
+    side, _, outputs, channels, size = table_shape(conv)
 
     def write(code: Code, _: Any) -> None:
-        with code.loops(conv.x.channels, conv.y.channels, k, k) as (channel, output, line, shift):
-            at = code.offset(
-                code.buffer(conv.parameters), (channel, k * k * conv.row), (line, k * conv.row), (output, s)
-            )
-            weight = code.word(code.offset(at, (shift, conv.row)), conv.weights)
-            size = table_bytes(conv)
-            to = code.offset(code.buffer(tables), (channel, conv.y.channels * size), (output, size))
-            to = code.offset(to, (line, (k + 1) * PLACES * s), (shift, PLACES * s))
-            for place in range(PLACES):
-                code.store(weight, to, ((place // 2 * (k + 1) + place % 2) * PLACES + place) * s)
+        with code.loops(channels, outputs) as (channel, output):
+            at = code.offset(code.buffer(conv.parameters), (channel, k * k * conv.row), (output, s))
+            to = code.offset(code.buffer(tables), (output, channels * size), (channel, size))
+            for line, shift, place in product(range(k), range(k), range(PLACES)):
+                row, column = line + place // 2, shift + place % 2
+                tile, pixel = row // 2 * side + column // 2, row % 2 * 2 + column % 2
+                weight = code.word(at, conv.weights + (line * k + shift) * conv.row)
+                code.store(weight, to, tile * outputs * channels * size + (pixel * PLACES + place) * s)
 
     return write
 
 
-def input_gradient(conv: Convolution, tables: int) -> Write:
-    """Gradient by the input: each window adds to the pixels that it saw, some lines of them at a time."""
-    x, y, v, side = conv.x, conv.y, conv.x.target.bytes, conv.size + 1
-    most, size = max(1, (conv.x.target.registers - 8) // side), table_bytes(conv)
-    parts = -(-side // most)
-    bounds = [side * part // parts for part in range(parts + 1)]
+def input_gradient(conv: Convolution, tables: int, numbers: int) -> Write:
+    """Gradient by the input, a tile of 2x2 pixels at a time: the sum over all windows that saw it.
+
+    Args:
+        numbers: the buffer for the numbers of the places where windows of one block had their maximum.
+    """
+    x, y, v, side = conv.x, conv.y, conv.x.target.bytes, tiles_of(conv)
+    found = replace(y, number=numbers)
+    dx, rows, columns = x.gradient.whole, y.height + side - 1, y.width + side - 1
+    strides = [math.prod(table_shape(conv)[axis:]) for axis in range(1, 5)]
 
     def write(code: Code, blocks: Any) -> None:
-        dx = x.gradient.whole
-        with code.loops(blocks, x.channels) as (block, channel):
-            with code.loops(x.plane) as pixel:
+        def group(block: Any, row: Any, column: Any, first: Any, size: int) -> None:
+            sums = code.sums(size * PLACES)
+            up, down = windows(code, row, side, y.height)
+            left, right = windows(code, column, side, y.width)
+            with code.loops(down, right, y.channels) as (i, j, output):
+                window = code.builder.add(up, i), code.builder.add(left, j)
+                tile = code.builder.sub(row, window[0]), code.builder.sub(column, window[1])
+                table = code.offset(code.buffer(tables), *zip((*tile, output, first), strides))
+                change = code.load(y.gradient.place(code, block, output, *window))
+                place = code.load(found.place(code, 0, output, *window), kind=code.integers)
+                code.accumulate(sums, [change] * len(sums), _looked_up(code, table, place, len(sums)))
+            to = code.offset(dx.place(code, block, first, 0, 0), (row, 2 * dx.pitch * v), (column, 2 * v))
+            for number, value in enumerate(code.values(sums)):
+                channel, pixel = divmod(number, PLACES)
+                code.store(value, to, (channel * dx.plane + pixel // 2 * dx.pitch + pixel % 2) * v)
+
+        if (2 * rows, 2 * columns) != (dx.height, dx.width):
+            with code.loops(blocks, x.channels, dx.plane) as (block, channel, pixel):
                 code.store(code.constant(0), code.offset(dx.place(code, block, channel, 0, 0), (pixel, v)))
-            with code.loops(y.height, y.width) as (row, column):
-                start = code.offset(dx.place(code, block, channel, 0, 0), (row, 2 * x.pitch * v), (column, 2 * v))
-                for first, behind in pairwise(bounds):
-                    seen = range(first * side, behind * side)
-                    sums = code.sums(len(seen))
-                    with code.loops(y.channels) as output:
-                        change = code.load(y.gradient.place(code, block, output, row, column))
-                        masks = masks_of(code, conv, block, output, row, column)
-                        table = code.offset(code.buffer(tables), (channel, y.channels * size), (output, size))
-                        code.accumulate(sums, [change] * len(seen), _looked_up(code, table, masks, seen))
-                    for pixel, value in zip(seen, code.values(sums)):
-                        at = (pixel // side * x.pitch + pixel % side) * v
-                        code.store(code.add(code.load(start, at), value), start, at)
+        with code.loops(blocks) as block:
+            with code.loops(y.channels, y.height, y.width) as place:
+                bottom, right = (code.builder.zext(mask, code.integers) for mask in masks_of(code, conv, block, *place))
+                code.store(code.builder.add(code.builder.add(bottom, bottom), right), found.place(code, 0, *place))
+            with code.loops(rows, columns) as tile:
+                most = (x.target.registers - 8) // PLACES
+                code.groups(x.channels, most, lambda first, size: group(block, *tile, first, size))
 
     return write
 
 
-def _looked_up(code: Code, table: Any, masks: tuple[Any, Any], pixels: Sequence[int]) -> list[Any]:
-    """The weights that pixels had in the outputs that the masks mean."""
-    bottom, right = masks
+def windows(code: Code, tile: Any, side: int, count: int) -> tuple[Any, Any]:
+    """Of so many windows along an axis, the first that saw a tile, and how many did; each sees `side` tiles."""
+    first = code.builder.sub(tile, code.least(tile, side - 1))
+    last = code.least(tile, count - 1)
+    return first, code.builder.add(code.builder.sub(last, first), INT(1))
+
+
+def _looked_up(code: Code, table: Any, place: Any, count: int) -> Iterator[Any]:
+    """The weights that so many pixels had in the outputs in these places, each emitted when it is asked for."""
     if not code.target.permute:
-        found = []
-        for pixel in pixels:
+        bottom = code.builder.icmp_signed("<", code.whole(1), place)
+        right = code.builder.trunc(place, ir.VectorType(ir.IntType(1), code.target.lanes))
+        for pixel in range(count):
             values = [code.broadcast(table, (pixel * PLACES + one) * code.target.size) for one in range(PLACES)]
             above, below = (code.select(right, values[one + 1], values[one]) for one in (0, 2))
-            found.append(code.select(bottom, below, above))
-        return found
+            yield code.select(bottom, below, above)
+        return
     together = code.target.lanes // PLACES
-    number = code.select(bottom, code.whole(2), code.whole(0))
-    number = code.builder.add(number, code.select(right, code.whole(1), code.whole(0)))
-    numbers = [code.builder.add(number, code.whole(PLACES * one)) for one in range(together)]
-    rows = {row: code.load(table, row * code.target.bytes) for row in {pixel // together for pixel in pixels}}
-    return [code.function(code.target.permute, rows[pixel // together], numbers[pixel % together]) for pixel in pixels]
+    lanes = [code.builder.add(place, code.whole(PLACES * one)) for one in range(together)]
+    for row in range(count // together):
+        weights = code.load(table, row * code.target.bytes)
+        yield from (code.function(code.target.permute, weights, lane) for lane in lanes)
+        code.barrier()

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from backends.numba.grid import Value
 from backends.numba.vector import Code, Target
+from harness.spec.network import Layer
 
 # (repetitions, stride of a, stride of b)
 Repeat = tuple[Any, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted:
+    """A layer with weights. They lie with outputs innermost, filled up with zeros to whole vectors.
+
+    Attributes:
+        x, y: what is read and written.
+        parameters, weights, bias: their buffer, and the bytes where they begin there; no bias where that is negative.
+    """
+
+    x: Value
+    y: Value
+    activation: Layer | None
+    parameters: int
+    weights: int
+    bias: int
+
+    @property
+    def row(self) -> int:
+        """Bytes of the weights that one number of the input has."""
+        return self.x.target.whole(self.y.channels) * self.x.target.size
 
 
 def tile_of(target: Target, columns: int) -> int:

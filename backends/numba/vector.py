@@ -7,7 +7,7 @@ written in vectors. Addresses are integers, in bytes; a place in them may be kno
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +92,7 @@ class Code:
 
     def store(self, value: Any, address: Any, offset: int = 0) -> None:
         """A vector, or one number."""
-        align = self.target.bytes if value.type == self.vector else 1
+        align = self.target.bytes if isinstance(value.type, ir.VectorType) else 1
         self.builder.store(value, self.at(address, offset, value.type), align=align)
 
     def buffer(self, number: int) -> Any:
@@ -191,7 +191,7 @@ class Code:
         """What is in the places."""
         return [self.builder.load(place) for place in places]
 
-    def accumulate(self, places: Sequence[Any], a: Sequence[Any], b: Sequence[Any]) -> None:
+    def accumulate(self, places: Sequence[Any], a: Iterable[Any], b: Iterable[Any]) -> None:
         """Add products to the places."""
         for place, one, other in zip(places, a, b):
             self.builder.store(self.fma(one, other, self.builder.load(place)), place)
@@ -224,6 +224,10 @@ def kernel(target: Target, write: Write) -> Any:
     @intrinsic
     def body(typingctx: Any, table: Any, count: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            # LLVM leaves the stack as it comes: in some launches, what it puts aside would lie across two lines
+            # of the cache. llvmlite writes no alignment where there is no other attribute.
+            builder.function.attributes.alignstack = target.bytes
+            builder.function.attributes.add("nounwind")
             write(Code(builder, target, arguments[0]), arguments[1])
             return context.get_dummy_value()
 

@@ -1,8 +1,9 @@
-"""What is numba's alone: other processors' instructions, a few images at a time, and one thread."""
+"""What is numba's alone: other processors' instructions, shapes, a few images at a time, and one thread."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from backends.numpy.backend import Backend as Reference
+from harness.spec.network import Conv, Dense, Flatten, MaxPool, Network, Relu
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
@@ -28,6 +30,7 @@ STEPS = """
 import numpy as np
 from backends.numba.backend import Backend
 from backends.numpy.backend import Backend as Reference
+from harness.spec.network import Conv, Dense, Flatten, MaxPool, Network, Relu
 from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
 from harness.spec.start import initial_weights
@@ -78,6 +81,37 @@ def test_any_number_of_images(made_once: Callable[..., Any], count: int) -> None
     logits = backend.logits(images)
 
     np.testing.assert_allclose(logits, expected.logits(images), atol=1e-6)
+
+
+def test_put_aside_registers_are_aligned(made_once: Callable[..., Any]) -> None:
+    """Kernels align their stack: otherwise a launch is as fast as the stack that it was given lies well."""
+    kernels = made_once()._model.forward.kernels
+
+    code = "".join(kernel._library.get_asm_str() for kernel in kernels)
+
+    assert "(%rsp)" in code
+    assert not re.search(r"vmov(dq)?u\w+\s+%[yz]mm\d+, -?\d*\(%rsp\)", code)
+
+
+def test_pooled_convolutions_of_other_shapes(make: Callable[..., Any]) -> None:
+    """Where pixels are left over, where kernels have no middle or one pixel, gradients are the reference's."""
+    layers = []
+    for size in (4, 3, 1):
+        layers += [Conv(f"conv{size}", 5, size), Relu(f"relu{size}"), MaxPool(f"pool{size}")]
+    network = Network("other", (2, 17, 15), (*layers, Flatten("flatten"), Dense("dense", 10)), 10, "a test")
+    expected = Reference(
+        network=network, recipe=LENET5, mode="eager", feed="host", device="cpu", dtype="float64", threads=1
+    )
+    backend = make(network=network, dtype="float64")
+    images = np.random.default_rng(5).random((9, *network.input_shape))
+    batch = images, np.arange(9, dtype=np.int32)
+    for each in (backend, expected):
+        each.load_weights(initial_weights(network, seed=3))
+
+    gradients = backend.gradients(batch)
+
+    for name, value in expected.gradients(batch).items():
+        np.testing.assert_allclose(gradients[name], value, atol=1e-13 * np.abs(value).max())
 
 
 def test_more_threads_are_refused(make: Callable[..., Any]) -> None:
