@@ -268,7 +268,12 @@ def test_jobs_leave_out_what_is_as_by_default(tmp_path: Path, make_entrant: Call
         written = json.loads((tmp_path / "job.json").read_text())
         assert ("audit_batches" in written) is (job is rich)
         assert "inference_sizes" in written
-        assert written["entrant"].keys() == asdict(make_entrant()).keys() - {"variant", "slowdown", "version"}
+        assert written["entrant"].keys() == asdict(make_entrant()).keys() - {
+            "variant",
+            "slowdown",
+            "version",
+            "replicas",
+        }
 
 
 def test_options_of_speed_go_together(mutants: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -22,7 +22,7 @@ def test_peak_is_measured_once_a_round_threads_and_precision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Entrants of equal threads and precision share a round's peak; others, and other rounds, have their own."""
-    monkeypatch.setattr(controls, "choose_cpus", lambda threads: list(range(threads)))
+    monkeypatch.setattr(controls, "choose_cpus", lambda threads, replicas: list(range(threads)))
     entrants = [
         make_entrant("numpy"), make_entrant("twin"), make_entrant("slow_learner", dtype="float64"),
         make_entrant("average_pool", threads=2),

@@ -27,7 +27,7 @@ FOUR = [0, 1, 2, 3]
 def four_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that may use four CPUs, with nobody else on the machine."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(FOUR))
-    monkeypatch.setattr(controls, "choose_cpus", lambda threads: FOUR[-threads:])
+    monkeypatch.setattr(controls, "choose_cpus", lambda threads, replicas: FOUR[-threads * replicas :])
     monkeypatch.setattr(live_runs, "others", list)
     monkeypatch.setattr(quiet.host, "smt_siblings", lambda cpu: [])
 

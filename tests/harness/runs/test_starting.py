@@ -82,7 +82,7 @@ class Started:
 
     def launch(self, name: str, threads: int = 1) -> Any:
         return SimpleNamespace(
-            job=SimpleNamespace(entrant=SimpleNamespace(label=name, threads=threads)),
+            job=SimpleNamespace(entrant=SimpleNamespace(label=name, cpus=threads)),
             begin=lambda cpus: self.said.append(f"{name} on {list(cpus)}"),
             warm=lambda: self.said.append(f"{name} warm"),
         )
