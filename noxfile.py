@@ -7,6 +7,7 @@ configuration, where a machine may have its own index or CPU wheels.
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -153,6 +154,15 @@ def test_backends(session: nox.Session, backends: list[str]) -> None:
                 failed.append(backend)
     if failed:
         session.error(f"Tests failed: {', '.join(failed)}.")
+    # These want a CPU each.
+    for backend in filter(has_replicas, backends):
+        command = [str(pythons[backend]), "-m", "pytest", "-q", "tests/backends/test_replicas.py"]
+        session.run(*command, "--backend", backend, env=QUIET | COMPILED)
+
+
+def has_replicas(backend: str) -> bool:
+    """Whether its facts say that it can train with several replicas."""
+    return bool(getattr(importlib.import_module(f"backends.{backend}"), "REPLICAS", {}))
 
 
 def conformance(python: Path, backend: str, options: list[str]) -> list[str]:

@@ -29,6 +29,8 @@ def test_two_replicas_take_the_steps_of_one(backend_name: str, facts, feed: str,
     modes = list(catalogue.replicas(backend_name))
     if not modes:
         pytest.skip(f"{backend_name} has no replicas")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two replicas on one CPU take ten times as long; nox tests them by themselves")
     dtype = "float64" if "float64" in facts.DTYPES else "float32"
     random = np.random.default_rng(7)
     images = random.random((300, *LENET.input_shape), dtype=np.float32).astype(dtype)

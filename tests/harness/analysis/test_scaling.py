@@ -91,7 +91,8 @@ def test_efficiency_of_replicas() -> None:
         for (count, size), speed in {(1, 64): 100.0, (2, 64): 150.0, (4, 64): 200.0, (1, 256): 110.0}.items()
         for number in range(1, 6)
     ]  # fmt: skip
-    found = frame(rows).set_index(["dimension", "replicas"])
+    # Pandas 2 warns of an index that is not sorted.
+    found = frame(rows).set_index(["dimension", "replicas"]).sort_index()
 
     efficiency = found.loc["replicas", "efficiency"]
     assert dict(efficiency) == {1: 1.0, 2: pytest.approx(0.75), 4: pytest.approx(0.5)}
