@@ -14,6 +14,9 @@ from harness.spec.networks import get_network
 from harness.spec.recipes import LENET5
 from harness.worker import catalogue
 
+# What this process may use before it is pinned.
+CPUS = os.sched_getaffinity(0)
+
 
 def pytest_configure() -> None:
     """Pin this process to one CPU, as a launch with one thread is: JAX counts its threads by that."""
@@ -23,6 +26,12 @@ def pytest_configure() -> None:
 def chosen(config: pytest.Config) -> str:
     """The backend under test: of `--backend`, or of `lenet-bench conform`."""
     return config.getoption("--backend", None) or os.environ.get("LENET_BENCH_CONFORM") or "numpy"
+
+
+@pytest.fixture(scope="session")
+def cpus() -> set[int]:
+    """The CPUs that these tests had before they were pinned to one."""
+    return CPUS
 
 
 @pytest.fixture(scope="session")
